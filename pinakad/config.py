@@ -1,0 +1,206 @@
+"""What does the operator want: every setting, read once, with its unit in its name?"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pinakad.polling import PollSettings
+
+DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
+DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
+DEFAULT_STATE_DIR = Path("/var/lib/pinakad")
+DEFAULT_RUNTIME_DIR = Path("/run/pinakad")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message has one line a finding: file, key, value and what is allowed."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PathSettings(_Table):
+    """The table `[paths]`. What is not set lies under `work_dir`."""
+
+    work_dir: Path = Field(DEFAULT_WORK_DIR, description="the folder that everything below is in")
+    nodes: Path | None = Field(None, description="the node files; default work_dir/cluster/nodes")
+    markers: Path | None = Field(
+        None, description="request and answer; default work_dir/.markers/deplyment_status"
+    )
+    script: Path | None = Field(
+        None, description="the deployment script; default work_dir/.scripts/deployment_service.sh"
+    )
+
+    @field_validator("work_dir", "nodes", "markers", "script")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute path")
+        return value
+
+
+class ScriptSettings(_Table):
+    """The table `[script]`: how the deployment script is run."""
+
+    launch: bool = Field(True, description="false: somebody else starts the script, pinakad only watches the nodes")
+    runner: Literal["subprocess", "systemd"] = Field(
+        "subprocess", description="systemd: in a unit of its own; the shipped unit sets it"
+    )
+    output: Literal["file", "journal", "null"] = Field("file", description="where its output goes")
+    log_max_bytes: int = Field(64 * 1024 * 1024, ge=0, description="script.log ends there; what follows is dropped")
+    timeout_s: float = Field(3600, gt=0, le=7 * 86400, description="from the launch until the script is ended")
+
+
+class SshSettings(_Table):
+    """The table `[ssh]`: how nodes are logged in to."""
+
+    user: str = Field("pinakasupport", min_length=1, max_length=64)
+    key: Path | None = Field(None, description="the private key; default work_dir/key/ps_key.pem")
+    port: int = Field(22, ge=1, le=65535)
+    host_keys: Literal["replace", "accept-new", "strict", "off"] = Field(
+        "replace", description="what a host key that is new or has changed means"
+    )
+    known_hosts: Path | None = Field(None, description='the operator\'s file for host_keys = "strict"')
+    allow_loopback: bool = Field(False, description="poll addresses of 127.0.0.0/8, for rehearsals")
+    connect_timeout_s: float = Field(5, gt=0, le=600)
+    banner_timeout_s: float = Field(30, gt=0, le=600)
+    auth_timeout_s: float = Field(15, gt=0, le=600, description="key exchange and login")
+    command_timeout_s: float = Field(30, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _strict_needs_a_file(self) -> "SshSettings":
+        if self.host_keys == "strict" and self.known_hosts is None:
+            raise ValueError('host_keys = "strict" needs known_hosts, the file with the keys')
+        return self
+
+    @property
+    def attempt_limit_s(self) -> float:
+        """The most that one attempt may take, in seconds."""
+        return self.connect_timeout_s + self.banner_timeout_s + self.auth_timeout_s + self.command_timeout_s
+
+
+class HistorySettings(_Table):
+    """The table `[history]`."""
+
+    keep: int = Field(100, ge=1, le=100_000, description="finished deployments that are kept")
+
+
+class MetricsSettings(_Table):
+    """The table `[metrics]`."""
+
+    textfile: Path | None = Field(None, description="a .prom file for node_exporter's textfile collector")
+
+
+class LogSettings(_Table):
+    """The table `[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Table):
+    """All settings. A missing table or key has the default that the contract names."""
+
+    paths: PathSettings = PathSettings()
+    script: ScriptSettings = ScriptSettings()
+    ssh: SshSettings = SshSettings()
+    poll: PollSettings = PollSettings()
+    history: HistorySettings = HistorySettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def nodes_dir(self) -> Path:
+        """The folder with the node files."""
+        return self.paths.nodes or self.paths.work_dir / "cluster" / "nodes"
+
+    @property
+    def markers_dir(self) -> Path:
+        """The folder of requests and answers; its spelling is historic and must stay."""
+        return self.paths.markers or self.paths.work_dir / ".markers" / "deplyment_status"
+
+    @property
+    def script_path(self) -> Path:
+        """The deployment script."""
+        return self.paths.script or self.paths.work_dir / ".scripts" / "deployment_service.sh"
+
+    @property
+    def key_path(self) -> Path:
+        """The SSH private key."""
+        return self.ssh.key or self.paths.work_dir / "key" / "ps_key.pem"
+
+
+def config_file(option: Path | None, environ: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
+    """Return the configuration file and whether it was named: `--config`, else $PINAKAD_CONFIG, else the default."""
+    if option is not None:
+        return option, True
+    if environ.get("PINAKAD_CONFIG"):
+        return Path(environ["PINAKAD_CONFIG"]), True
+    return DEFAULT_FILE, False
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the state folder: $STATE_DIRECTORY (the first of it, systemd.exec(5)), else the default."""
+    return Path(environ.get("STATE_DIRECTORY", "").split(":")[0] or DEFAULT_STATE_DIR)
+
+
+def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of status.json: $RUNTIME_DIRECTORY (the first of it), else the default."""
+    return Path(environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or DEFAULT_RUNTIME_DIR)
+
+
+def load(option: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration. Raises ConfigError with every finding; a missing default file is no error."""
+    path, named = config_file(option, environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if named:
+            raise ConfigError(f"cannot read the configuration '{path}': no such file") from None
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"cannot read the configuration '{path}': {cause.lower()}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Config:
+    """Return the configuration that the TOML text says; `name` is the file's, for messages."""
+    try:
+        return Config.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"cannot read the configuration '{name}': {str(error).lower()}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(_findings(error, name))) from None
+
+
+def changed_paths(old: Config, new: Config) -> list[str]:
+    """Return the keys under `[paths]` that differ: they cannot change while the daemon runs."""
+    before, after = old.paths.model_dump(), new.paths.model_dump()
+    return [f"paths.{key}" for key in before if before[key] != after[key]]
+
+
+def _findings(error: ValidationError, name: str) -> Iterator[str]:
+    for finding in error.errors(include_url=False):
+        key = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "extra_forbidden":
+            yield f"{name}: unknown key '{key}'; known are {', '.join(_siblings(finding['loc']))}"
+        else:
+            rule = finding["msg"].removeprefix("Value error, ")
+            rule = rule[0].lower() + rule[1:]
+            yield f"{name}: cannot use '{key}' = {_shown(finding['input'])}: {rule}"
+
+
+def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+    table = Config.model_fields.get(str(loc[0])) if len(loc) > 1 else None
+    model = table.annotation if table else Config
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
+    return text if len(text) <= 100 else text[:97] + "..."  # noqa: PLR2004 - one line of a terminal

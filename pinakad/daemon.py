@@ -1,0 +1,294 @@
+"""The daemon: wake, see what is asked, deploy, answer, sleep.
+
+    watch -> look -> serve
+      |       |        `- one deployment after the other (desk.py, deployment.py)
+      |       `- every wake-up looks at the markers again, at the latest every RESCAN_S
+      `- events are hints; the heart tells systemd that all of this makes progress
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pinakad import __version__, config
+from pinakad.config import Config, ConfigError
+from pinakad.desk import Desk
+from pinakad.events import Event, fields
+from pinakad.journal import set_up
+from pinakad.notify import Notifier, watchdog_interval_s
+from pinakad.patience import Patience
+from pinakad.publisher import Publisher
+from pinakad.requests import OURS, REQUEST, Markers
+from pinakad.store import LockedError, Store, lock
+from pinakad.summary import status_line
+from pinakad.watch import Watch
+from pinakad.wiring import BootClockLoop, Wiring, here
+
+log = logging.getLogger(__name__)
+
+RESCAN_S = 5.0
+NODES_RESCAN_S = 30.0
+NODES_QUIET_S = 0.2
+STATUS_IDLE_S = 5.0
+EXIT_SECOND_INSTANCE = 75  # sysexits.h: EX_TEMPFAIL
+EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
+
+
+class Daemon:
+    """All parts of a running daemon, and the loops that drive them."""
+
+    def __init__(self, settings: Config, config_file: Path | None, store: Store, runtime_dir: Path) -> None:
+        self.settings = settings
+        self._config_file = config_file
+        self._store = store
+        self._notifier = Notifier()
+        self._stop = asyncio.Event()
+        self._woken, self._nodes_woken = asyncio.Event(), asyncio.Event()
+        self._looked, self._requested = asyncio.Event(), asyncio.Event()
+        self._looked_s = self._time()
+        self._publisher = Publisher(runtime_dir, store, self._time)
+        self._patience = Patience(self._wait_for_a_look)
+        self._markers = Markers(settings.markers_dir)
+        self._marker_lock = MarkerLock(settings.markers_dir)
+        self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
+        self._desk = Desk(
+            store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience
+        )
+        self._watch = Watch(
+            store.canary,
+            OURS,
+            {settings.markers_dir: self._woken.set, settings.nodes_dir: self._nodes_woken.set},
+        )
+
+    def claim_markers(self) -> None:
+        """Lock the marker folder. Raises LockedError where another daemon serves it."""
+        self._marker_lock.hold()
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; a deployment that runs is left for the next start."""
+        with self._signals():
+            self._watch.start()
+            self._watch.ensure()
+            self._publisher.tell(self._store.latest())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._look_on(), name="look"),
+                        group.create_task(self._look_at_nodes(), name="nodes"),
+                        group.create_task(self._serve(group), name="serve"),
+                        group.create_task(self._beat(), name="heart"),
+                    ]
+                    await self._stop.wait()
+                    self._notifier.stopping()
+                    log.info("pinakad stops; what runs is left as it is", extra=fields(Event.STOPPING))
+                    for task in tasks:
+                        task.cancel()
+                    raise _StoppedError
+            except* _StoppedError:
+                pass
+            finally:
+                self._wiring.close()
+                self._watch.stop()
+
+    # --- the loops
+
+    async def _look_on(self) -> None:
+        """Look at the markers whenever something may have happened, and every RESCAN_S anyway."""
+        while True:
+            self._woken.clear()
+            wait_s = min(self._look(), RESCAN_S)
+            self._looked_s = self._time()
+            self._looked.set()
+            self._looked = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait_s)
+
+    def _look(self) -> float:
+        """Look once; return the seconds until the next look is worth it."""
+        closed = self._watch.was_closed(REQUEST)
+        self._watch.ensure()
+        try:
+            self._marker_lock.hold()
+            due_s = self._desk.look(self._time(), closed=closed)
+            self._publisher.queued = self._desk.is_queued()
+        except (OSError, LockedError) as error:
+            self._patience.say(f"cannot look at the markers: {error}")
+            return RESCAN_S
+        if due_s == 0.0:
+            self._requested.set()
+        return due_s or RESCAN_S
+
+    async def _look_at_nodes(self) -> None:
+        """Look at node files as they arrive: a broken one is told long before it is needed."""
+        while True:
+            self._nodes_woken.clear()
+            try:
+                loopback = self.settings.ssh.allow_loopback
+                await asyncio.to_thread(self._wiring.nodes.scan, allow_loopback=loopback)
+                self._wiring.nodes.tell_problems()
+            except OSError as error:
+                log.debug("cannot look at the node files: %s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nodes_woken.wait(), NODES_RESCAN_S)
+                await asyncio.sleep(NODES_QUIET_S)
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
+        """Serve one request after the other."""
+        await self._desk.pick_up(group, self._ready)
+        while True:
+            self._requested.clear()
+            self._woken.set()
+            await self._requested.wait()
+            await self._desk.serve(group)
+
+    async def _beat(self) -> None:
+        """Tell systemd and readers how it stands, and that the loops make progress."""
+        interval_s = min(watchdog_interval_s() or STATUS_IDLE_S, STATUS_IDLE_S)
+        while True:
+            running = self._desk.running
+            self._publisher.events_trusted = self._watch.trusted
+            self._publisher.tell(None, progress=False)
+            self._notifier.status(self._status())
+            if self._is_sound():
+                self._notifier.alive()
+            await asyncio.sleep(min(interval_s, 1.0) if running else interval_s)
+
+    # --- how it stands
+
+    def _ready(self) -> None:
+        log.info("pinakad %s is ready", __version__, extra=fields(Event.STARTED))
+        self._notifier.status(self._status())
+        self._notifier.ready()
+
+    def _status(self) -> str:
+        running = self._desk.running
+        report = running.current() if running else self._publisher.latest
+        line = status_line(report, running.grid if running else None, self._time(), time.time())
+        if self._patience.text:
+            line = f"{self._patience.text}; {line}"
+        return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
+
+    def _is_sound(self) -> bool:
+        """Tell whether the looks and the polling make progress; if not, systemd shall restart us."""
+        now_s, running = self._time(), self._desk.running
+        if now_s - self._looked_s > 4 * RESCAN_S:
+            return False
+        polled_s = running.idle_since_s if running else None
+        if running is None or polled_s is None:
+            return True
+        policy = running.report.policy
+        return now_s - polled_s < 4 * policy.poll.interval_s + policy.ssh.attempt_limit_s + 60
+
+    async def _wait_for_a_look(self) -> None:
+        await self._looked.wait()
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # --- signals
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handlers = {signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set, signal.SIGHUP: self._reload}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _reload(self) -> None:
+        """Read the configuration again; one that cannot be used leaves the old one in force."""
+        self._notifier.reloading()
+        try:
+            new = config.load(self._config_file)
+            moved = config.changed_paths(self.settings, new)
+            if moved:
+                raise ConfigError(f"cannot change {', '.join(moved)} while the daemon runs: restart it")
+        except ConfigError as error:
+            text = "the configuration is not changed: %s"
+            log.error(text, error, extra=fields(Event.RELOAD_REFUSED))  # noqa: TRY400 - the operator's, no bug
+        else:
+            self.settings = new
+            logging.getLogger().setLevel(new.log.level.upper())
+            log.info("the configuration was read again", extra=fields(Event.RELOADED))
+        self._notifier.ready()
+
+
+class _StoppedError(Exception):
+    """Ends the task group, and with it whatever still runs in it."""
+
+
+class MarkerLock:
+    """The lock on the marker folder; where the folder was replaced, the new one is locked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: tuple[int, int, int] | None = None
+
+    def hold(self) -> None:
+        """Make sure that the folder which is there now is ours. Raises LockedError and OSError."""
+        status = self._folder.stat()
+        if self._held is not None and self._held[1:] == (status.st_dev, status.st_ino):
+            return
+        descriptor = lock(self._folder)
+        if self._held is not None:
+            os.close(self._held[0])
+        found = os.fstat(descriptor)
+        self._held = (descriptor, found.st_dev, found.st_ino)
+
+
+def main(config_option: Path | None, runner: str | None) -> int:
+    """Run the daemon in the foreground and return its exit code."""
+    set_up("info")
+    try:
+        settings = config.load(config_option)
+        if runner is not None:
+            script = settings.script.model_copy(update={"runner": runner})
+            settings = settings.model_copy(update={"script": script})
+        set_up(settings.log.level)
+        store = Store(config.state_dir())
+        check_folders(settings, store.root, config.runtime_dir())
+        held = lock(store.lock_file)
+        store.prepare()
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            log.error("%s", line)  # noqa: TRY400 - the operator's, no bug
+        return EXIT_CONFIG
+    except LockedError as error:
+        log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
+        return EXIT_SECOND_INSTANCE
+    with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
+        return loop.run(_run(settings, config_option, store))
+
+
+async def _run(settings: Config, config_option: Path | None, store: Store) -> int:
+    daemon = Daemon(settings, config_option, store, config.runtime_dir())
+    try:
+        daemon.claim_markers()
+    except LockedError as error:
+        log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
+        return EXIT_SECOND_INSTANCE
+    await daemon.run()
+    return 0
+
+
+def check_folders(settings: Config, state: Path, runtime: Path) -> None:
+    """Raise ConfigError where a folder that must be written is not there or not writable, naming its setting."""
+    wanted = {
+        "$STATE_DIRECTORY": state,
+        "$RUNTIME_DIRECTORY": runtime,
+        "paths.markers (or paths.work_dir)": settings.markers_dir,
+    }
+    for name, folder in wanted.items():
+        if not folder.is_dir():
+            raise ConfigError(f"cannot use {name} = '{folder}': there is no such folder; pinakactl setup makes it")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot use {name} = '{folder}': it is not writable for user id {os.getuid()}")

@@ -1,0 +1,359 @@
+"""One deployment, told in the order in which it happens.
+
+    validate -> snapshot -> ask who the nodes are -> launch -> wait and poll -> verdict
+
+The report is the only state: each phase is durable before what follows it begins, and after a crash the story goes on
+at the phase that the report tells.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from pinakad import verdict
+from pinakad.events import Event, fields
+from pinakad.nodes import NodeSet, combine
+from pinakad.outside import Ended, Moment, Outside
+from pinakad.poller import Poller
+from pinakad.polling import Grid, NodePoll, NodeState, Probe
+from pinakad.problems import Code, Problem, Spot
+from pinakad.report import (
+    ClockPart,
+    NodePart,
+    Outcome,
+    Phase,
+    Reason,
+    Report,
+    ScriptState,
+    counts_of,
+    node_parts,
+    rfc3339,
+    superseded_parts,
+    wall_s,
+)
+from pinakad.verdict import Verdict, failed
+
+log = logging.getLogger(__name__)
+
+TELL_EVERY_S = 1.0
+_MAY_RUN = (ScriptState.LAUNCHING, ScriptState.RUNNING, ScriptState.LOST)
+
+
+class Deployment:
+    """One run. `problems`: what is wrong with its request; `resumed`: the daemon was away meanwhile."""
+
+    def __init__(
+        self, report: Report, outside: Outside, problems: Sequence[Problem] = (), *, resumed: bool = False
+    ) -> None:
+        self.report = report
+        self.cancelled = asyncio.Event()
+        self._outside = outside
+        self._request_problems = list(problems)
+        self._resumed = resumed
+        self._poller: Poller | None = None
+
+    async def run(self) -> Report:
+        """Tell the story to its end and return the finished report, which is durable then."""
+        try:
+            decided = self._decided() or await self._story()
+        except Exception:
+            log.exception("a bug in pinakad ends the deployment", extra=self._fields(Event.INTERNAL_ERROR))
+            self._poller = None
+            decided = failed(Reason.INTERNAL_ERROR, "a bug in pinakad; the traceback is in its log")
+        return await self._finish(decided)
+
+    async def _story(self) -> Verdict:
+        decided = None
+        if self.report.phase is Phase.VALIDATING:
+            decided = await self._validate() or self._cancellation() or await self._ask_who_they_are()
+        if decided is None and self.report.phase is Phase.LAUNCHING:
+            decided = self._cancellation() or await self._launch()
+        return decided or await self._watch_over()
+
+    # --- before the launch
+
+    async def _validate(self) -> Verdict | None:
+        """Read the request and the node files for good. What speaks against launching is told in its order."""
+        if self._request_problems:
+            return self._refused(Reason.INVALID_REQUEST, self._request_problems)
+        files = await self._outside.read_nodes()
+        if isinstance(files, str):
+            return failed(Reason.NODES_UNREADABLE, f"the nodes folder cannot be read: {files}")
+        asked = self.report.request.nodes
+        loopback = self.report.policy.ssh.allow_loopback
+        found = combine(files, None if asked is None else frozenset(asked), allow_loopback=loopback)
+        wrong = verdict.request_problems(asked, files, found)
+        if wrong:
+            return self._refused(Reason.INVALID_REQUEST, wrong)
+        if not files:
+            return failed(Reason.NO_NODES, "there is no node file")
+        self._change(superseded=superseded_parts(found.superseded))
+        if not found.ok:
+            return self._refused(Reason.INVALID_NODES, found.problems)
+        return await self._accept(found)
+
+    async def _accept(self, found: NodeSet) -> Verdict | None:
+        """Take over the nodes: from here on only the snapshot counts."""
+        nodes = node_parts(found.nodes, self.report.policy.ssh)
+        self._change(nodes=nodes, counts=counts_of(nodes), problems=[*self.report.problems, *found.problems])
+        script = self._outside.script
+        problem = script.problem() if script else None
+        if problem is not None:
+            return failed(*problem)
+        key_problem = self._outside.key_problem()
+        if key_problem is not None:
+            return failed(Reason.SSH_KEY, key_problem)
+        if script is not None:
+            part, warnings = script.prepare()
+            self._change(script=part, problems=[*self.report.problems, *warnings])
+        await self._outside.snapshot(found.files)
+        return None
+
+    async def _ask_who_they_are(self) -> Verdict | None:
+        """Ask every node for its boot id before anything is done to it: later answers are held against it."""
+        nodes = list(self.report.nodes)
+        if self.report.policy.poll.reboot != "ignore":
+            probes = await self._outside.ask_all(nodes)
+            nodes = [_with_baseline(node, probe) for node, probe in zip(nodes, probes, strict=True)]
+        nodes = [node.model_copy(update={"this_host": self._is_this_host(node)}) for node in nodes]
+        self._change(nodes=nodes)
+        if self._cancellation() is None:
+            await self._enter(Phase.LAUNCHING, must=True)
+        return self._cancellation()
+
+    async def _launch(self) -> Verdict | None:
+        """Launch the script, or find that it was launched: `started` tells, and gives the time of the launch."""
+        if self._outside.script is None:
+            clock = self.report.clock
+            at = Moment(clock.boot_id, clock.taken_boot_s, wall_s(self.report.started_at) or 0.0)
+        else:
+            started = await self._outside.script.launch()
+            if isinstance(started, str):
+                return failed(Reason.LAUNCH_FAILED, f"the script was not started: {started}")
+            at = started.at
+            text = "the script runs with pid %d"
+            log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))
+            self._change_script(
+                pid=started.script_pid, state=ScriptState.RUNNING, started_at=rfc3339(at.wall_s)
+            )
+        self._change(clock=_launched(self.report.clock, at))
+        await self._enter(Phase.WAITING, must=False)
+        return None
+
+    # --- after the launch
+
+    async def _watch_over(self) -> Verdict:
+        """Follow the script and the nodes until the operator, the script, the time or the nodes decide."""
+        self._poller = poller = self._make_poller()
+        async with asyncio.TaskGroup() as group:
+            polls = group.create_task(self._poll(poller), name="poll")
+            script = group.create_task(self._script_ends(), name="script")
+            cancel = group.create_task(self.cancelled.wait(), name="cancel")
+            teller = group.create_task(self._tell_on(), name="tell")
+            try:
+                return await self._first_to_decide(poller, script, polls, cancel)
+            finally:
+                for task in (polls, script, cancel, teller):
+                    task.cancel()
+
+    async def _first_to_decide(
+        self,
+        poller: Poller,
+        script: "asyncio.Task[Ended | None]",
+        polls: "asyncio.Task[None]",
+        cancel: "asyncio.Task[Any]",
+    ) -> Verdict:
+        """Where several hold at once, the operator comes first, then the script, then the nodes."""
+        pending: set[asyncio.Task[Any]] = {script, polls, cancel}
+        limit_s = self._launched_s() + self.report.policy.script.timeout_s
+        while True:
+            left_s = max(0.0, limit_s - self._outside.now().boot_s) if script in pending else None
+            done, pending = await asyncio.wait(
+                pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            stop = self._cancellation()
+            if stop is None and script in done:
+                stop = self._script_ended(poller, script.result())
+            if stop is None and polls in done:
+                polls.result()
+                stop = verdict.on_nodes(self.current().nodes)
+            if stop is None and not done:
+                text = f"the script was still running after {self.report.policy.script.timeout_s:g} s"
+                stop = failed(Reason.SCRIPT_TIMEOUT, text)
+            if stop is not None:
+                return stop
+
+    async def _script_ends(self) -> Ended | None:
+        return await self._outside.script.ended() if self._outside.script else None
+
+    def _script_ended(self, poller: Poller, ended: Ended | None) -> Verdict | None:
+        """Take note of how the script ended. From now on a node that is up has to show it."""
+        if ended is None:  # there is none: the nodes alone decide
+            poller.script_exited(self._launched_s())
+            return None
+        self._note_script(ended)
+        now = self._outside.now()
+        if ended.state is ScriptState.INTERRUPTED and any(node.this_host for node in self.report.nodes):
+            log.warning("this host was booted again as a node of the deployment: every node must prove a reboot")
+            poller.require_reboot()
+            poller.script_exited(now.boot_s)
+            return None
+        decided = verdict.on_script(ended)
+        if decided is None and ended.at is not None:
+            poller.script_exited(ended.at.on_clock(self._outside.boot_id, now))
+        return decided
+
+    async def _poll(self, poller: Poller) -> None:
+        if self.report.phase is Phase.WAITING:
+            await asyncio.sleep(max(0.0, poller.grid.begins_s - self._outside.now().boot_s))
+            self._change(polling_at=rfc3339(self._outside.now().wall_s))
+            await self._enter(Phase.POLLING, must=False)
+        await poller.run()
+
+    # --- the end
+
+    async def _finish(self, decided: Verdict) -> Report:
+        """Write the verdict down before it is carried out: after a crash in between nobody judges again."""
+        if self.report.phase is not Phase.FINISHING:
+            nodes = self.current().nodes
+            problems = [*self.report.problems, *verdict.end_warnings(nodes, self.report.policy.poll)]
+            self._change(nodes=nodes, counts=counts_of(nodes), problems=problems)
+            self._poller = None
+            self._change(outcome=decided.outcome, reason=decided.reason, message=decided.message)
+            await self._enter(Phase.FINISHING, must=not self._script_may_run())
+        if self._outside.script is not None and self._script_may_run():
+            ended = await self._outside.script.end()
+            if ended is not None:
+                self._note_script(ended)
+        self._change(finished_at=rfc3339(self._outside.now().wall_s))
+        await self._enter(Phase.FINISHED, must=True)
+        level = logging.INFO if decided.outcome is Outcome.COMPLETED else logging.ERROR
+        extra = self._fields(decided.event, reason=decided.reason)
+        log.log(level, "deployment %s: %s", decided.outcome, decided.message, extra=extra)
+        return self.report
+
+    def _decided(self) -> Verdict | None:
+        """Return the verdict that was written down before a crash."""
+        report = self.report
+        if report.phase is Phase.FINISHING and report.outcome is not None:
+            return Verdict(report.outcome, report.reason, report.message)
+        return None
+
+    def _cancellation(self) -> Verdict | None:
+        return verdict.cancelled() if self.cancelled.is_set() else None
+
+    def _refused(self, reason: Reason, problems: Sequence[Problem]) -> Verdict:
+        self._change(problems=[*self.report.problems, *problems])
+        return verdict.refused(reason, problems)
+
+    def _script_may_run(self) -> bool:
+        return self.report.script is not None and self.report.script.state in _MAY_RUN
+
+    def _note_script(self, ended: Ended) -> None:
+        at = rfc3339(ended.at.wall_s) if ended.at else None
+        self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
+        if ended.dropped_bytes:
+            text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
+            self.warn(Spot("").warning(Code.OUTPUT_DROPPED, text))
+        how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"
+        text = f"the script ended {how}" if ended.state is ScriptState.EXITED else f"the script is {ended.state}"
+        log.info("%s", text, extra=self._fields(Event.SCRIPT_ENDED))
+
+    # --- how it stands
+
+    def current(self) -> Report:
+        """Return the report with how the nodes stand right now."""
+        if self._poller is None:
+            return self.report
+        pairs = zip(self.report.nodes, self._poller.polls, strict=True)
+        nodes = [node.with_poll(poll) for node, poll in pairs]
+        return self.report.model_copy(update={"nodes": nodes, "counts": counts_of(nodes)})
+
+    def warn(self, problem: Problem) -> None:
+        """Put a warning into the report."""
+        self._change(problems=[*self.report.problems, problem])
+
+    @property
+    def grid(self) -> Grid | None:
+        """The slots, once there are any."""
+        return self._poller.grid if self._poller else None
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """When the last attempt began, on the boot clock; None while no attempt is due."""
+        polling = self._poller is not None and self.report.phase is Phase.POLLING
+        return self._poller.progress_s if self._poller is not None and polling else None
+
+    def _make_poller(self) -> Poller:
+        policy, now = self.report.policy, self._outside.now()
+        round_s = policy.poll.interval_s + policy.ssh.attempt_limit_s
+        grid = Grid(
+            launched_s=self._launched_s(),
+            delay_s=policy.poll.delay_s,
+            interval_s=policy.poll.interval_s,
+            attempts=policy.poll.attempts,
+            not_before_s=now.boot_s + round_s if self._resumed else 0.0,
+        )
+
+        async def ask(index: int, cut_s: float | None) -> Probe:
+            stalled = self._poller is not None and self._poller.polls[index].stalled
+            return await self._outside.ask(self.report.nodes[index], stalled, cut_s)
+
+        nodes = self.report.nodes
+        polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
+        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, self._tell_node)
+
+    def _tell_node(self, index: int, before: NodePoll, after: NodePoll) -> None:
+        """Log a change, not every attempt."""
+        node = self.report.nodes[index]
+        extra = {"node": node.hostname, "address": node.address, "attempt": after.attempts}
+        if after.host_key != before.host_key and after.host_key == "changed":
+            text = "%s has another host key; it is remembered"
+            log.warning(text, node.hostname, extra=self._fields(Event.HOST_KEY, **extra))
+        if after.state is NodeState.UP and before.state is not NodeState.UP:
+            log.info("%s is up", node.hostname, extra=self._fields(Event.NODE_UP, **extra))
+        elif after.reason is not None and after.reason != before.reason:
+            event = self._fields(Event.NODE_WAITING, reason=after.reason, rung=after.last_rung, **extra)
+            log.info("%s is not up yet: %s (%s)", node.hostname, after.message, after.reason, extra=event)
+
+    async def _tell_on(self) -> None:
+        while True:
+            self._outside.tell(self.current())
+            await asyncio.sleep(TELL_EVERY_S)
+
+    async def _enter(self, phase: Phase, *, must: bool) -> None:
+        """Go on to a phase. After the launch a full disk cannot stop the run: what is not durable is found again."""
+        self._change(phase=phase)
+        log.info("%s", phase, extra=self._fields(Event.PHASE))
+        await self._outside.save(self.current(), must=must)
+        self._outside.tell(self.current())
+
+    def _launched_s(self) -> float:
+        clock = self.report.clock
+        at = Moment(clock.boot_id, clock.launched_boot_s or 0.0, wall_s(clock.launched_at) or 0.0)
+        return at.on_clock(self._outside.boot_id, self._outside.now())
+
+    def _is_this_host(self, node: NodePart) -> bool:
+        same_name = node.hostname.split(".")[0].lower() == self._outside.host.split(".")[0].lower()
+        return same_name or node.boot_id_before == self._outside.boot_id
+
+    def _change(self, **update: Any) -> None:
+        self.report = self.report.model_copy(update=update)
+
+    def _change_script(self, **update: Any) -> None:
+        if self.report.script is not None:
+            self._change(script=self.report.script.model_copy(update=update))
+
+    def _fields(self, event: Event, **more: Any) -> dict[str, Any]:
+        return fields(event, deployment_id=self.report.id, phase=self.report.phase, **more)
+
+
+def _with_baseline(node: NodePart, probe: Probe) -> NodePart:
+    update = {"boot_id_before": probe.boot_id, "host_key": probe.host_key, "reported_hostname": probe.hostname}
+    return node.model_copy(update=update)
+
+
+def _launched(clock: ClockPart, at: Moment) -> ClockPart:
+    launched = {"boot_id": at.boot_id, "launched_boot_s": at.boot_s, "launched_at": rfc3339(at.wall_s)}
+    return clock.model_copy(update=launched)

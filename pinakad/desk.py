@@ -1,0 +1,257 @@
+"""One request after the other: taken, served, answered, and after a crash picked up again.
+
+The law: a request is written down before anything is done for it, its answer is out before it goes, and a deployment
+is over when both are so (`answered`). What is written down decides what a restart does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from socket import gethostname
+
+from pinakad import __version__
+from pinakad.config import Config
+from pinakad.deployment import Deployment
+from pinakad.events import Event, fields
+from pinakad.outside import Moment, Outside
+from pinakad.patience import Patience
+from pinakad.problems import Code, Problem, Spot
+from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of, rfc3339
+from pinakad.requests import CANCEL, REQUEST, Identity, Markers, Request
+from pinakad.store import StateUnreadableError, Store
+
+log = logging.getLogger(__name__)
+
+LATE_TOUCH_S = 2.0
+_LOOK_S = 0.2
+_NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").hexdigest(), nodes=None)
+
+
+class Desk:
+    """Serves the requests of one marker folder from one state folder.
+
+    `outside_for(report)` gives a deployment what it needs, `here()` tells this moment.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        markers: Markers,
+        config: Callable[[], Config],
+        outside_for: Callable[[Report], Outside],
+        here: Callable[[], Moment],
+        patience: Patience,
+    ) -> None:
+        self.running: Deployment | None = None
+        self._store = store
+        self._markers = markers
+        self._config = config
+        self._outside_for = outside_for
+        self._here = here
+        self._patience = patience
+        self._stuck: tuple[str, Identity] | None = None
+        self._gone_told = False
+
+    # --- what is asked
+
+    def look(self, now_s: float, *, closed: bool) -> float | None:
+        """Look at the markers, and cancel what is to be cancelled.
+
+        Return the seconds until a request may be taken (0: now), None where there is none to take. Raises OSError
+        where the folder cannot be used.
+        """
+        if self.running is not None:
+            self._look_at_running(self.running)
+            return None
+        if not self._markers.is_requested():
+            self._stuck = None
+            return None
+        if self._stuck is not None and self._is_still_stuck(*self._stuck):
+            return None
+        return self._markers.has_settled(now_s, closed=closed)
+
+    def is_queued(self) -> bool:
+        """Tell whether another request waits for the running deployment to end."""
+        if self.running is None:
+            return False
+        found = self._markers.look()
+        return found is not None and found.identity != Identity.of(self.running.report.request)
+
+    def _look_at_running(self, running: Deployment) -> None:
+        if running.report.phase is Phase.FINISHED:
+            return
+        if self._markers.cancel_asked() and not running.cancelled.is_set():
+            extra = fields(Event.CANCELLED, deployment_id=running.report.id)
+            log.warning("the deployment is cancelled by '%s'", CANCEL, extra=extra)
+            running.cancelled.set()
+        if not self._gone_told and not self._markers.is_requested():
+            self._gone_told = True
+            text = "the request was removed by somebody else while it is served; the run goes on to its answer"
+            log.warning(text, extra=fields(Event.REQUEST_PROBLEM, deployment_id=running.report.id))
+            running.warn(Spot(REQUEST).warning(Code.REQUEST_REMOVED, text))
+
+    # --- a request is served
+
+    async def serve(self, group: asyncio.TaskGroup) -> None:
+        """Take the request that is there, run its deployment and answer it."""
+        try:
+            request = self._markers.look()
+            report = self._take(request) if request is not None else None
+        except OSError as error:
+            await self._patience.wait_out("the request down", error)
+            return
+        self._patience.over()
+        if request is None or report is None:
+            return
+        text = "the request is taken as deployment %s"
+        log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
+        await self._run(report, list(request.problems), group, resumed=False)
+
+    def _take(self, request: Request) -> Report:
+        """Write the request down before anything else is looked at."""
+        if self._markers.remove_cancel():
+            log.warning("'%s' was there before the request, and is removed", CANCEL)
+        identifier = self._store.begin()
+        try:
+            report = self._new_report(identifier, request.part(), request.requested_wall_s)
+            self._store.save(report, durable=True)
+        except OSError:
+            self._store.drop(identifier)
+            raise
+        return report
+
+    def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float) -> Report:
+        here = self._here()
+        return Report(
+            schema=1,
+            id=identifier,
+            host=gethostname(),
+            version=__version__,
+            request=request,
+            requested_at=rfc3339(min(max(requested_wall_s, 0.0), here.wall_s)),
+            started_at=rfc3339(here.wall_s),
+            policy=policy_of(self._config()),
+            clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
+        )
+
+    async def _run(
+        self, report: Report, problems: list[Problem], group: asyncio.TaskGroup, *, resumed: bool
+    ) -> None:
+        """Run a deployment to its end and answer it."""
+        while report.phase is Phase.VALIDATING:
+            try:
+                self._markers.remove_answers()
+                break
+            except OSError as error:
+                await self._patience.wait_out("the marker folder", error)
+        self._gone_told = False
+        self.running = Deployment(report, self._outside_for(report), problems, resumed=resumed)
+        try:
+            finished = await self.running.run()
+            await self._answer(finished, group)
+        finally:
+            self.running = None
+
+    async def _answer(self, report: Report, group: asyncio.TaskGroup) -> None:
+        """Answer a finished deployment, then let its request go; until there is room for the answer, it stays."""
+        served = Identity.of(report.request)
+        while True:
+            try:
+                self._markers.answer(report)
+                self._markers.remove_cancel()
+                break
+            except OSError as error:
+                await self._patience.wait_out("the answer", error)
+        self._patience.over()
+        self._let_go(report.id, served)
+        self._store.prune(self._config().history.keep)
+        group.create_task(self._await_late_touches(report.id, served), name=f"late touches of {report.id}")
+
+    def _let_go(self, identifier: str, served: Identity) -> bool:
+        """Take the served request out of the way and write down that nothing is left to do."""
+        try:
+            if identifier not in self._markers.asides():  # else it has gone before, and what is there is another one
+                self._markers.set_aside(served, identifier)
+            self._store.mark_answered(identifier)
+        except OSError as error:
+            if self._stuck is None:
+                cause = (error.strerror or str(error)).lower()
+                self._patience.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
+            self._stuck = (identifier, served)
+            return False
+        return True
+
+    def _is_still_stuck(self, identifier: str, served: Identity) -> bool:
+        found = self._markers.look()
+        if found is None or found.identity != served or self._let_go(identifier, served):
+            self._stuck = None
+            self._patience.over()
+        return self._stuck is not None
+
+    async def _await_late_touches(self, identifier: str, served: Identity) -> None:
+        """Whoever held the request open while it was set aside may touch it still: then it counts again."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + LATE_TOUCH_S
+        while loop.time() < ends_s:
+            with suppress(OSError):
+                if self._markers.release(identifier, served, keep=True):
+                    return
+            await asyncio.sleep(_LOOK_S)
+        with suppress(OSError):
+            self._markers.release(identifier, served)
+
+    # --- after a restart
+
+    async def pick_up(self, group: asyncio.TaskGroup, picked_up: Callable[[], None]) -> None:
+        """Go on with what an earlier daemon left; `picked_up` is called once it is clear what that is."""
+        self._release_asides()
+        left = [identifier for identifier in self._store.ids() if not self._store.is_answered(identifier)]
+        reports = [(identifier, self._load(identifier)) for identifier in left]
+        picked_up()
+        for identifier, report in reports:
+            if report is None:
+                await self._answer_unreadable(identifier, group)
+            elif not report.is_finished:
+                text = "deployment %s goes on in phase %s"
+                log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
+                await self._run(report, [], group, resumed=True)
+            elif identifier == self._store.ids()[-1]:
+                await self._answer(report, group)
+            else:
+                self._store.mark_answered(identifier)  # a later one was answered since
+
+    def _release_asides(self) -> None:
+        for identifier in self._markers.asides():
+            report = self._load(identifier)
+            self._markers.release(identifier, Identity.of(report.request) if report else None)
+
+    def _load(self, identifier: str) -> Report | None:
+        try:
+            return self._store.load(identifier)
+        except StateUnreadableError as error:
+            log.error("%s", error, extra=fields(Event.STORAGE, deployment_id=identifier))  # noqa: TRY400 - no bug
+            return None
+
+    async def _answer_unreadable(self, identifier: str, group: asyncio.TaskGroup) -> None:
+        """Nobody knows how this run stands. Where its script was started, the request must not start it again."""
+        if not self._store.was_started(identifier):
+            self._store.mark_answered(identifier)
+            return
+        request = self._markers.look()
+        part = request.part() if request else _NOBODY
+        report = self._new_report(self._store.begin(), part, request.requested_wall_s if request else 0.0)
+        text = f"the report of deployment {identifier} cannot be read, and its script was started; its folder is kept"
+        finished = report.model_copy(
+            update={
+                "phase": Phase.FINISHED,
+                "outcome": Outcome.FAILED,
+                "reason": Reason.STATE_UNREADABLE,
+                "message": text,
+                "finished_at": report.started_at,
+            }
+        )
+        self._store.save(finished, durable=True)
+        self._store.mark_answered(identifier)
+        await self._answer(finished, group)

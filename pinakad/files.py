@@ -1,0 +1,105 @@
+"""How is something written so that it is there whole, or not at all, whatever crashes?"""
+
+import ctypes
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
+    """Put `data` under the name `path`: write aside, fsync (if `durable`), rename, fsync the folder.
+
+    A symlink at `path` is replaced, not followed; `draft` (default: `.<name>.new` beside it) is never followed either.
+    Raises OSError and leaves `path` as it was where that cannot be done.
+    """
+    aside = draft or path.with_name(f".{path.name}.new")
+    try:
+        write_new(aside, data, mode, durable=durable)
+        aside.rename(path)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
+    """Write a file that nobody else has open: what stood under the name is unlinked first, never written through."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(descriptor, mode)  # whatever the umask says
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
+    """Write many files into `folder` and make them durable with one sync for all."""
+    for name, data in files.items():
+        write_new(folder / name, data, mode, durable=False)
+    sync_file_system(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make all that was written to the file system of `folder` durable (syncfs(2), which Python does not offer)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file, at most `limit` + 1 bytes: whoever gets more than `limit` refuses it.
+
+    Raises NotRegularError for anything else (a link is not followed, a pipe is not waited for), and OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink() or (not path.is_file() and path.exists()):
+            raise NotRegularError(str(path)) from None
+        raise error from None
+    try:
+        status = os.fstat(descriptor)
+        if not is_regular(status):
+            raise NotRegularError(str(path))
+        return read_up_to(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+
+
+def is_regular(status: os.stat_result) -> bool:
+    """Tell whether it is a regular file."""
+    return (status.st_mode & 0o170000) == 0o100000
+
+
+def read_up_to(descriptor: int, limit: int) -> bytes:
+    """Read until the end or `limit` bytes."""
+    data = b""
+    while len(data) < limit and (chunk := os.read(descriptor, min(limit - len(data), 1 << 20))):
+        data += chunk
+    return data
+
+
+class NotRegularError(Exception):
+    """There is a folder, a link, a pipe or the like where a file is needed."""

@@ -1,0 +1,109 @@
+"""What happened, for people: log records with fields to the journal, or plain lines to stderr.
+
+The journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ (a datagram of KEY=value lines).
+"""
+
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Mapping
+
+from pinakad.events import Event
+from pinakad.problems import printable
+
+SOCKET = "/run/systemd/journal/socket"
+MAX_MESSAGE = 48 * 1024
+"""One datagram must hold a record; a longer text (a traceback, say) is cut in its middle."""
+
+# syslog(3). CRITICAL is not emergency, which journald would shout to every terminal.
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class JournalHandler(logging.Handler):
+    """Sends records to journald; what it does not take goes to stderr."""
+
+    def __init__(self, path: str = SOCKET) -> None:
+        super().__init__()
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._fallback = StderrHandler()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record. journald may be restarting: then it must not be lost either."""
+        try:
+            self._socket.sendto(datagram(record, self.format(record)), self._path)
+        except OSError:
+            self._fallback.handle(record)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+        super().close()
+
+
+class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] - generic only in the type stubs
+    """Writes plain lines; with priority prefixes (sd-daemon(3)) unless a person reads along."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._prefixes = not sys.stderr.isatty()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record, each with its priority, no control character in them."""
+        level = _PRIORITIES.get(record.levelno, 6)
+        prefix = f"<{level}>" if self._prefixes else f"{record.levelname.lower():8}"
+        lines = super().format(record).splitlines() or [""]
+        return "\n".join(prefix + printable(line, MAX_MESSAGE) for line in lines)
+
+
+def set_up(level: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Send the log of this process to the journal if stderr goes there anyway (systemd.exec(5)), else to stderr."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.addHandler(JournalHandler() if _stderr_is_the_journal(environ) else StderrHandler())
+    root.setLevel(level.upper())
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)  # up to 21 lines a failed attempt
+    logging.getLogger("watchdog").setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def datagram(record: logging.LogRecord, text: str) -> bytes:
+    """Return a record in the journal's native protocol."""
+    event: Event | None = getattr(record, "event", None)
+    values = {
+        "MESSAGE": "\n".join(printable(line, MAX_MESSAGE) for line in _cut(text).splitlines()),
+        "PRIORITY": str(_PRIORITIES.get(record.levelno, 6)),
+        "SYSLOG_IDENTIFIER": "pinakad",
+        "CODE_FILE": record.pathname,
+        "CODE_LINE": str(record.lineno),
+        "CODE_FUNC": record.funcName or "",
+        **({"MESSAGE_ID": event.value.message_id} if event else {}),
+        **getattr(record, "journal_fields", {}),
+    }
+    return b"".join(_field(key, value) for key, value in values.items())
+
+
+def _field(key: str, value: str) -> bytes:
+    raw = value.encode("utf-8", "backslashreplace")
+    if b"\n" not in raw:
+        return key.encode() + b"=" + raw + b"\n"
+    return key.encode() + b"\n" + struct.pack("<Q", len(raw)) + raw + b"\n"
+
+
+def _cut(text: str) -> str:
+    half = MAX_MESSAGE // 2
+    return text if len(text) <= MAX_MESSAGE else f"{text[:half]}\n[...]\n{text[-half:]}"
+
+
+def _stderr_is_the_journal(environ: Mapping[str, str]) -> bool:
+    """$JOURNAL_STREAM has device and inode of the stream that systemd gave us (systemd.exec(5))."""
+    try:
+        device, inode = environ.get("JOURNAL_STREAM", "").split(":")
+        status = os.fstat(2)
+        return (status.st_dev, status.st_ino) == (int(device), int(inode))
+    except (ValueError, OSError):
+        return False

@@ -1,0 +1,218 @@
+"""What does one node file say: a host name, its interfaces and disks, or what is wrong with it?
+
+The forms are those that existing producers write; unknown keys are kept and ignored. Nothing here looks at other
+files, at the disk or at the network.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pinakad.problems import Code, Problem, Spot
+
+_NAME = re.compile(r"node_([0-9]+)\.json")
+_BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
+_INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_MAX_HOSTNAME = 253
+_ABSENT = {"", "NULL", "N/A"}
+
+
+def number_of(name: str) -> int | None:
+    """Return the number of a node file's base name (`node_07.json` -> 7), or None where it is no node file's."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match and match[1].isascii() and len(match[1]) <= 18 else None
+
+
+def is_hostname(text: str) -> bool:
+    """Tell whether `text` is a host name (RFC 1123, section 2.1), fully qualified or not."""
+    return len(text) <= _MAX_HOSTNAME and all(_LABEL.fullmatch(label) for label in text.split("."))
+
+
+def _present(value: Any) -> Any:
+    """Turn the producers' ways to say "nothing" into the empty string."""
+    return "" if isinstance(value, str) and value.strip().upper() in _ABSENT else value
+
+
+Text = Annotated[str, BeforeValidator(_present)]
+
+
+class _Object(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
+
+
+class Properties(_Object):
+    """The addresses of an interface. All values are strings; "", "NULL" and "N/A" mean that there is none."""
+
+    ip_address: Text = Field("", alias="IP_ADDRESS")
+    netmask: Text = Field("", alias="Netmask")
+    dns: Text = Field("", alias="DNS")
+    mtu: Text = ""
+    gateway: Text = ""
+
+
+class Interface(_Object):
+    """A plain interface, a bond or a bond slave; which of them, its key and `Bond_Slave` say."""
+
+    interface_name: str = Field(min_length=1)
+    type: list[str] | str = []
+    vlan_id: list[str | int] | str | int = ""
+    bond_slave: Text = Field("", alias="Bond_Slave")
+    bond_interface_name: Text = Field("", alias="Bond_Interface_Name")
+    properties: Properties | None = Field(None, alias="Properties")
+    ip: Text = ""
+
+    @property
+    def address(self) -> str:
+        """The address as it is written, "" where there is none; the older flat form has it in `ip`."""
+        return (self.properties.ip_address if self.properties else "") or self.ip
+
+    @property
+    def gateway(self) -> str:
+        """The gateway as it is written, "" where there is none."""
+        return self.properties.gateway if self.properties else ""
+
+    @property
+    def types(self) -> list[str]:
+        """The types without case, spaces, `_` and `-`; `management` is `mgmt`."""
+        written = [self.type] if isinstance(self.type, str) else self.type
+        plain = [re.sub(r"[\s_-]", "", name).lower() for name in written]
+        return ["mgmt" if name == "management" else name for name in plain if name]
+
+    @property
+    def vlans(self) -> list[str]:
+        """The VLAN ids as they are written, without those that mean that there is none."""
+        written = self.vlan_id if isinstance(self.vlan_id, list) else [self.vlan_id]
+        parts = [part.strip() for item in written for part in str(item).split(",")]
+        return [part for part in parts if _present(part)]
+
+
+class Ssh(_Object):
+    """Our own addition to the format: where to log in, whatever the interfaces say."""
+
+    address: str | None = Field(None, min_length=1)
+    port: int | None = Field(None, ge=1, le=65535)
+    user: str | None = Field(None, pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.@-]{0,63}$")
+
+
+class NodeFile(_Object):
+    """A node file of a known form. The order of `using_interfaces` is the file's and matters."""
+
+    hostname: str
+    using_interfaces: dict[str, Interface]
+    disk: list[Any]
+    roles: list[str]
+    server_vip: Text = ""
+    provider_gateway: Text = ""
+    tenant_gateway: Text = ""
+    ssh: Ssh | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An interface of a node file together with its key, which tells a bond."""
+
+    key: str
+    interface: Interface
+
+    @property
+    def is_bond(self) -> bool:
+        """The key decides: the flat form has no `Bond_Slave` anywhere."""
+        return _BOND_KEY.fullmatch(self.key) is not None
+
+    @property
+    def is_slave(self) -> bool:
+        """Tell whether it is a bond's slave, which carries no address."""
+        return not self.is_bond and self.interface.bond_slave.upper() == "YES"
+
+
+def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
+    """Read the JSON value of the file named `file` (a base name).
+
+    Return what it says and what is wrong with its shape. Where something is, the value holds only the parts that are
+    sound, so that the others can be checked in the same go; it is None where nothing is.
+    """
+    spot = Spot(file)
+    if not isinstance(value, dict):
+        return None, [spot.error(Code.NOT_AN_OBJECT, "a node file must be a JSON object", value)]
+    try:
+        return NodeFile.model_validate(value), []
+    except ValidationError as error:
+        return _sound_part(value, error), list(_shape_problems(spot, value, error))
+
+
+def ports_of(node_file: NodeFile) -> list[Port]:
+    """Return the interfaces of the known keys, in the file's order."""
+    return [Port(key, item) for key, item in node_file.using_interfaces.items() if is_known_key(key)]
+
+
+def is_known_key(key: str) -> bool:
+    """Tell whether a key of `using_interfaces` is one that producers write."""
+    return bool(_BOND_KEY.fullmatch(key) or _INTERFACE_KEY.fullmatch(key))
+
+
+def _sound_part(value: dict[str, Any], error: ValidationError) -> NodeFile | None:
+    """Return the file without the interfaces and fields that have the wrong shape."""
+    sound = {"hostname": "unknown", "disk": [{}], "roles": [], "using_interfaces": {}} | value
+    for finding in error.errors(include_url=False):
+        top, *below = finding["loc"]
+        if top == "using_interfaces" and below and isinstance(sound["using_interfaces"], dict):
+            others = {key: item for key, item in sound["using_interfaces"].items() if key != below[0]}
+            sound["using_interfaces"] = others
+        elif top in ("hostname", "disk", "roles", "using_interfaces"):
+            sound[str(top)] = {"hostname": "unknown", "disk": [{}], "roles": []}.get(str(top), {})
+        else:
+            sound.pop(str(top), None)
+    try:
+        return NodeFile.model_validate(sound)
+    except ValidationError:
+        return None
+
+
+_EXPECTED = {
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "string_too_short": "must not be empty",
+}
+
+
+def _shape_problems(spot: Spot, value: Any, error: ValidationError) -> Iterator[Problem]:
+    """Translate what pydantic found. A union reports one finding a branch: they are told as one."""
+    told: set[str] = set()
+    for finding in error.errors(include_url=False):
+        keys = _keys_in(value, finding["loc"])
+        place = spot.at(*keys)
+        if place.path in told:
+            continue
+        told.add(place.path)
+        name = keys[-1] if keys else spot.file
+        if finding["type"] == "missing":
+            yield place.error(Code.MISSING, f"the field '{name}' is needed and missing")
+        elif name in ("type", "vlan_id"):
+            yield place.error(Code.WRONG_TYPE, f"'{name}' must be a string or a list of strings", finding["input"])
+        else:
+            rule = _EXPECTED.get(finding["type"], finding["msg"].lower())
+            code = Code.WRONG_TYPE if finding["type"].endswith("_type") else Code.BAD_VALUE
+            yield place.error(code, f"'{name}' {rule}", finding["input"])
+
+
+def _keys_in(value: Any, loc: tuple[str | int, ...]) -> list[str | int]:
+    """Return the keys of `loc` that lead through `value`: pydantic adds the names of union branches."""
+    keys: list[str | int] = []
+    for index, key in enumerate(loc):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        elif isinstance(value, dict) and index == len(loc) - 1:
+            pass  # the key that is missing
+        else:
+            break
+        keys.append(key)
+    return keys

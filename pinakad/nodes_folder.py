@@ -1,0 +1,125 @@
+"""The node files as they lie there: which are readable, and are their writers done?"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+from pinakad import strict_json
+from pinakad.events import Event, fields
+from pinakad.files import NotRegularError, read_regular
+from pinakad.node_file import number_of
+from pinakad.nodes import ReadFile, read_file, unreadable
+from pinakad.problems import Code, Severity, printable
+
+log = logging.getLogger(__name__)
+
+STILL_S = 1.0
+PATIENCE_S = 10.0
+_LOOK_S = 0.1
+_RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
+_State = tuple[int, int, int, int, int]
+
+
+class NodesFolder:
+    """One nodes folder. What was read is kept until the file changes; nothing is ever written here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()  # read in threads: when files arrive, and when a request starts
+        self._known: dict[str, tuple[_State, ReadFile]] = {}
+        self._allowed = False
+        self._told: set[tuple[str, str]] = set()
+        self._told_strange: set[str] = set()
+
+    def scan(self, *, allow_loopback: bool) -> list[ReadFile]:
+        """Read what is new or has changed, and return all node files. Raises OSError where the folder is unreadable."""
+        with self._lock:
+            known = self._known if allow_loopback == self._allowed else {}
+            found: dict[str, tuple[_State, ReadFile]] = {}
+            strange: set[str] = set()
+            for entry in os.scandir(self.folder):
+                if number_of(entry.name) is None:
+                    strange |= {entry.name} if entry.name.endswith(".json") else set()
+                    continue
+                read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
+                if read is not None:
+                    found[entry.name] = read
+            self._known, self._allowed = found, allow_loopback
+            self._tell_strange(strange)
+            return [read for _, read in found.values()]
+
+    def tell_problems(self) -> None:
+        """Log the problems of files that arrived or changed since the last time."""
+        current = {(read.name, read.sha256) for _, read in self._known.values()}
+        for _, read in self._known.values():
+            if (read.name, read.sha256) in self._told:
+                continue
+            for problem in read.problems:
+                level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+                extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
+                log.log(level, "%s", problem.line(), extra=extra)
+        self._told = current
+
+    async def read_for_good(self, *, allow_loopback: bool) -> list[ReadFile] | str:
+        """Read all node files once their writers are done, or return why the folder cannot be read.
+
+        A file that does not parse is read again until the folder has been still for STILL_S, PATIENCE_S at most.
+        """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + PATIENCE_S
+        still_since_s, state = loop.time(), None
+        while True:
+            try:
+                files, cause = await asyncio.to_thread(self.scan, allow_loopback=allow_loopback), ""
+            except OSError as error:
+                files, cause = [], (error.strerror or str(error)).lower()
+            now_s = loop.time()
+            if now_s >= deadline_s:
+                return cause or files
+            if not cause and not any(file.half_written for file in files):
+                return files
+            if state != self._state():
+                still_since_s, state = now_s, self._state()
+            if not cause and now_s - still_since_s >= STILL_S:
+                return files
+            await asyncio.sleep(_LOOK_S)
+
+    def _state(self) -> dict[str, _State]:
+        return {name: state for name, (state, _) in self._known.items()}
+
+    def _tell_strange(self, strange: set[str]) -> None:
+        for name in sorted(strange - self._told_strange):
+            text = "'%s' is ignored: a node file is named node_<digits>.json"
+            log.warning(text, printable(name), extra=fields(Event.PROBLEM, node_file=printable(name)))
+        self._told_strange = strange
+
+
+def _read(
+    entry: "os.DirEntry[str]", known: tuple[_State, ReadFile] | None, *, allow_loopback: bool
+) -> tuple[_State, ReadFile] | None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    state = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_mode)
+    now_ns = time.time_ns()
+    if known is not None and known[0] == state:
+        return known
+    if now_ns - max(status.st_ctime_ns, status.st_mtime_ns) < _RACY_NS:
+        state = (*state[:4], -1)  # never equal: read again next time
+    return state, _read_one(entry, allow_loopback=allow_loopback)
+
+
+def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
+    try:
+        raw = read_regular(Path(entry.path), strict_json.MAX_BYTES)
+    except NotRegularError:
+        text = "a node file must be a regular file, not a folder, a link or the like"
+        return unreadable(entry.name, Code.NOT_A_FILE, text)
+    except OSError as error:
+        text = f"cannot read the file: {(error.strerror or str(error)).lower()}"
+        return unreadable(entry.name, Code.UNREADABLE, text)
+    return read_file(entry.name, raw, allow_loopback=allow_loopback)

@@ -1,0 +1,93 @@
+"""What does a deployment need from outside: the script, the nodes, a place to write, a clock?"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pinakad.nodes import ReadFile
+from pinakad.polling import Now, Probe
+from pinakad.problems import Problem
+from pinakad.report import NodePart, Reason, Report, ScriptPart, ScriptState
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment that outlives this process: seconds on the boot clock of one boot, and seconds since 1970."""
+
+    boot_id: str
+    boot_s: float
+    wall_s: float
+
+    def on_clock(self, boot_id: str, now: Now) -> float:
+        """Return the moment on the boot clock of the boot `boot_id`; over a reboot only the wall clock tells."""
+        if self.boot_id == boot_id:
+            return self.boot_s
+        return now.boot_s - max(0.0, now.wall_s - self.wall_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A script that was started: its supervisor, its process, and when."""
+
+    supervisor_pid: int
+    script_pid: int
+    script_start_ticks: int | None
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a script ended. Where `state` is `exited`, `at` tells when, and one of `code` and `signal` is set."""
+
+    state: ScriptState
+    code: int | None = None
+    signal: int | None = None
+    at: Moment | None = None
+    dropped_bytes: int = 0
+
+
+class Script(Protocol):
+    """The deployment script of one run."""
+
+    def problem(self) -> tuple[Reason, str] | None:
+        """Return why it cannot be launched, None where it can."""
+
+    def prepare(self) -> tuple[ScriptPart, list[Problem]]:
+        """Make it ready to be launched; return the report's entry, and warnings."""
+
+    async def launch(self) -> Started | str:
+        """Launch it unless that was done; return what is known of it, or why it did not start."""
+
+    async def ended(self) -> Ended:
+        """Wait until it has ended."""
+
+    async def end(self) -> Ended | None:
+        """End it with everything that it started; None where it never began."""
+
+
+class Save(Protocol):
+    """Makes a report durable."""
+
+    async def __call__(self, report: Report, *, must: bool) -> None:
+        """Write it down. `must`: return only when that is done, however long the disk is full."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """All that a deployment needs from outside, as plain callables."""
+
+    boot_id: str
+    host: str
+    now: Callable[[], Now]
+    save: Save
+    tell: Callable[[Report], None]
+    """Take note of how it stands, without waiting."""
+    read_nodes: Callable[[], Awaitable[list[ReadFile] | str]]
+    """The node files once their writers are done, or why the folder cannot be read."""
+    snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]
+    script: Script | None
+    key_problem: Callable[[], str | None]
+    ask_all: Callable[[Sequence[NodePart]], Awaitable[list[Probe]]]
+    """Who are the nodes, before anything is done to them?"""
+    ask: Callable[[NodePart, bool, float | None], Awaitable[Probe]]
+    """One attempt at a node, which stalled last time or not, cut at this moment on the boot clock."""

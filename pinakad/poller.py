@@ -1,0 +1,85 @@
+"""Every node on its own place of the grid: who is asked when, until all are up or polling is spent?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from pinakad.polling import Grid, NodePoll, NodeState, Now, PollSettings, Probe, Subject
+
+Ask = Callable[[int, float | None], Awaitable[Probe]]
+"""One attempt at the node with this index, cut at this moment (seconds on the loop's clock; None: not known yet)."""
+
+
+class Poller:
+    """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
+
+    The loop's clock is the boot clock. `told(index, before, after)` hears of every attempt.
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        polls: Sequence[NodePoll],
+        settings: PollSettings,
+        grid: Grid,
+        ask: Ask,
+        now: Callable[[], Now],
+        told: Callable[[int, NodePoll, NodePoll], None],
+    ) -> None:
+        self.polls = list(polls)
+        self.grid = grid
+        self._subjects = subjects
+        self._settings = settings
+        self._ask = ask
+        self._now = now
+        self._told = told
+        self._exited = asyncio.Event()
+        self.progress_s = now().boot_s
+        if grid.exited_s is not None:
+            self._exited.set()
+
+    def script_exited(self, moment_s: float) -> None:
+        """From now on polling has an end, and who is up already must show it once more."""
+        self.grid = replace(self.grid, exited_s=moment_s)
+        self._exited.set()
+
+    def require_reboot(self) -> None:
+        """From now on only a node that has provably rebooted is up."""
+        self._settings = self._settings.model_copy(update={"reboot": "require"})
+
+    async def run(self) -> None:
+        """Poll to the end; `polls` then has how every node stands, and who is not up has failed."""
+        async with asyncio.TaskGroup() as group:
+            watchers = [
+                group.create_task(self._watch(index), name=f"node {index}") for index in range(len(self.polls))
+            ]
+            await self._exited.wait()
+            await asyncio.wait(watchers, timeout=max(0.0, (self.grid.ends_s or 0) - self._now().boot_s))
+            for watcher in watchers:
+                watcher.cancel()
+        self.polls = [poll.given_up() for poll in self.polls]
+
+    async def _watch(self, index: int) -> None:
+        place = index / len(self.polls)
+        slot_s = self.grid.slot_from(self._now().boot_s, place)
+        while not self.polls[index].confirmed:
+            if self.polls[index].state is NodeState.UP:
+                await self._exited.wait()
+                slot_s = self.grid.slot_from(max(self._now().boot_s, slot_s), place)
+            await asyncio.sleep(max(0.0, slot_s - self._now().boot_s))
+            ends_s = self.grid.ends_s
+            if ends_s is not None and slot_s >= ends_s:
+                return
+            if self.polls[index].may_use(slot_s, self.grid):
+                await self._attempt(index, ends_s)
+            # half an interval on: a timer may fire a hair early, and a slot must not be used twice
+            following_s = slot_s + self.grid.interval_s / 2
+            slot_s = self.grid.slot_from(max(self._now().boot_s, following_s), place)
+
+    async def _attempt(self, index: int, ends_s: float | None) -> None:
+        self.progress_s = self._now().boot_s
+        probe = await self._ask(index, ends_s)
+        before = self.polls[index]
+        after = before.after(probe, self._subjects[index], self._settings, self.grid, self._now())
+        self.polls[index] = after
+        self._told(index, before, after)

@@ -1,0 +1,326 @@
+"""When is a node up?
+
+The law: a node is `up` by an attempt that passed every rung of the ladder, and it is confirmed only by one that began
+after the script's exit. A node that was up falls back to `waiting` when a later attempt fails. `failed` is said by the
+end of polling alone and is never left. Nothing here asks a clock, opens a socket or waits: time comes in, a new frozen
+value comes out.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import ceil
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AUTH_FAILED_PAUSE_S = 15.0
+"""OpenSSH 9.8 and later shut out a source whose logins keep failing (sshd_config(5), PerSourcePenalties)."""
+PLACES = 0.8
+"""The part of an interval that the nodes spread over: whoever is polled last still has time before the end."""
+
+
+class PollSettings(BaseModel):
+    """The table `[poll]`: when nodes are polled and what is asked of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delay_s: float = Field(90, ge=0, le=86400, description="from the launch to the first slot")
+    interval_s: float = Field(5, ge=0.05, le=3600, description="from one slot to the next")
+    attempts: int = Field(120, ge=1, le=1_000_000, description="slots before a node counts as unreachable")
+    reboot: Literal["report", "require", "ignore"] = Field(
+        "report", description="what a node that has not provably rebooted means"
+    )
+    identity: Literal["report", "require", "ignore"] = Field(
+        "report", description="what a node that names itself otherwise than its file means"
+    )
+    stable_checks: int = Field(
+        1, ge=1, le=1000, description="successful attempts in a row, with one boot id, that make a node up"
+    )
+    ready_command: str = Field("", max_length=4096, description="must exit 0 on the node; empty: not asked")
+
+
+class NodeState(StrEnum):
+    """Where a node stands."""
+
+    WAITING = "waiting"
+    UP = "up"
+    FAILED = "failed"
+
+
+class Rung(StrEnum):
+    """The steps of an attempt, in order; a rung is reached when its step is done."""
+
+    CONNECT = "connect"
+    BANNER = "banner"
+    HOST_KEY = "host_key"
+    LOGIN = "login"
+    COMMAND = "command"
+    IDENTITY = "identity"
+    REBOOT = "reboot"
+    STABLE = "stable"
+
+
+_LADDER = {rung: step for step, rung in enumerate(Rung)}
+
+
+class NodeReason(StrEnum):
+    """Why an attempt failed. Any of them may pass while a node boots."""
+
+    UNRESOLVED = "unresolved"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    NOT_SSH = "not_ssh"
+    BANNER_TIMEOUT = "banner_timeout"
+    AUTH_FAILED = "auth_failed"
+    HOST_KEY_CHANGED = "host_key_changed"
+    HOST_KEY_UNKNOWN = "host_key_unknown"
+    WRONG_HOST = "wrong_host"
+    NOT_REBOOTED = "not_rebooted"
+    NOT_READY = "not_ready"
+    UNSTABLE = "unstable"
+    ERROR = "error"
+
+
+class HostKey(StrEnum):
+    """How the node's host key compares with the one that was pinned."""
+
+    NEW = "new"
+    SAME = "same"
+    CHANGED = "changed"
+
+
+class RebootEvidence(StrEnum):
+    """What told whether a node has rebooted."""
+
+    BOOT_ID = "boot_id"
+    UPTIME = "uptime"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one attempt found. Times are seconds on the boot clock; `reason` None: logged in, and the commands ran."""
+
+    began_s: float
+    rung: Rung | None
+    reason: NodeReason | None
+    message: str = ""
+    host_key: HostKey | None = None
+    boot_id: str | None = None
+    uptime_s: float | None = None
+    hostname: str | None = None
+
+    @property
+    def stalled(self) -> bool:
+        """Tell whether the node let the attempt run into a time limit."""
+        return self.reason in (NodeReason.TIMEOUT, NodeReason.BANNER_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One moment: `boot_s` for durations, `wall_s` (seconds since 1970) for people."""
+
+    boot_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The slots of a run, in seconds on the boot clock: `launched_s + delay_s + k * interval_s`, and a place in each.
+
+    `exited_s` is None while the script lives; there is no end before it. `not_before_s` puts the end off: after the
+    daemon was away, nobody is judged before a full round of polling.
+    """
+
+    launched_s: float
+    delay_s: float
+    interval_s: float
+    attempts: int
+    exited_s: float | None = None
+    not_before_s: float = 0.0
+
+    @property
+    def begins_s(self) -> float:
+        """When the first slot is."""
+        return self.launched_s + self.delay_s
+
+    @property
+    def ends_s(self) -> float | None:
+        """The moment at which polling is spent, the same for every node; None while nobody can know."""
+        if self.exited_s is None:
+            return None
+        spent_s = max(self.begins_s, self.exited_s) + self.attempts * self.interval_s
+        return max(spent_s, self.not_before_s)
+
+    def slot_from(self, moment_s: float, place: float) -> float:
+        """Return the first slot at or after the moment, for the node at `place` (0 to 1) in the interval."""
+        first = self.begins_s + place * PLACES * self.interval_s
+        # the tiny subtraction: a sleep that ends exactly on a slot must find this slot, not the next one
+        number = ceil((moment_s - first) / self.interval_s - 1e-9)
+        return first + max(number, 0) * self.interval_s
+
+    def is_last(self, slot_s: float) -> bool:
+        """Tell whether no slot of this node comes after this one."""
+        return self.ends_s is not None and slot_s + self.interval_s >= self.ends_s
+
+    def number(self, moment_s: float) -> int:
+        """Return how many slots have begun, for people: `attempt 14/120`."""
+        return max(0, int((moment_s - self.begins_s) / self.interval_s) + 1) if moment_s >= self.begins_s else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of a node before it is polled: what its answers are held against."""
+
+    hostname: str
+    boot_id_before: str | None = None
+
+    def names_itself(self, reported: str | None) -> bool:
+        """Tell whether the reported host name is this node's: short names, without case."""
+        return reported is not None and _short(reported) == _short(self.hostname)
+
+
+@dataclass(frozen=True, slots=True)
+class NodePoll:
+    """How the polling of one node stands. `*_wall_s` are seconds since 1970, for the report."""
+
+    state: NodeState = NodeState.WAITING
+    confirmed: bool = False
+    attempts: int = 0
+    rung: Rung | None = None
+    last_rung: Rung | None = None
+    reason: NodeReason | None = None
+    reasons: dict[NodeReason, int] = field(default_factory=dict)
+    message: str = ""
+    first_attempt_wall_s: float | None = None
+    last_attempt_wall_s: float | None = None
+    up_wall_s: float | None = None
+    host_key: HostKey | None = None
+    boot_id: str | None = None
+    rebooted: bool | None = None
+    reboot_evidence: RebootEvidence | None = None
+    hostname: str | None = None
+    stable_count: int = 0
+    stalled: bool = False
+    paused_until_s: float = 0.0
+
+    def after(
+        self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now
+    ) -> "NodePoll":
+        """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
+        if self.state is NodeState.FAILED:
+            raise ValueError("cannot go on polling a node: it was given up")
+        seen = self._seen(probe, subject, grid, now)
+        reason, rung, message = _judge(seen, probe, subject, settings)
+        if reason is not None:
+            return seen._failed_attempt(reason, rung, message, now)  # noqa: SLF001 - its own class
+        return replace(
+            seen,
+            state=NodeState.UP,
+            confirmed=grid.exited_s is not None and probe.began_s >= grid.exited_s,
+            rung=Rung.STABLE,
+            last_rung=Rung.STABLE,
+            reason=None,
+            message="",
+            up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
+            paused_until_s=0.0,
+        )
+
+    def may_use(self, slot_s: float, grid: Grid) -> bool:
+        """Tell whether an attempt is due in this slot; a pause is cut short by the last slot there is."""
+        return slot_s >= self.paused_until_s or grid.is_last(slot_s)
+
+    def given_up(self) -> "NodePoll":
+        """Return how the node stands when polling is spent: what is not up by then has failed."""
+        if self.state is NodeState.UP and self.confirmed:
+            return self
+        reason = self.reason or NodeReason.TIMEOUT
+        return replace(self, state=NodeState.FAILED, reason=reason, message=self.message or "no attempt ended")
+
+    def _seen(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> "NodePoll":
+        """Take over the facts of the attempt, whatever they are worth."""
+        rebooted, evidence = _rebooted(probe, subject, grid)
+        if evidence is None:  # what was proved once stays proved
+            rebooted, evidence = self.rebooted, self.reboot_evidence
+        same_boot = None in (probe.boot_id, self.boot_id) or probe.boot_id == self.boot_id
+        began_wall_s = now.wall_s - (now.boot_s - probe.began_s)
+        return replace(
+            self,
+            attempts=self.attempts + 1,
+            first_attempt_wall_s=self.first_attempt_wall_s or began_wall_s,
+            last_attempt_wall_s=began_wall_s,
+            host_key=_stronger(self.host_key, probe.host_key),
+            boot_id=probe.boot_id or self.boot_id,
+            hostname=probe.hostname or self.hostname,
+            rebooted=rebooted,
+            reboot_evidence=evidence,
+            stable_count=self.stable_count + 1 if same_boot else 1,
+            stalled=probe.stalled,
+        )
+
+    def _failed_attempt(
+        self, reason: NodeReason, rung: Rung | None, message: str, now: Now
+    ) -> "NodePoll":
+        pause = now.boot_s + AUTH_FAILED_PAUSE_S if reason is NodeReason.AUTH_FAILED else 0.0
+        keeps_count = reason is NodeReason.UNSTABLE
+        return replace(
+            self,
+            state=NodeState.WAITING,
+            confirmed=False,
+            rung=_higher(self.rung, rung),
+            last_rung=rung,
+            reason=reason,
+            reasons={**self.reasons, reason: self.reasons.get(reason, 0) + 1},
+            message=message,
+            up_wall_s=None,
+            stable_count=self.stable_count if keeps_count else 0,
+            paused_until_s=pause,
+        )
+
+
+def _judge(
+    seen: NodePoll, probe: Probe, subject: Subject, settings: PollSettings
+) -> tuple[NodeReason | None, Rung | None, str]:
+    """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
+    if probe.reason is not None:
+        return probe.reason, probe.rung, probe.message
+    if settings.identity == "require" and not subject.names_itself(probe.hostname):
+        text = f"it names itself {probe.hostname or 'nothing'}, its file says {subject.hostname}"
+        return NodeReason.WRONG_HOST, Rung.COMMAND, text
+    if settings.reboot == "require" and seen.rebooted is not True:
+        text = "it is still the boot from before the launch" if seen.rebooted is False else "no proof of a reboot"
+        return NodeReason.NOT_REBOOTED, Rung.IDENTITY, text
+    if seen.stable_count < settings.stable_checks:
+        text = f"up {seen.stable_count} of {settings.stable_checks} times in a row"
+        return NodeReason.UNSTABLE, Rung.REBOOT, text
+    return None, Rung.STABLE, ""
+
+
+def _rebooted(probe: Probe, subject: Subject, grid: Grid) -> tuple[bool | None, RebootEvidence | None]:
+    """Say whether the node has rebooted since the launch. A long uptime without a baseline proves nothing.
+
+    The uptime was told after the attempt began; to count from its begin can only miss a proof, never invent one.
+    """
+    if probe.boot_id and subject.boot_id_before:
+        return probe.boot_id != subject.boot_id_before, RebootEvidence.BOOT_ID
+    if probe.uptime_s is not None and not subject.boot_id_before:
+        if probe.uptime_s < probe.began_s - grid.launched_s:
+            return True, RebootEvidence.UPTIME
+    return None, None
+
+
+def _higher(one: Rung | None, other: Rung | None) -> Rung | None:
+    reached = [rung for rung in (one, other) if rung is not None]
+    return max(reached, key=_LADDER.__getitem__) if reached else None
+
+
+def _stronger(one: HostKey | None, other: HostKey | None) -> HostKey | None:
+    """A key that changed once in a run has changed, however often it is seen again."""
+    for key in (HostKey.CHANGED, HostKey.NEW, HostKey.SAME):
+        if key in (one, other):
+            return key
+    return None
+
+
+def _short(hostname: str) -> str:
+    return hostname.split(".")[0].lower()

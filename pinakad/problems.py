@@ -1,0 +1,138 @@
+"""What is wrong with an input, where, and what would be right?"""
+
+import json
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+MAX_VALUE_CHARACTERS = 200
+
+
+class Severity(StrEnum):
+    """`error` fails the deployment before anything is launched, `warning` holds nobody up."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(StrEnum):
+    """Every kind of problem: programs match on it, people read the message."""
+
+    # a file as a whole
+    NOT_A_FILE = "not_a_file"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    DUPLICATE_KEY = "duplicate_key"
+    TOO_DEEP = "too_deep"
+    BAD_NUMBER = "bad_number"
+    BAD_TEXT = "bad_text"
+    NOT_AN_OBJECT = "not_an_object"
+    # a field
+    MISSING = "missing"
+    WRONG_TYPE = "wrong_type"
+    BAD_VALUE = "bad_value"
+    BAD_HOSTNAME = "bad_hostname"
+    BAD_ADDRESS = "bad_address"
+    BAD_NETMASK = "bad_netmask"
+    BAD_GATEWAY = "bad_gateway"
+    BAD_DNS = "bad_dns"
+    UNKNOWN_BOND = "unknown_bond"
+    BOND_WITHOUT_SLAVE = "bond_without_slave"
+    DUPLICATE_VLAN = "duplicate_vlan"
+    STORAGE_WITHOUT_DISK = "storage_without_disk"
+    NO_POLL_ADDRESS = "no_poll_address"
+    # across files
+    DUPLICATE_ADDRESS = "duplicate_address"
+    VIP_IS_NODE_ADDRESS = "vip_is_node_address"
+    # a request
+    UNKNOWN_KEY = "unknown_key"
+    NO_SUCH_FILE = "no_such_file"
+    SUPERSEDED = "superseded"
+    # warnings about a node file
+    VLAN_RANGE = "vlan_range"
+    MTU_RANGE = "mtu_range"
+    BOND_WITH_ONE_SLAVE = "bond_with_one_slave"
+    UNKNOWN_ROLE = "unknown_role"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_INTERFACE = "unknown_interface"
+    # warnings about a run
+    REQUEST_REMOVED = "request_removed"
+    CANCEL_REMOVED = "cancel_removed"
+    NOT_EXECUTABLE = "not_executable"
+    LOOSE_PERMISSIONS = "loose_permissions"
+    OUTPUT_DROPPED = "output_dropped"
+    NOT_REBOOTED = "not_rebooted"
+    WRONG_HOST = "wrong_host"
+    HOST_KEY_CHANGED = "host_key_changed"
+
+
+class Problem(BaseModel):
+    """One thing that is wrong. `file` is a base name, `path` a JSON Pointer (RFC 6901), `value` what stood there.
+
+    `file` and `path` are empty where the problem is not about a file or not about a field.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    file: str
+    path: str
+    value: str
+    severity: Severity
+    code: Code
+    message: str
+
+    def line(self) -> str:
+        """Return the problem as one line for a person: file, field, value and what would be right."""
+        where = " ".join(part for part in (self.file, self.path) if part)
+        found = f" (found {self.value})" if self.value else ""
+        return f"{where}: {self.message}{found}" if where else f"{self.message}{found}"
+
+
+class Spot(NamedTuple):
+    """A place in a file: where a problem is reported."""
+
+    file: str
+    path: str = ""
+
+    def at(self, *keys: str | int) -> "Spot":
+        """Return the place below this one."""
+        return Spot(self.file, self.path + pointer(*keys))
+
+    def error(self, code: Code, message: str, value: Any = None) -> Problem:
+        """Return a problem that fails the deployment. `value` is what was found there, None for nothing."""
+        return self._problem(Severity.ERROR, code, message, value)
+
+    def warning(self, code: Code, message: str, value: Any = None) -> Problem:
+        """Return a problem that is only told."""
+        return self._problem(Severity.WARNING, code, message, value)
+
+    def _problem(self, severity: Severity, code: Code, message: str, value: Any) -> Problem:
+        shown = "" if value is None else show(value)
+        return Problem(
+            file=self.file, path=self.path, value=shown, severity=severity, code=code, message=message
+        )
+
+
+def pointer(*keys: str | int) -> str:
+    """Return the JSON Pointer of a path of keys and indexes."""
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def show(value: Any) -> str:
+    """Return `value` as one short line of ASCII JSON: nothing in it can move a cursor or break a line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."
+
+
+def printable(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    """Return `text` safe for a log or a terminal: control characters are escaped, the length is bounded."""
+    short = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
+def has_errors(problems: list[Problem]) -> bool:
+    """Tell whether one of the problems fails the deployment."""
+    return any(problem.severity is Severity.ERROR for problem in problems)

@@ -1,0 +1,113 @@
+"""Which processes belong to a run, and how are they ended?"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pinakad.supervisor import start_ticks
+
+ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
+TERM_S = 10.0
+_KILL_S = 5.0
+_LOOK_S = 0.05
+_SHELLS = {"sh", "bash", "dash", "ksh", "zsh", "ash", "busybox"}
+
+
+class Process(NamedTuple):
+    """A process as proc(5) shows it."""
+
+    pid: int
+    parent: int
+    session: int
+
+
+def processes() -> Iterator[Process]:
+    """List the processes that have not ended; a zombie has."""
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError, ValueError, IndexError):
+            text = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
+            state, parent, _, session = text.rpartition(")")[2].split()[:4]
+            if state not in "ZX":
+                yield Process(int(entry.name), int(parent), int(session))
+
+
+def of_run(identifier: str, session: int | None, spare: int | None) -> list[int]:
+    """Return the pids of all that a run started: its session, what carries its id, and what descends from these.
+
+    `spare` is the supervisor: it is to tell how the script ended.
+    """
+    table = list(processes())
+    members = {item.pid for item in table if item.session == session or _carries(item.pid, identifier)}
+    grown = True
+    while grown:
+        below = {item.pid for item in table if item.parent in members} - members
+        members |= below
+        grown = bool(below)
+    return sorted(members - {os.getpid(), spare or 0})
+
+
+async def end_all(identifier: str, session: int | None, spare: int | None) -> bool:
+    """End a run's processes: TERM, after TERM_S seconds KILL. Return whether all are gone."""
+    for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, _KILL_S)):
+        told: set[int] = set()
+        deadline_s = asyncio.get_running_loop().time() + patience_s
+        while members := of_run(identifier, session, spare):
+            for pid in members:
+                if pid not in told or number == signal.SIGKILL:
+                    _send(pid, number)
+                    told.add(pid)
+            if asyncio.get_running_loop().time() >= deadline_s:
+                break
+            await asyncio.sleep(_LOOK_S)
+        else:
+            return True
+    return False
+
+
+def running_script(script: Path, own_identifier: str) -> int | None:
+    """Return the pid of a process that runs this script, None where there is none; one of our own run is none."""
+    for item in processes():
+        with suppress(OSError):
+            words = Path(f"/proc/{item.pid}/cmdline").read_bytes().split(b"\0")[:-1]
+            if _runs(item.pid, words, script) and not _carries(item.pid, own_identifier):
+                return item.pid
+    return None
+
+
+def _runs(pid: int, words: list[bytes], script: Path) -> bool:
+    """`bash [options] SCRIPT`, or the script itself; an editor or a pager that has it open does not run it."""
+    if not words or os.path.basename(script).encode() not in b"\0".join(words):
+        return False
+    shell = os.path.basename(words[0]).decode(errors="replace").lstrip("-")
+    named = next((word for word in words[1:] if not word.startswith((b"-", b"+"))), b"")
+    candidate = named if shell in _SHELLS else words[0]
+    try:
+        path = os.path.join(os.readlink(f"/proc/{pid}/cwd"), os.fsdecode(candidate))
+    except OSError:
+        path = os.fsdecode(candidate)  # another user's process: only a full path can be told
+    with suppress(OSError):
+        return os.path.samefile(path, script)
+    return False
+
+
+def _carries(pid: int, identifier: str) -> bool:
+    wanted = f"{ID_VARIABLE}={identifier}".encode()
+    with suppress(OSError):
+        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
+
+
+def is_alive(pid: int, ticks: int | None) -> bool:
+    """Tell whether the process that began at `ticks` still has this pid."""
+    return ticks is not None and start_ticks(pid) == ticks
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

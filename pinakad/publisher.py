@@ -1,0 +1,74 @@
+"""How do readers see how it stands: status.json at once at a change of phase, else about once a second?"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pinakad import __version__
+from pinakad.files import write_whole
+from pinakad.report import DaemonPart, Phase, Report, Status, rfc3339
+from pinakad.store import Store, warn_unwritable
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+SHARE = 0.05
+"""What writing may cost of the time: a large report is written less often."""
+
+
+class Publisher:
+    """Writes status.json and the running report's progress. Nothing here is durable, and nothing here can fail a run."""
+
+    def __init__(self, runtime_dir: Path, store: Store, now_s: Callable[[], float]) -> None:
+        self._path = runtime_dir / "status.json"
+        self._store = store
+        self._now_s = now_s
+        self._started_at = rfc3339(time.time())
+        self._due_s = 0.0
+        self._phase: tuple[str, Phase] | None = None
+        self._daemon: tuple[bool, bool] | None = None
+        self._failing = False
+        self.latest: Report | None = None
+        self.events_trusted = True
+        self.queued = False
+
+    def tell(self, report: Report | None, *, progress: bool = True) -> None:
+        """Take note of a report. It is written where its phase is new, or where it is time to; `progress`: as the
+        running report too, which at a change of phase was written already.
+        """
+        self.latest = report or self.latest
+        phase = (self.latest.id, self.latest.phase) if self.latest else None
+        daemon = (self.events_trusted, self.queued)
+        if (phase, daemon) == (self._phase, self._daemon) and self._now_s() < self._due_s:
+            return
+        same_phase = phase == self._phase
+        self._phase, self._daemon = phase, daemon
+        began_s = time.thread_time()
+        self._write(progress=progress and same_phase)
+        cost_s = time.thread_time() - began_s
+        self._due_s = self._now_s() + max(EVERY_S * 0.9, cost_s / SHARE)
+
+    def _write(self, *, progress: bool) -> None:
+        try:
+            if progress and self.latest is not None and not self.latest.is_finished:
+                self._store.save(self.latest, durable=False)
+            write_whole(self._path, self._status(), 0o644, durable=False)
+        except OSError as error:
+            if not self._failing:
+                warn_unwritable(f"'{error.filename or self._path}'", error)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _status(self) -> bytes:
+        daemon = DaemonPart(
+            pid=os.getpid(),
+            version=__version__,
+            started_at=self._started_at,
+            watch="events" if self.events_trusted else "rescans",
+            queued=self.queued,
+        )
+        status = Status(daemon=daemon, deployment=self.latest)
+        return status.model_dump_json(by_alias=True, indent=1, ensure_ascii=True).encode() + b"\n"

@@ -1,0 +1,275 @@
+"""The marker folder as an API: what is asked, and what did we answer?
+
+Every look lists the truth; events are hints that only wake us. The law: a request is known by its identity (inode,
+mtime, size, content), what differs from the one that was served is another request, and no file leaves the folder
+before it was compared.
+"""
+
+import logging
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pinakad import strict_json
+from pinakad.files import read_up_to, sync_folder, write_whole
+from pinakad.problems import Code, Problem, Spot
+from pinakad.report import Outcome, Report, RequestDocument, RequestPart
+
+log = logging.getLogger(__name__)
+
+REQUEST = "deployment_in_progress"
+CANCEL = "deployment_cancel"
+COMPLETED = "deployment_completed"
+FAILED = "deployment_failed"
+OURS = ".pinakad-"
+_ASIDE = OURS + "request-"
+_DRAFT = OURS + "answer"
+_READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
+QUIET_S = 0.2
+"""A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one request from another. The device never counts: it changes over a boot."""
+
+    inode: int
+    mtime_ns: int
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, part: RequestPart) -> "Identity":
+        """Return the identity that a report has written down."""
+        return cls(part.inode, part.mtime_ns, part.size, part.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is there: its identity, when it was made (wall clock), what it asks for or why it cannot be."""
+
+    identity: Identity
+    requested_wall_s: float
+    document: RequestDocument | None
+    problems: tuple[Problem, ...] = ()
+
+    def part(self) -> RequestPart:
+        """Return the request as the report has it."""
+        document = self.document or RequestDocument.model_construct(nodes=None, request_id=None)
+        identity = self.identity
+        return RequestPart(
+            id=document.request_id,
+            nodes=document.nodes,
+            inode=identity.inode,
+            mtime_ns=identity.mtime_ns,
+            size=identity.size,
+            sha256=identity.sha256,
+        )
+
+
+class Markers:
+    """One marker folder. Every method raises OSError where the folder cannot be used for now."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._request = folder / REQUEST
+        self._still: tuple[tuple[int, ...], float] | None = None
+
+    def look(self) -> Request | None:
+        """Read the request that is there, None where there is none."""
+        return _read(self._request)
+
+    def is_requested(self) -> bool:
+        """Tell whether there is something under the request's name."""
+        return _status(self._request) is not None
+
+    def has_settled(self, now_s: float, *, closed: bool) -> float:
+        """Return the seconds until the request that is there may be taken: 0 when its writer is done with it.
+
+        `closed`: an event told that its writer closed it or renamed it in. `now_s`: any steady clock.
+        """
+        status = _status(self._request)
+        if status is None or closed:
+            self._still = None
+            return 0.0
+        state = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns)
+        if self._still is None or self._still[0] != state:
+            self._still = (state, now_s)
+        return max(0.0, self._still[1] + QUIET_S - now_s)
+
+    def cancel_asked(self) -> bool:
+        """Tell whether somebody asks to cancel."""
+        return _status(self.folder / CANCEL) is not None
+
+    def remove_cancel(self) -> bool:
+        """Remove what asks to cancel; tell whether there was something."""
+        return _remove(self.folder / CANCEL)
+
+    def remove_answers(self) -> None:
+        """Remove what answered an earlier request, and a draft that a crash left."""
+        for name in (COMPLETED, FAILED, _DRAFT):
+            _remove(self.folder / name)
+
+    def answer(self, report: Report) -> None:
+        """Put the answer in place: the report, under the one name that fits its outcome."""
+        completed = report.outcome is Outcome.COMPLETED
+        name, other = (COMPLETED, FAILED) if completed else (FAILED, COMPLETED)
+        _remove(self.folder / other)
+        draft = self.folder / _DRAFT
+        write_whole(self.folder / name, report.json_text(), 0o644, durable=True, draft=draft)
+
+    def set_aside(self, served: Identity, identifier: str) -> bool:
+        """Take the request that was served out of the way; return whether it had still been there.
+
+        What differs from `served` is another request and stays, or comes back. The file that was set aside is kept:
+        whoever holds it open may still touch it, see `release`.
+        """
+        found = _read(self._request)
+        if found is None:
+            return False
+        if found.identity != served:
+            return True
+        if _is_folder(self._request):
+            self._request.rmdir()
+            return True
+        aside = self.folder / (_ASIDE + identifier)
+        try:
+            self._request.rename(aside)
+        except FileNotFoundError:
+            return False
+        sync_folder(self.folder)  # before we write down that it is gone: a power cut must not bring it back
+        again = _read(aside)
+        if again is not None and again.identity != served:
+            self._put_back(aside)
+        return True
+
+    def asides(self) -> list[str]:
+        """Return the ids of the deployments whose requests are set aside."""
+        return [entry.name[len(_ASIDE) :] for entry in os.scandir(self.folder) if entry.name.startswith(_ASIDE)]
+
+    def release(self, identifier: str, served: Identity | None, *, keep: bool = False) -> bool:
+        """Remove a request that was set aside, or put it back where it was touched since.
+
+        Return whether it is gone. `served` None: nobody knows what it was, so it is a request. `keep`: an untouched
+        one stays for now.
+        """
+        aside = self.folder / (_ASIDE + identifier)
+        found = _read(aside)
+        if found is None:
+            return True
+        if found.identity != served:
+            self._put_back(aside)
+        elif keep:
+            return False
+        else:
+            _remove(aside)
+        return True
+
+    def _put_back(self, aside: Path) -> None:
+        """An even newer request in its place wins: link(2) does not replace."""
+        with suppress(FileExistsError):
+            os.link(aside, self._request, follow_symlinks=False)
+        aside.unlink()
+        log.info("the request was touched while it was being served: it counts again")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_folder(path: Path) -> bool:
+    status = _status(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _remove(path: Path) -> bool:
+    """Remove a name, whatever it is, without following it; an empty folder too."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except (IsADirectoryError, PermissionError):
+        if not _is_folder(path):
+            raise
+        path.rmdir()
+    return True
+
+
+def _read(path: Path) -> Request | None:
+    """Read a request without following or waiting; read again where it changed under our eyes."""
+    for _ in range(_READS):
+        before = _status(path)
+        if before is None:
+            return None
+        raw, problem = _content(path, before)
+        after = _status(path)
+        if after is None:
+            return None
+        if _core(before) == _core(after):
+            break
+    identity = Identity(before.st_ino, before.st_mtime_ns, before.st_size, sha256(raw).hexdigest())
+    if problem is not None:
+        return Request(identity, before.st_mtime, None, (problem,))
+    document, problems = parse_request(raw)
+    return Request(identity, before.st_mtime, document, tuple(problems))
+
+
+def _core(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]:
+    spot = Spot(path.name if not path.name.startswith(OURS) else REQUEST)
+    if not stat.S_ISREG(status.st_mode):
+        text = "a request must be a regular file, not a folder, a link or the like"
+        return b"", spot.error(Code.NOT_A_FILE, text)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b"", None
+    except (PermissionError, OSError) as error:
+        text = f"cannot read the request: {(error.strerror or '').lower()}; make it readable for the daemon's user"
+        return b"", spot.error(Code.UNREADABLE, text)
+    try:
+        return read_up_to(descriptor, strict_json.MAX_BYTES + 1), None
+    finally:
+        os.close(descriptor)
+
+
+def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
+    """Return what the bytes of a request ask for, or what is wrong with them."""
+    spot = Spot(REQUEST)
+    if not raw.removeprefix(b"\xef\xbb\xbf").strip():
+        return RequestDocument.model_construct(nodes=None, request_id=None), []
+    try:
+        value = strict_json.parse(raw)
+    except strict_json.JsonError as error:
+        text = f"a request is empty or a JSON object such as {{\"nodes\": [\"node_05.json\"]}}: {error}"
+        return None, [spot.error(Code(error.code), text)]
+    if not isinstance(value, dict):
+        return None, [spot.error(Code.NOT_AN_OBJECT, "a request is empty or a JSON object", value)]
+    try:
+        document = RequestDocument.model_validate(value)
+    except ValidationError as error:
+        return None, [_finding(spot, item) for item in error.errors(include_url=False)]
+    doubled = sorted({name for name in document.nodes or [] if (document.nodes or []).count(name) > 1})
+    if doubled:
+        return None, [spot.at("nodes").error(Code.BAD_VALUE, "a node file is named twice", doubled)]
+    return document, []
+
+
+def _finding(spot: Spot, item: object) -> Problem:
+    assert isinstance(item, dict)  # noqa: S101 - pydantic's error details; for the type checker
+    place = spot.at(*item["loc"])
+    if item["type"] == "extra_forbidden":
+        return place.error(Code.UNKNOWN_KEY, 'unknown key; known are "nodes" and "request_id"', item["input"])
+    code = Code.WRONG_TYPE if item["type"].endswith("_type") else Code.BAD_VALUE
+    return place.error(code, item["msg"].removeprefix("Value error, ").lower(), item["input"])

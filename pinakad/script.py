@@ -1,0 +1,330 @@
+"""The deployment script: launched exactly once, found again after any restart, waited for, ended.
+
+What is so is told by the files that its supervisor leaves (`started`, its lock, `exit`); the law is in `look`.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import pwd
+import stat
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from pinakad import supervisor
+from pinakad.config import ScriptSettings
+from pinakad.files import write_new
+from pinakad.outside import Ended, Moment, Started
+from pinakad.problems import Code, Problem, Spot
+from pinakad.processes import ID_VARIABLE, end_all, is_alive, running_script
+from pinakad.report import Reason, ScriptPart, ScriptState
+
+START_LIMIT_S = 30.0
+_LOOK_S = 0.02
+_RECHECK_S = 1.0
+_AFTER_END_S = 5.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The supervisor lives."""
+
+    started: Started
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The script was started and has ended, one way or another."""
+
+    started: Started
+    ended: Ended
+
+
+class NotRun(Enum):
+    """The script does not run, and: nothing shows that it ever did; a tombstone says that it never will."""
+
+    YET = "yet"
+    EVER = "ever"
+
+
+Look = NotRun | Running | Over
+
+
+class Runner(Protocol):
+    """How a supervisor is brought to life, and how all that it runs is ended."""
+
+    async def start(self, spec: dict[str, Any]) -> str | None:
+        """Start a supervisor; return why that failed at once, None where it did not."""
+
+    def failed(self) -> str | None:
+        """Return why the supervisor that was started is gone, None while it may live."""
+
+    async def stop(self, identifier: str, started: Started) -> bool:
+        """End the script and all that it started. Return whether all is gone."""
+
+
+class SubprocessRunner:
+    """The supervisor is a process in a session of its own: nothing that happens to the daemon reaches it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, spec: dict[str, Any]) -> str | None:
+        """Copy the supervisor into the deployment's folder and start it there."""
+        program = Path(spec["folder"], "supervisor.py")
+        try:
+            write_new(program, Path(supervisor.__file__).read_bytes(), 0o644, durable=False)
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork of a millisecond, and it must not be cancelled
+                [sys.executable, "-I", "-S", str(program), json.dumps(spec)],
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                env={"LANG": "C.UTF-8"},
+            )
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+        return None
+
+    def failed(self) -> str | None:
+        """Say what the supervisor's exit code means."""
+        code = self._process.poll() if self._process else None
+        if code is None or code in (0, supervisor.GAVE_UP):
+            return None
+        if code == supervisor.NOT_RECORDED:
+            return "the start cannot be recorded in the state folder"
+        return f"the supervisor ended with status {code}"
+
+    async def stop(self, identifier: str, started: Started) -> bool:
+        """TERM, then KILL, to everything that the script started."""
+        return await end_all(identifier, started.script_pid, started.supervisor_pid)
+
+
+class ScriptOnDisk:
+    """The script of one deployment, whose folder has the supervisor's files."""
+
+    def __init__(self, folder: Path, identifier: str, path: Path, work_dir: Path, settings: ScriptSettings) -> None:
+        self.folder = folder
+        self._id = identifier
+        self._path = path
+        self._work_dir = work_dir
+        self._settings = settings
+        self._runner: Runner = SubprocessRunner()
+
+    def problem(self) -> tuple[Reason, str] | None:
+        """Return why it cannot be launched, None where it can."""
+        try:
+            cause = _unreadable(self._path)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            reason = Reason.SCRIPT_NOT_FOUND if missing else Reason.SCRIPT_NOT_RUNNABLE
+            return reason, f"cannot run '{self._path}': {_cause(error)}"
+        if cause:
+            return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self._path}': {cause}"
+        other = running_script(self._path, self._id)
+        if other is not None:
+            text = f"'{self._path}' is already run by process {other}, which pinakad did not start"
+            return Reason.SCRIPT_ALREADY_RUNNING, text
+        return None
+
+    def prepare(self) -> tuple[ScriptPart, list[Problem]]:
+        """Set the executable bit where it is missing; return the report's entry, and a warning where that failed."""
+        settings = self._settings
+        part = ScriptPart(
+            path=str(self._path),
+            sha256=sha256(self._path.read_bytes()).hexdigest(),
+            runner=settings.runner,
+            log=str(self.folder / supervisor.LOG) if settings.output == "file" else None,
+        )
+        failure = _make_executable(self._path)
+        if failure is None:
+            return part, []
+        text = f"cannot set the executable bit of '{self._path}': {failure}; it runs all the same"
+        return part, [Spot(self._path.name).warning(Code.NOT_EXECUTABLE, text)]
+
+    def look(self) -> Look:
+        """Tell from the files how it stands. `exit` decides; without it, the lock tells whether one may still come."""
+        record = _read_record(self.folder / supervisor.STARTED)
+        if record is None:
+            return NotRun.YET
+        if "tombstone" in record:
+            return NotRun.EVER
+        started = _started(record)
+        ended = _read_record(self.folder / supervisor.EXIT)
+        if ended is None and self._supervisor_lives():
+            return Running(started)
+        ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
+        if ended is not None:
+            return Over(started, _ended(ended))
+        rebooted = started.at.boot_id != supervisor.boot_id()
+        return Over(started, Ended(ScriptState.INTERRUPTED if rebooted else ScriptState.LOST))
+
+    async def launch(self) -> Started | str:
+        """Start it unless it was started before; return what `started` says, or why there is none."""
+        if self.look() is NotRun.YET:
+            failure = await self._runner.start(self._spec())
+            if failure is not None:
+                return self._given_up(failure)
+        return await self._shown()
+
+    async def _shown(self) -> Started | str:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + START_LIMIT_S
+        while True:
+            failure = self._runner.failed()  # asked before we look: what it did before it ended, we then see
+            found = self.look()
+            if isinstance(found, Running | Over):
+                return found.started
+            if found is NotRun.EVER:
+                return "the run was given up before"
+            if failure is not None:
+                return self._given_up(failure)
+            if loop.time() >= deadline_s:
+                return self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
+            await asyncio.sleep(_LOOK_S)
+
+    async def ended(self) -> Ended:
+        """Wait until it has ended, by whatever means."""
+        while True:
+            found = self.look()
+            if isinstance(found, Over):
+                return found.ended
+            if not isinstance(found, Running):
+                raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
+            await _process_ends(found.started)
+
+    async def end(self) -> Ended | None:
+        """End it with everything that it started; None where it never began, and now never will."""
+        if self.look() is NotRun.YET:
+            self._forbid()
+        found = self.look()
+        if isinstance(found, NotRun):
+            return None
+        await self._runner.stop(self._id, found.started)
+        deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
+        while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:
+            await asyncio.sleep(_LOOK_S)
+        return now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
+
+    def _spec(self) -> dict[str, Any]:
+        """Return what a supervisor needs to know. No input of a user is in it."""
+        return {
+            "id": self._id,
+            "folder": str(self.folder),
+            "script": str(self._path),
+            "cwd": str(self._work_dir),
+            "environment": environment(self._id, self.folder / "nodes", self._work_dir),
+            "output": self._settings.output,
+            "log_max_bytes": self._settings.log_max_bytes,
+        }
+
+    def _given_up(self, failure: str) -> Started | str:
+        """A late supervisor must not start it after all; one that was faster than us counts."""
+        self._forbid()
+        found = self.look()
+        return found.started if isinstance(found, Running | Over) else failure
+
+    def _forbid(self) -> None:
+        """Put a tombstone where `started` would be, unless that is there."""
+        with suppress(FileExistsError):
+            os.close(supervisor.claim(str(self.folder), {"schema": 1, "tombstone": True}))
+
+    def _supervisor_lives(self) -> bool:
+        try:
+            descriptor = os.open(self.folder / supervisor.STARTED, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:
+    """Return the whole environment of the script."""
+    user = pwd.getpwuid(os.getuid())
+    return {
+        "HOME": user.pw_dir,
+        "USER": user.pw_name,
+        "LOGNAME": user.pw_name,
+        "SHELL": user.pw_shell or "/bin/sh",
+        "PATH": _PATH,
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        ID_VARIABLE: identifier,
+        "PINAKAD_NODES_DIR": str(nodes),
+        "PINAKAD_WORK_DIR": str(work_dir),
+    }
+
+
+def _unreadable(script: Path) -> str:
+    """Return why the script cannot be run, "" where it can. Raises OSError, also where there is none."""
+    if not stat.S_ISREG(script.stat().st_mode):
+        return "it is not a file"
+    with script.open("rb"):
+        return ""
+
+
+def _make_executable(script: Path) -> str | None:
+    """Set the executable bit, for everybody who may read it; return why that failed. It runs without it too."""
+    try:
+        mode = stat.S_IMODE(script.stat().st_mode)
+        if not mode & stat.S_IXUSR:
+            script.chmod(mode | stat.S_IXUSR | (mode & (stat.S_IRGRP | stat.S_IROTH)) >> 2)
+    except OSError as error:
+        return _cause(error)
+    return None
+
+
+def _cause(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Read what a supervisor left; it is whole wherever it is there."""
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    if not isinstance(record, dict):
+        raise TypeError(f"cannot use '{path}': not what a supervisor writes")
+    return record
+
+
+def _started(record: dict[str, Any]) -> Started:
+    at = Moment(record["boot_id"], record["boot_s"], record["wall_s"])
+    return Started(record["supervisor_pid"], record["script_pid"], record["script_start_ticks"], at)
+
+
+def _ended(record: dict[str, Any]) -> Ended:
+    at = Moment(record["boot_id"], record["boot_s"], record["wall_s"])
+    return Ended(ScriptState.EXITED, record["exit_code"], record["signal"], at, record["dropped_bytes"])
+
+
+async def _process_ends(started: Started) -> None:
+    """Wait until the script's process is gone, or a second: whoever waits looks at the truth again anyway."""
+    loop = asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(started.script_pid)
+    except OSError:
+        await asyncio.sleep(_LOOK_S)  # it has ended, and `exit` follows
+        return
+    gone = asyncio.Event()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        if is_alive(started.script_pid, started.script_start_ticks):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), _RECHECK_S)
+        await asyncio.sleep(_LOOK_S)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""Is this the host key that we know for this node, and what does it mean if not?"""
+
+import logging
+import threading
+from pathlib import Path
+
+from paramiko import PKey
+from paramiko.hostkeys import HostKeys as KnownHosts
+
+from pinakad.files import write_whole
+from pinakad.polling import HostKey, NodeReason
+
+log = logging.getLogger(__name__)
+
+
+def name_for(address: str, port: int) -> str:
+    """Return the name of an address in known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+    return address if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - SSH's own port
+
+
+class HostKeys:
+    """Our own known_hosts, and the policy about what is not in it. Used from several threads."""
+
+    def __init__(self, path: Path, policy: str, operators_file: Path | None) -> None:
+        self._path = path
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._pinned = _read(path) if policy in ("replace", "accept-new") else {}
+        self._trusted = KnownHosts()
+        if policy == "strict" and operators_file is not None:
+            self._trusted.load(str(operators_file))
+        self._changed = False
+
+    def check(self, name: str, key: PKey) -> HostKey | NodeReason:
+        """Tell how the key compares; a reason where the policy refuses it. Nothing is pinned yet."""
+        if self._policy == "off":
+            return HostKey.NEW
+        if self._policy == "strict":
+            known = self._trusted.lookup(name)
+            if known is None:
+                return NodeReason.HOST_KEY_UNKNOWN
+            trusted = known.get(key.get_name())
+            return HostKey.SAME if trusted == key else NodeReason.HOST_KEY_CHANGED
+        with self._lock:
+            pinned = self._pinned.get(name)
+        if pinned is None:
+            return HostKey.NEW
+        if pinned == (key.get_name(), key.get_base64()):
+            return HostKey.SAME
+        return HostKey.CHANGED if self._policy == "replace" else NodeReason.HOST_KEY_CHANGED
+
+    def pin(self, name: str, key: PKey) -> None:
+        """Remember the key of a node that could be logged in to."""
+        if self._policy in ("replace", "accept-new"):
+            with self._lock:
+                self._changed |= self._pinned.get(name) != (key.get_name(), key.get_base64())
+                self._pinned[name] = (key.get_name(), key.get_base64())
+
+    def preferred(self, name: str) -> list[str]:
+        """Return the key types to ask the node for first: another type of key is not another host."""
+        if self._policy == "strict":
+            return list((self._trusted.lookup(name) or {}).keys())
+        with self._lock:
+            pinned = self._pinned.get(name)
+        return [pinned[0]] if pinned else []
+
+    def save(self) -> None:
+        """Write down what was pinned since the last time. Raises OSError; it is then tried again."""
+        with self._lock:
+            if not self._changed:
+                return
+            lines = [f"{name} {kind} {text}\n" for name, (kind, text) in sorted(self._pinned.items())]
+            self._changed = False
+        try:
+            write_whole(self._path, "".join(lines).encode(), 0o644, durable=True)
+        except OSError:
+            with self._lock:
+                self._changed = True
+            raise
+
+
+def _read(path: Path) -> dict[str, tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        log.warning("cannot read '%s': %s; every host key counts as new", path, error.strerror)
+        return {}
+    words = [line.split() for line in lines]
+    broken = sum(1 for parts in words if len(parts) != 3)  # noqa: PLR2004 - name, type, key
+    if broken:
+        log.warning("cannot read %d lines of '%s': their nodes' host keys count as new", broken, path)
+    return {parts[0]: (parts[1], parts[2]) for parts in words if len(parts) == 3}  # noqa: PLR2004 - the same

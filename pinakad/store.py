@@ -1,0 +1,195 @@
+"""The state folder: what of a deployment is written down, and how is it found again?
+
+    deployments/<id>/report.json   the report, rewritten while the deployment runs
+                     report.durable.json   the last one that was synced: what a power cut can leave of report.json
+                     nodes/        the snapshot
+                     answered      the answer is out and the request is gone: nothing is left to do
+                     started, exit, script.log, supervisor.py   the supervisor's
+    known_hosts, lock, canary/
+"""
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pinakad.events import Event, fields
+from pinakad.files import NotRegularError, read_regular, sync_folder, write_all, write_new, write_whole
+from pinakad.report import Report
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
+_MAX_REPORT_BYTES = 1 << 30
+SNAPSHOT_MODE = 0o640
+
+
+class StateUnreadableError(Exception):
+    """A report is there and cannot be read, or is of a schema that is not ours."""
+
+
+class LockedError(Exception):
+    """Another daemon has this folder."""
+
+
+def lock(path: Path) -> int:
+    """Lock a file or folder until this process ends; return the descriptor that holds it. Raises LockedError."""
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise LockedError(f"cannot use '{path}': another pinakad uses it") from None
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a daemon holds the lock file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class Store:
+    """The deployments of one state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.deployments = root / "deployments"
+        self.lock_file = root / "lock"
+        self.known_hosts = root / "known_hosts"
+        self.canary = root / "canary"
+        self._writing = threading.Lock()  # durable writes are made in a thread, progress is written beside them
+
+    def prepare(self) -> None:
+        """Make what is missing inside the state folder. Raises OSError where that cannot be written."""
+        for folder in (self.deployments, self.canary):
+            folder.mkdir(mode=0o755, exist_ok=True)
+        sync_folder(self.root)
+
+    def folder(self, identifier: str) -> Path:
+        """Return the folder of a deployment."""
+        return self.deployments / identifier
+
+    def ids(self) -> list[str]:
+        """Return the ids of all deployments, oldest first: the counter orders them, whatever the clock did."""
+        try:
+            names = [entry.name for entry in os.scandir(self.deployments) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: (_counter(name), name))
+
+    def latest(self) -> Report | None:
+        """Return the latest readable report, None where there is none."""
+        for identifier in reversed(self.ids()):
+            try:
+                return self.load(identifier)
+            except StateUnreadableError:
+                continue
+        return None
+
+    def begin(self) -> str:
+        """Make the folder of a new deployment and return its id, e.g. 20261123T212455Z.0001."""
+        known = self.ids()
+        number = _counter(known[-1]) + 1 if known else 1
+        identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
+        self.folder(identifier).mkdir(mode=0o755)
+        return identifier
+
+    def drop(self, identifier: str) -> None:
+        """Remove a deployment that could not even be begun."""
+        shutil.rmtree(self.folder(identifier), ignore_errors=True)
+
+    def save(self, report: Report, *, durable: bool) -> None:
+        """Write the report: durable at a change of phase, otherwise without waiting for the disk. Raises OSError."""
+        with self._writing:
+            self._save(report, durable=durable)
+
+    def _save(self, report: Report, *, durable: bool) -> None:
+        folder = self.folder(report.id)
+        path, data = folder / "report.json", report.json_text()
+        if not durable:
+            write_whole(path, data, durable=False)
+            return
+        aside, synced = folder / ".report.json.new", folder / "report.durable.json"
+        write_new(aside, data, 0o644, durable=True)
+        synced.unlink(missing_ok=True)
+        os.link(aside, synced)
+        aside.rename(path)
+        sync_folder(folder)
+        if report.phase == "validating":
+            sync_folder(self.deployments)
+
+    def load(self, identifier: str) -> Report:
+        """Read a report. Raises StateUnreadableError, also for a schema that is not ours."""
+        cause = ""
+        for name in ("report.json", "report.durable.json"):
+            try:
+                return Report.model_validate_json(read_regular(self.folder(identifier) / name, _MAX_REPORT_BYTES))
+            except (OSError, ValueError, NotRegularError) as error:  # pydantic's errors are ValueErrors
+                cause = cause or _cause(error)
+        raise StateUnreadableError(f"cannot read '{self.folder(identifier) / 'report.json'}': {cause}")
+
+    def snapshot(self, identifier: str, files: Mapping[str, bytes]) -> Path:
+        """Write the node files of a deployment, durable with one sync for all, and return their folder."""
+        folder = self.folder(identifier) / "nodes"
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o755)
+        write_all(folder, files, SNAPSHOT_MODE)
+        return folder
+
+    def is_answered(self, identifier: str) -> bool:
+        """Tell whether nothing is left to do for a deployment."""
+        return (self.folder(identifier) / "answered").exists()
+
+    def was_started(self, identifier: str) -> bool:
+        """Tell whether the script of a deployment was ever started."""
+        return (self.folder(identifier) / "started").exists()
+
+    def mark_answered(self, identifier: str) -> None:
+        """Write down that the answer is out and the request is gone."""
+        write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
+
+    def prune(self, keep: int) -> None:
+        """Remove old deployments; never the latest, nor one that is not answered."""
+        for identifier in self.ids()[:-keep]:
+            if self.is_answered(identifier):
+                shutil.rmtree(self.folder(identifier), ignore_errors=True)
+                log.debug("removed the old deployment %s", identifier)
+
+
+def warn_unwritable(what: str, error: OSError) -> None:
+    """Log once what cannot be written now."""
+    text = "cannot write %s: %s; it is tried again"
+    log.error(text, what, error.strerror or error, extra=fields(Event.STORAGE))
+
+
+def _counter(identifier: str) -> int:
+    match = _ID.fullmatch(identifier)
+    return int(match[1]) if match else 0
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)

@@ -1,0 +1,310 @@
+"""How does the script's exit status survive the daemon? By this small program, which outlives it.
+
+It is one file of the standard library only: a copy in the deployment's folder runs the script, so that an upgrade of
+the daemon cannot pull it away. Its acts, in this order:
+
+1. fork the script's process, which waits;
+2. make `started` visible, complete and durable, with both pids; link(2) fails where another was first: then give up;
+3. let the script go; hold the lock on `started` as long as this process lives;
+4. read the script's output to its end, whatever becomes of it;
+5. leave `exit`.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+STARTED = "started"
+EXIT = "exit"
+LOG = "script.log"
+GAVE_UP = 3
+NOT_RECORDED = 4
+_CHUNK = 65536
+_JOURNAL = "/run/systemd/journal/stdout"
+
+
+def boot_id():
+    """Return the id of the host's boot (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def start_ticks(pid):
+    """Return when a process began, in clock ticks since the boot (proc(5), field 22 of stat), None for no process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def claim(folder, record):
+    """Make `started` visible: whole, durable, and only once. Return the locked descriptor.
+
+    Raises FileExistsError where another was first, OSError where it cannot be written.
+    """
+    draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _write(descriptor, (json.dumps(record) + "\n").encode())
+        os.fsync(descriptor)
+        os.link(draft, f"{folder}/{STARTED}")
+        _sync(folder)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    finally:
+        os.unlink(draft)
+    return descriptor
+
+
+def leave_exit(folder, record):
+    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
+    draft = f"{folder}/.exit.new"
+    while True:
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                _write(descriptor, (json.dumps(record) + "\n").encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(draft, f"{folder}/{EXIT}")
+            _sync(folder)
+        except FileNotFoundError:
+            return  # the folder is gone, and with it everybody who could ask
+        except OSError:
+            time.sleep(1)
+        else:
+            return
+
+
+class FileSink:
+    """script.log: ends at `limit` bytes or where the disk does, and says so; the writer is never held up."""
+
+    def __init__(self, path, limit):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self.limit = limit
+        self.written = self.dropped = self.lost = 0
+        try:
+            self.descriptor = os.open(path, flags, 0o640)
+            os.fchmod(self.descriptor, 0o640)
+        except OSError:
+            self.descriptor = None
+
+    def write(self, data):
+        """Take all of `data`, and keep what there is room for."""
+        room = max(0, self.limit - self.written)
+        kept = self._keep(data[:room]) if room else 0
+        if room and len(data) > room:
+            self._keep(f"\n[pinakad: the output past {self.limit} bytes is dropped]\n".encode())
+        self.written += kept
+        self.dropped += len(data) - kept
+
+    def _keep(self, data):
+        if self.descriptor is None:
+            return 0
+        if self.lost:
+            note = f"\n[pinakad: {self.lost} bytes of output were dropped: no room on the disk]\n".encode()
+            if not self._try(note):
+                self.lost += len(data)
+                return 0
+            self.lost = 0
+        kept = self._try(data)
+        self.lost += len(data) - kept
+        return kept
+
+    def _try(self, data):
+        try:
+            return os.write(self.descriptor, data)
+        except OSError:
+            return 0
+
+
+class JournalSink:
+    """The journal, by the stream that systemd gives services (systemd-journald.service(8))."""
+
+    def __init__(self, identifier):
+        self.written = self.dropped = 0
+        self.identifier = identifier
+        self.socket = None
+
+    def write(self, data):
+        """Send `data`; what journald does not take in time is dropped."""
+        for _ in range(2):
+            try:
+                if self.socket is None:
+                    self.socket = self._connect()
+                self.socket.sendall(data)
+            except OSError:
+                self.socket = None
+            else:
+                self.written += len(data)
+                return
+        self.dropped += len(data)
+
+    def _connect(self):
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.settimeout(5)
+        stream.connect(_JOURNAL)
+        stream.sendall(f"{self.identifier}\n\n6\n0\n0\n0\n0\n".encode())
+        return stream
+
+
+class NullSink:
+    """Nowhere."""
+
+    written = dropped = 0
+
+    def write(self, data):
+        """Forget `data`."""
+
+
+def sink_for(spec):
+    """Return where the output goes: `file`, `journal` or `null`."""
+    if spec["output"] == "file":
+        return FileSink(f"{spec['folder']}/{LOG}", spec["log_max_bytes"])
+    return JournalSink("pinakad-script") if spec["output"] == "journal" else NullSink()
+
+
+def main(spec):
+    """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    folder = spec["folder"]
+    gate, go = os.pipe()
+    output, inlet = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _script_process(spec, gate, go, inlet)
+    os.close(gate)
+    os.close(inlet)
+    try:
+        lock = claim(folder, _started_record(spec["id"], pid))
+    except OSError as error:
+        os.close(go)  # the waiting process sees the end of its pipe and goes without having run anything
+        os.waitpid(pid, 0)
+        if error.errno == errno.EEXIST:
+            return GAVE_UP
+        print(f"pinakad supervisor: cannot record the start in '{folder}': {error.strerror}", file=sys.stderr)
+        return NOT_RECORDED
+    sink = sink_for(spec)
+    os.write(go, b"g")
+    os.close(go)
+    status = _drain_until_exit(pid, output, sink)
+    leave_exit(folder, _exit_record(status, sink))
+    _drain_to_the_end(output, sink)
+    os.close(lock)
+    return 0
+
+
+def _script_process(spec, gate, go, inlet):
+    """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run."""
+    try:
+        os.close(go)
+        os.setsid()
+        if os.read(gate, 1) != b"g":
+            os._exit(GAVE_UP)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        null = os.open("/dev/null", os.O_RDONLY)
+        for source, target in ((null, 0), (inlet, 1), (inlet, 2)):
+            os.dup2(source, target)
+        os.umask(0o022)
+        os.chdir(spec["cwd"])
+        os.execve("/bin/bash", ["/bin/bash", spec["script"]], spec["environment"])
+    except OSError as error:
+        os.write(2, f"pinakad: cannot run '{spec['script']}': {error.strerror}\n".encode())
+    finally:
+        os._exit(126)
+
+
+def _started_record(identifier, pid):
+    return {
+        "schema": 1,
+        "id": identifier,
+        "supervisor_pid": os.getpid(),
+        "supervisor_start_ticks": start_ticks(os.getpid()),
+        "script_pid": pid,
+        "script_start_ticks": start_ticks(pid),
+        "boot_id": boot_id(),
+        "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME),
+        "wall_s": time.time(),
+    }
+
+
+def _exit_record(status, sink):
+    code = os.waitstatus_to_exitcode(status)
+    return {
+        "schema": 1,
+        "exit_code": code if code >= 0 else None,
+        "signal": -code if code < 0 else None,
+        "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME),
+        "boot_id": boot_id(),
+        "wall_s": time.time(),
+        "log_bytes": sink.written,
+        "dropped_bytes": sink.dropped,
+    }
+
+
+def _drain_until_exit(pid, output, sink):
+    """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
+    watch = select.poll()
+    watch.register(output, select.POLLIN)
+    ended = os.pidfd_open(pid)
+    watch.register(ended, select.POLLIN)
+    while True:
+        ready = dict(watch.poll())
+        if output in ready:
+            data = os.read(output, _CHUNK)
+            if data:
+                sink.write(data)
+                if ended not in ready:
+                    continue
+            else:
+                watch.unregister(output)
+        if ended in ready:
+            break
+    os.close(ended)
+    _, status = os.waitpid(pid, 0)
+    os.set_blocking(output, False)
+    for _ in range(64):  # more than a pipe holds: children that write on must not keep the exit status back
+        try:
+            data = os.read(output, _CHUNK)
+        except BlockingIOError:
+            break
+        if not data:
+            break
+        sink.write(data)
+    return status
+
+
+def _drain_to_the_end(output, sink):
+    """Read on for what the script left running: a closed pipe would kill it."""
+    os.set_blocking(output, True)
+    while data := os.read(output, _CHUNK):
+        sink.write(data)
+
+
+def _write(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync(folder):
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

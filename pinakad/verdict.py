@@ -1,0 +1,106 @@
+"""What is said at the end, and why?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinakad.events import Event
+from pinakad.nodes import NodeSet, ReadFile
+from pinakad.outside import Ended
+from pinakad.polling import HostKey, PollSettings
+from pinakad.problems import Code, Problem, Severity, Spot
+from pinakad.report import NodePart, Outcome, Reason, ScriptState
+
+_MAX_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome, its reason (None for completed), and a sentence for a person."""
+
+    outcome: Outcome
+    reason: Reason | None
+    message: str
+
+    @property
+    def event(self) -> Event:
+        """The kind of event that this is in the journal."""
+        return {
+            Outcome.COMPLETED: Event.COMPLETED,
+            Outcome.FAILED: Event.FAILED,
+            Outcome.CANCELLED: Event.CANCELLED,
+        }[self.outcome]
+
+
+def failed(reason: Reason, message: str) -> Verdict:
+    """Return the verdict that something went wrong."""
+    return Verdict(Outcome.FAILED, reason, message)
+
+
+def cancelled() -> Verdict:
+    """Return the verdict that the operator wanted it to end."""
+    return Verdict(Outcome.CANCELLED, Reason.CANCELLED, "the deployment was cancelled by deployment_cancel")
+
+
+def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
+    """Return the verdict that the input is wrong: its first error, and how many there are."""
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    more = f" (and {len(errors) - 1} more, see problems)" if len(errors) > 1 else ""
+    return failed(reason, errors[0].line() + more)
+
+
+def on_script(ended: Ended) -> Verdict | None:
+    """Return what the script's end means for the run; None where the nodes decide now."""
+    if ended.state is ScriptState.LOST:
+        return failed(Reason.SCRIPT_LOST, "the script's supervisor ended without a word; how the script ended is not known")
+    if ended.state is ScriptState.INTERRUPTED:
+        text = "this host was booted again while the script ran, and it is not one of the nodes"
+        return failed(Reason.SCRIPT_INTERRUPTED, text)
+    if ended.signal is not None:
+        return failed(Reason.SCRIPT_FAILED, f"the script was ended by signal {ended.signal}")
+    if ended.code != 0:
+        return failed(Reason.SCRIPT_FAILED, f"the script ended with status {ended.code}")
+    return None
+
+
+def on_nodes(nodes: Sequence[NodePart]) -> Verdict:
+    """Return what the nodes' final states mean."""
+    down = [node for node in nodes if node.state != "up"]
+    if not down:
+        how_many = "the node is" if len(nodes) == 1 else f"all {len(nodes)} nodes are"
+        return Verdict(Outcome.COMPLETED, None, f"{how_many} up")
+    names = ", ".join(f"{node.hostname} ({node.reason})" for node in down[:_MAX_NAMES])
+    more = f" and {len(down) - _MAX_NAMES} more" if len(down) > _MAX_NAMES else ""
+    return failed(Reason.NODES_UNREACHABLE, f"{len(down)} of {len(nodes)} nodes did not come up: {names}{more}")
+
+
+def request_problems(asked: list[str] | None, files: list[ReadFile], found: NodeSet) -> list[Problem]:
+    """Return what is wrong with the files that a request names."""
+    spot, names = Spot("deployment_in_progress"), {file.name for file in files}
+    winners = {entry.file: entry.by for entry in found.superseded}
+    problems = []
+    for index, name in enumerate(asked or []):
+        place = spot.at("nodes", index)
+        if name not in names:
+            problems.append(place.error(Code.NO_SUCH_FILE, "there is no such node file", name))
+        elif name in winners:
+            problems.append(place.error(Code.SUPERSEDED, f"the file is superseded by {winners[name]}", name))
+    return problems
+
+
+def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]:
+    """Return what is worth a look although it held nobody up."""
+    problems = []
+    for node in nodes:
+        spot = Spot(node.file)
+        if poll.reboot == "report" and node.rebooted is False:
+            text = f"{node.hostname} has not rebooted since the launch"
+            problems.append(spot.warning(Code.NOT_REBOOTED, text))
+        if poll.identity == "report" and node.reported_hostname and not node.subject.names_itself(
+            node.reported_hostname
+        ):
+            text = f"the machine at {node.address} names itself otherwise than {node.hostname}"
+            problems.append(spot.at("hostname").warning(Code.WRONG_HOST, text, node.reported_hostname))
+        if node.host_key is HostKey.CHANGED:
+            text = f"{node.hostname} has another host key than before; the new one is remembered"
+            problems.append(spot.warning(Code.HOST_KEY_CHANGED, text))
+    return problems

@@ -1,0 +1,206 @@
+"""File system noise becomes one wake-up: has anything happened in the folders that we look at?
+
+An event is only a hint. The handler sets a flag and no more, because an exception in it would end the library's
+thread for good; what is so, every look at the folder tells. A canary proves that events still come at all.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import ObservedWatch
+
+from pinakad.events import Event, fields
+
+log = logging.getLogger(__name__)
+
+CANARY_EVERY_S = 60.0
+CANARY_LIMIT_S = 4.0
+# not opened nor closed-no-write: our own reading of a file would wake us, for ever
+_TYPES: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+_Place = tuple[int, int]
+
+
+class Watch:
+    """Watches folders, and watches them again when they come back.
+
+    `folders` has what to call, on the loop's thread, when something happens in a folder. `ours` is the start of the
+    names that we write ourselves: they wake nobody.
+    """
+
+    def __init__(self, canary: Path, ours: str, folders: Mapping[Path, Callable[[], None]]) -> None:
+        self._canary = canary
+        self._ours = ours
+        self._folders = folders
+        self._loop = asyncio.get_running_loop()
+        self._observer = Observer()
+        self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
+        self._troubles: dict[Path, str] = {}
+        self._closed: set[str] = set()
+        self._woken: set[Path] = set()
+        self._sent_s: float | None = None
+        self._came_s: float | None = None
+        self._alive = True
+
+    def start(self) -> None:
+        """Begin to watch; `ensure` then says what. Where even this cannot be had, rescans must do."""
+        try:
+            self._observer.start()
+        except (OSError, RuntimeError) as error:
+            self._note_trouble(self._canary, str(error))
+
+    def stop(self) -> None:
+        """End the watching; the library's threads end by themselves."""
+        with suppress(RuntimeError, OSError):
+            self._observer.stop()
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether events come; otherwise rescans have taken over."""
+        return self._alive and not self._troubles
+
+    @property
+    def trouble(self) -> str:
+        """What keeps events from coming, for people; empty where nothing does."""
+        return next(iter(self._troubles.values()), "" if self._alive else "no event comes any more")
+
+    def was_closed(self, name: str) -> bool:
+        """Tell whether since the last call a writer has closed a file of this name, or renamed it in."""
+        with suppress(KeyError):
+            self._closed.remove(name)
+            return True
+        return False
+
+    def ensure(self) -> None:
+        """Watch each of the folders that is there now; one that was replaced is watched anew."""
+        for folder in (self._canary, *self._folders):
+            self._ensure(folder)
+        self._try_canary()
+
+    def _ensure(self, folder: Path) -> None:
+        place = _place(folder)
+        known = self._watched.get(folder)
+        if known is not None and known[0] == place:
+            return
+        self._forget(folder)
+        if isinstance(place, str):
+            self._note_trouble(folder, f"cannot watch '{folder}': {place}")
+            return
+        try:
+            handler = _Handler(lambda event: self._note(folder, event))
+            watch = self._observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
+        except (OSError, RuntimeError) as error:
+            cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._note_trouble(folder, f"cannot watch '{folder}': {cause.lower()}")
+            return
+        self._watched[folder] = (place, watch)
+        if self._troubles.pop(folder, None) is not None:
+            log.info("'%s' is watched again", folder, extra=fields(Event.WATCH))
+        self._wake_up(folder)  # watch first, then look
+
+    def _forget(self, folder: Path) -> None:
+        known = self._watched.pop(folder, None)
+        if known is not None:
+            with suppress(KeyError, OSError, RuntimeError):
+                self._observer.unschedule(known[1])
+
+    def _note_trouble(self, folder: Path, text: str) -> None:
+        if self._troubles.get(folder) != text:
+            self._troubles[folder] = text
+            log.warning("%s; rescans have taken over", text, extra=fields(Event.WATCH))
+
+    def _note(self, folder: Path, event: FileSystemEvent) -> None:
+        """Run on the library's thread: leave a hint and wake the loop, once until it has looked."""
+        if folder == self._canary:
+            self._came_s = self._loop.time()
+            return
+        if event.event_type == "deleted" and event.is_directory:
+            self._loop.call_soon_threadsafe(self._folder_went, folder, os.fsdecode(event.src_path))
+        name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
+        if name.startswith(self._ours):
+            return
+        if event.event_type in ("closed", "moved"):
+            self._closed.add(name)
+        if folder not in self._woken:
+            self._woken.add(folder)
+            self._loop.call_soon_threadsafe(self._wake_up, folder)
+
+    def _wake_up(self, folder: Path) -> None:
+        self._woken.discard(folder)
+        if folder in self._folders:
+            self._folders[folder]()
+
+    def _folder_went(self, folder: Path, path: str) -> None:
+        """A folder that is made anew may get the same inode: forget the watch, the next `ensure` makes another."""
+        if os.path.basename(path) == os.path.basename(os.path.realpath(folder)):
+            self._forget(folder)
+
+    def _try_canary(self) -> None:
+        now_s = self._loop.time()
+        if self._sent_s is not None and (self._came_s is None or self._came_s < self._sent_s):
+            if now_s - self._sent_s < CANARY_LIMIT_S:
+                return
+            self._set_alive(alive=False)
+        elif self._sent_s is not None:
+            self._set_alive(alive=True)
+        if self._sent_s is None or now_s - self._sent_s >= CANARY_EVERY_S or not self._alive:
+            with suppress(OSError):
+                (self._canary / "canary").touch()
+                self._sent_s = now_s
+
+    def _set_alive(self, *, alive: bool) -> None:
+        if alive != self._alive:
+            self._alive = alive
+            if alive:
+                log.info("file system events come again", extra=fields(Event.WATCH))
+            else:
+                log.warning("no file system event comes; rescans have taken over", extra=fields(Event.WATCH))
+
+
+class _Handler(FileSystemEventHandler):
+    """Hands every event on; whatever goes wrong stays here."""
+
+    def __init__(self, note: Callable[[FileSystemEvent], None]) -> None:
+        self._note = note
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Take one event. The loop may be closed already: then nobody needs it."""
+        with suppress(RuntimeError):
+            self._note(event)
+
+
+def _place(folder: Path) -> _Place | str:
+    """Return device and inode of the folder that the path leads to now, or why it cannot be watched."""
+    try:
+        status = folder.stat()
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return status.st_dev, status.st_ino

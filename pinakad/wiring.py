@@ -1,0 +1,160 @@
+"""Which real parts does a deployment get: the script on disk, logins over SSH, the state folder, the boot clock?"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from socket import gethostname
+
+from pinakad.config import Config
+from pinakad.nodes_folder import NodesFolder
+from pinakad.outside import Moment, Outside
+from pinakad.patience import Patience
+from pinakad.polling import NodeReason, Now, Probe
+from pinakad.publisher import Publisher
+from pinakad.report import NodePart, Policy, Report
+from pinakad.script import ScriptOnDisk
+from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.store import Store
+from pinakad.supervisor import boot_id
+
+
+class BootClockLoop(asyncio.SelectorEventLoop):
+    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock."""
+
+    def time(self) -> float:
+        """Return the seconds since the boot, time in suspend included (clock_gettime(2))."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def now() -> Now:
+    """Return this moment."""
+    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+def here() -> Moment:
+    """Return this moment so that another boot understands it."""
+    moment = now()
+    return Moment(boot_id(), moment.boot_s, moment.wall_s)
+
+
+class Logins:
+    """The logins of one deployment; made when they are needed, because until then the key may be missing."""
+
+    def __init__(self, policy: Policy, pinned: Path) -> None:
+        self._policy = policy
+        self._pinned = pinned
+        self._prober: Prober | None = None
+
+    def problem(self) -> str | None:
+        """Return why nobody can be logged in to, None where somebody can."""
+        try:
+            self._get()
+        except SshKeyError as error:
+            return str(error)
+        return None
+
+    async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
+        """Ask every node once who it is."""
+        return await self._get().ask_all([_target(node, stalled=False) for node in nodes])
+
+    async def ask(self, node: NodePart, stalled: bool, cut_s: float | None) -> Probe:
+        """Make one attempt at a node."""
+        try:
+            prober = self._get()
+        except SshKeyError as error:  # it was there before the launch: it may come back
+            return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
+        return await prober.ask(_target(node, stalled=stalled), cut_s, self._policy.poll.ready_command)
+
+    def save_host_keys(self) -> None:
+        """Write down the host keys that were pinned. Raises OSError."""
+        if self._prober is not None:
+            self._prober.host_keys.save()
+
+    def close(self) -> None:
+        """Let the threads go."""
+        if self._prober is not None:
+            self._prober.close()
+
+    def _get(self) -> Prober:
+        if self._prober is None:
+            ssh = self._policy.ssh
+            key = load_key(ssh.key or Path())
+            self._prober = Prober(ssh, key, open_host_keys(self._pinned, ssh))
+        return self._prober
+
+
+class Wiring:
+    """Makes what a deployment needs from outside."""
+
+    def __init__(
+        self, config: Callable[[], Config], store: Store, publisher: Publisher, patience: Patience
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._publisher = publisher
+        self._patience = patience
+        self._logins: Logins | None = None
+        self.nodes = NodesFolder(config().nodes_dir)
+
+    def outside_for(self, report: Report) -> Outside:
+        """Return the real parts for one run, with the settings that it keeps."""
+        self.close()
+        self._logins = logins = Logins(report.policy, self._store.known_hosts)
+        paths, settings = self._config(), report.policy.script
+        script = ScriptOnDisk(
+            self._store.folder(report.id), report.id, paths.script_path, paths.paths.work_dir, settings
+        )
+
+        async def snapshot(files: Mapping[str, bytes]) -> None:
+            await self._insist("the snapshot", lambda: self._store.snapshot(report.id, files))
+
+        return Outside(
+            boot_id=boot_id(),
+            host=gethostname(),
+            now=now,
+            save=self._save,
+            tell=self._tell,
+            read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            snapshot=snapshot,
+            script=script if settings.launch else None,
+            key_problem=logins.problem,
+            ask_all=logins.ask_all,
+            ask=logins.ask,
+        )
+
+    def close(self) -> None:
+        """Let the parts of the last run go."""
+        if self._logins is not None:
+            self._logins.close()
+
+    def _tell(self, report: Report) -> None:
+        self._publisher.tell(report)
+        if self._logins is not None:
+            try:
+                self._logins.save_host_keys()
+            except OSError as error:
+                self._patience.say(f"cannot write known_hosts: {(error.strerror or '').lower()}")
+
+    async def _save(self, report: Report, *, must: bool) -> None:
+        if must:
+            await self._insist("the report", lambda: self._store.save(report, durable=True))
+            return
+        try:
+            await asyncio.to_thread(self._store.save, report, durable=True)
+        except OSError as error:
+            self._patience.say(f"cannot write the report: {(error.strerror or '').lower()}")
+
+    async def _insist(self, what: str, write: Callable[[], object]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(write)
+            except OSError as error:
+                await self._patience.wait_out(what, error)
+            else:
+                self._patience.over()
+                return
+
+
+def _target(node: NodePart, *, stalled: bool) -> Target:
+    return Target(node.address, node.port, node.user, stalled)
