@@ -10,7 +10,9 @@ from pinakad import __version__
 def main() -> None:
     """Read the command line and run the daemon."""
     parser = argparse.ArgumentParser(prog="pinakad", description="Owns a bare-metal deployment to its verdict.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml"
+    )
     parser.add_argument("--runner", choices=["subprocess", "systemd"], help="wins over [script] runner")
     parser.add_argument("--version", action="version", version=f"pinakad {__version__}")
     options = parser.parse_args()

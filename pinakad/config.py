@@ -29,9 +29,7 @@ class PathSettings(_Table):
 
     work_dir: Path = Field(DEFAULT_WORK_DIR, description="the folder that everything below is in")
     nodes: Path | None = Field(None, description="the node files; default work_dir/cluster/nodes")
-    markers: Path | None = Field(
-        None, description="request and answer; default work_dir/.markers/deplyment_status"
-    )
+    markers: Path | None = Field(None, description="request and answer; default work_dir/.markers/deplyment_status")
     script: Path | None = Field(
         None, description="the deployment script; default work_dir/.scripts/deployment_service.sh"
     )
@@ -178,10 +176,12 @@ def parse(text: str, name: str) -> Config:
         raise ConfigError("\n".join(_findings(error, name))) from None
 
 
-def changed_paths(old: Config, new: Config) -> list[str]:
-    """Return the keys under `[paths]` that differ: they cannot change while the daemon runs."""
+def require_same_paths(old: Config, new: Config) -> None:
+    """Raise ConfigError where keys under `[paths]` differ: they cannot change while the daemon runs."""
     before, after = old.paths.model_dump(), new.paths.model_dump()
-    return [f"paths.{key}" for key in before if before[key] != after[key]]
+    moved = [f"paths.{key}" for key in before if before[key] != after[key]]
+    if moved:
+        raise ConfigError(f"cannot change {', '.join(moved)} while the daemon runs: restart it")
 
 
 def _findings(error: ValidationError, name: str) -> Iterator[str]:

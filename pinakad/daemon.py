@@ -1,9 +1,9 @@
 """The daemon: wake, see what is asked, deploy, answer, sleep.
 
-    watch -> look -> serve
-      |       |        `- one deployment after the other (desk.py, deployment.py)
-      |       `- every wake-up looks at the markers again, at the latest every RESCAN_S
-      `- events are hints; the heart tells systemd that all of this makes progress
+watch -> look -> serve
+  |       |        `- one deployment after the other (desk.py, deployment.py)
+  |       `- every wake-up looks at the markers again, at the latest every RESCAN_S
+  `- events are hints; the heart tells systemd that all of this makes progress
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from pinakad import __version__, config
 from pinakad.config import Config, ConfigError
@@ -56,9 +57,7 @@ class Daemon:
         self._markers = Markers(settings.markers_dir)
         self._marker_lock = MarkerLock(settings.markers_dir)
         self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
-        self._desk = Desk(
-            store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience
-        )
+        self._desk = Desk(store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience)
         self._watch = Watch(
             store.canary,
             OURS,
@@ -88,7 +87,7 @@ class Daemon:
                     log.info("pinakad stops; what runs is left as it is", extra=fields(Event.STOPPING))
                     for task in tasks:
                         task.cancel()
-                    raise _StoppedError
+                    _leave()
             except* _StoppedError:
                 pass
             finally:
@@ -209,9 +208,7 @@ class Daemon:
         self._notifier.reloading()
         try:
             new = config.load(self._config_file)
-            moved = config.changed_paths(self.settings, new)
-            if moved:
-                raise ConfigError(f"cannot change {', '.join(moved)} while the daemon runs: restart it")
+            config.require_same_paths(self.settings, new)
         except ConfigError as error:
             text = "the configuration is not changed: %s"
             log.error(text, error, extra=fields(Event.RELOAD_REFUSED))  # noqa: TRY400 - the operator's, no bug
@@ -224,6 +221,10 @@ class Daemon:
 
 class _StoppedError(Exception):
     """Ends the task group, and with it whatever still runs in it."""
+
+
+def _leave() -> NoReturn:
+    raise _StoppedError
 
 
 class MarkerLock:

@@ -134,9 +134,7 @@ class Deployment:
             at = started.at
             text = "the script runs with pid %d"
             log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))
-            self._change_script(
-                pid=started.script_pid, state=ScriptState.RUNNING, started_at=rfc3339(at.wall_s)
-            )
+            self._change_script(pid=started.script_pid, state=ScriptState.RUNNING, started_at=rfc3339(at.wall_s))
         self._change(clock=_launched(self.report.clock, at))
         await self._enter(Phase.WAITING, must=False)
         return None
@@ -169,9 +167,7 @@ class Deployment:
         limit_s = self._launched_s() + self.report.policy.script.timeout_s
         while True:
             left_s = max(0.0, limit_s - self._outside.now().boot_s) if script in pending else None
-            done, pending = await asyncio.wait(
-                pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             stop = self._cancellation()
             if stop is None and script in done:
                 stop = self._script_ended(poller, script.result())

@@ -136,9 +136,7 @@ class Desk:
             clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
         )
 
-    async def _run(
-        self, report: Report, problems: list[Problem], group: asyncio.TaskGroup, *, resumed: bool
-    ) -> None:
+    async def _run(self, report: Report, problems: list[Problem], group: asyncio.TaskGroup, *, resumed: bool) -> None:
         """Run a deployment to its end and answer it."""
         while report.phase is Phase.VALIDATING:
             try:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 def is_regular(status: os.stat_result) -> bool:
     """Tell whether it is a regular file."""
-    return (status.st_mode & 0o170000) == 0o100000
+    return stat.S_ISREG(status.st_mode)
 
 
 def read_up_to(descriptor: int, limit: int) -> bytes:

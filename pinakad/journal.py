@@ -9,9 +9,12 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
 
-from pinakad.events import Event
 from pinakad.problems import printable
+
+if TYPE_CHECKING:
+    from pinakad.events import Event
 
 SOCKET = "/run/systemd/journal/socket"
 MAX_MESSAGE = 48 * 1024
@@ -43,7 +46,7 @@ class JournalHandler(logging.Handler):
         super().close()
 
 
-class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] - generic only in the type stubs
+class StderrHandler(logging.StreamHandler[TextIO]):
     """Writes plain lines; with priority prefixes (sd-daemon(3)) unless a person reads along."""
 
     def __init__(self) -> None:

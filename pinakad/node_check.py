@@ -24,7 +24,7 @@ def check(file: str, node_file: NodeFile, *, allow_loopback: bool) -> list[Probl
         problems += _check_port(spot.at("using_interfaces", port.key), port, _subnets(ports))
     bad_address = any(problem.code is Code.BAD_ADDRESS for problem in problems)
     if choose(node_file, allow_loopback=allow_loopback) is None and not bad_address:
-        text = "no interface has an address to poll: one of type Mgmt, VXLAN or Primary, one with a gateway, or a single one is needed"
+        text = "no address to poll: an interface of type Mgmt, VXLAN or Primary, one with a gateway, or a single one"
         problems.append(spot.at("using_interfaces").error(Code.NO_POLL_ADDRESS, text))
     return problems
 
@@ -55,9 +55,7 @@ def _check_bonds(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
         if port.is_slave and port.interface.bond_interface_name not in bonds:
             known = f"its bonds are {', '.join(sorted(bonds))}" if bonds else "it has no bond"
             text = f"the slave must name a bond of this file; {known}"
-            yield place.at("Bond_Interface_Name").error(
-                Code.UNKNOWN_BOND, text, port.interface.bond_interface_name
-            )
+            yield place.at("Bond_Interface_Name").error(Code.UNKNOWN_BOND, text, port.interface.bond_interface_name)
         if port.is_bond and not slaves[name]:
             text = f"no interface has Bond_Slave YES and Bond_Interface_Name {name}"
             yield place.error(Code.BOND_WITHOUT_SLAVE, text, name)
@@ -127,13 +125,9 @@ def _check_gateway(spot: Spot, gateway: str, own: str, subnets: list[IPv4Network
         yield spot.error(Code.BAD_GATEWAY, "the gateway must not be the node's own address", gateway)
     elif subnets and not around:
         known = ", ".join(sorted({str(net) for net in subnets}))
-        yield spot.error(
-            Code.BAD_GATEWAY, f"the gateway must be inside one of the node's subnets ({known})", gateway
-        )
+        yield spot.error(Code.BAD_GATEWAY, f"the gateway must be inside one of the node's subnets ({known})", gateway)
     elif any(net.prefixlen < 31 and address in (net[0], net[-1]) for net in around):  # noqa: PLR2004 - RFC 3021
-        yield spot.error(
-            Code.BAD_GATEWAY, "the gateway must not be a network or broadcast address", gateway
-        )
+        yield spot.error(Code.BAD_GATEWAY, "the gateway must not be a network or broadcast address", gateway)
 
 
 def _subnets(ports: list[Port]) -> list[IPv4Network]:

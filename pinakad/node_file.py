@@ -18,13 +18,14 @@ _BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
 _INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAX_HOSTNAME = 253
+_MAX_DIGITS = 18  # a node's number stays a number everywhere
 _ABSENT = {"", "NULL", "N/A"}
 
 
 def number_of(name: str) -> int | None:
     """Return the number of a node file's base name (`node_07.json` -> 7), or None where it is no node file's."""
     match = _NAME.fullmatch(name)
-    return int(match[1]) if match and match[1].isascii() and len(match[1]) <= 18 else None
+    return int(match[1]) if match and match[1].isascii() and len(match[1]) <= _MAX_DIGITS else None
 
 
 def is_hostname(text: str) -> bool:
@@ -206,13 +207,11 @@ def _keys_in(value: Any, loc: tuple[str | int, ...]) -> list[str | int]:
     """Return the keys of `loc` that lead through `value`: pydantic adds the names of union branches."""
     keys: list[str | int] = []
     for index, key in enumerate(loc):
-        if isinstance(value, dict) and key in value:
+        if isinstance(value, dict) and key in value:  # noqa: SIM114 - one condition would be too long to read
             value = value[key]
         elif isinstance(value, list) and isinstance(key, int) and key < len(value):
             value = value[key]
-        elif isinstance(value, dict) and index == len(loc) - 1:
-            pass  # the key that is missing
-        else:
+        elif not isinstance(value, dict) or index < len(loc) - 1:
             break
-        keys.append(key)
+        keys.append(key)  # the last one may be missing: then that is the finding
     return keys

@@ -12,7 +12,6 @@ from pinakad.node_file import NodeFile, number_of, ports_of
 from pinakad.node_file import read as read_node_file
 from pinakad.problems import Code, Problem, Spot, has_errors
 
-
 _NEEDS_THE_WHOLE_FILE = {Code.NO_POLL_ADDRESS, Code.UNKNOWN_BOND, Code.BOND_WITHOUT_SLAVE, Code.BOND_WITH_ONE_SLAVE}
 
 
@@ -84,9 +83,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
         value = strict_json.parse(raw)
     except strict_json.JsonError as error:
         problem = Spot(name).error(Code(error.code), f"cannot read the file as JSON: {error}")
-        return ReadFile(
-            name, raw, digest, None, None, (problem,), half_written=error.code in ("not_json", "not_utf8")
-        )
+        return ReadFile(name, raw, digest, None, None, (problem,), half_written=error.code in ("not_json", "not_utf8"))
     content, problems = read_node_file(name, value)
     if content is not None:
         found = check(name, content, allow_loopback=allow_loopback)
@@ -94,9 +91,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
     hostname = value.get("hostname") if isinstance(value, dict) else None
-    return ReadFile(
-        name, raw, digest, content, hostname if isinstance(hostname, str) else None, tuple(problems)
-    )
+    return ReadFile(name, raw, digest, content, hostname if isinstance(hostname, str) else None, tuple(problems))
 
 
 def unreadable(name: str, code: Code, message: str) -> ReadFile:
@@ -104,9 +99,7 @@ def unreadable(name: str, code: Code, message: str) -> ReadFile:
     return ReadFile(name, b"", "", None, None, (Spot(name).error(code, message),))
 
 
-def combine(
-    files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, allow_loopback: bool
-) -> NodeSet:
+def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, allow_loopback: bool) -> NodeSet:
     """Return the nodes of all `files`, or of those named in `asked`.
 
     Of the files with one host name (without case) the one with the highest number counts; the others are superseded,
@@ -117,8 +110,7 @@ def combine(
     superseded = tuple(
         Superseded(file.name, file.hostname or "", winner)
         for file in ordered
-        if (winner := winners.get(_folded(file), file.name)) != file.name
-        and (asked is None or file.name in asked)
+        if (winner := winners.get(_folded(file), file.name)) != file.name and (asked is None or file.name in asked)
     )
     out = {entry.file for entry in superseded}
     counted = [file for file in ordered if winners.get(_folded(file), file.name) == file.name]
@@ -126,9 +118,7 @@ def combine(
     names = {file.name for file in wanted}
     problems = [problem for file in wanted for problem in file.problems]
     problems += _across(counted, names, allow_loopback=allow_loopback)
-    nodes = tuple(
-        node for file in wanted if (node := _node(file, allow_loopback=allow_loopback)) is not None
-    )
+    nodes = tuple(node for file in wanted if (node := _node(file, allow_loopback=allow_loopback)) is not None)
     return NodeSet(nodes, superseded, tuple(problems), {file.name: file.raw for file in wanted})
 
 
@@ -177,9 +167,7 @@ def _across(files: list[ReadFile], asked: set[str], *, allow_loopback: bool) -> 
             yield place.error(Code.VIP_IS_NODE_ADDRESS, text, vip)
 
 
-def _shared_address(
-    address: str, claims: list[tuple[ReadFile, Spot]], asked: set[str]
-) -> Iterator[Problem]:
+def _shared_address(address: str, claims: list[tuple[ReadFile, Spot]], asked: set[str]) -> Iterator[Problem]:
     first, _ = claims[0]
     for file, spot in claims[1:]:
         if file.name == first.name or not {file.name, first.name} & asked:

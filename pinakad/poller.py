@@ -50,9 +50,7 @@ class Poller:
     async def run(self) -> None:
         """Poll to the end; `polls` then has how every node stands, and who is not up has failed."""
         async with asyncio.TaskGroup() as group:
-            watchers = [
-                group.create_task(self._watch(index), name=f"node {index}") for index in range(len(self.polls))
-            ]
+            watchers = [group.create_task(self._watch(index), name=f"node {index}") for index in range(len(self.polls))]
             await self._exited.wait()
             await asyncio.wait(watchers, timeout=max(0.0, (self.grid.ends_s or 0) - self._now().boot_s))
             for watcher in watchers:

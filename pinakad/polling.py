@@ -204,9 +204,7 @@ class NodePoll:
     stalled: bool = False
     paused_until_s: float = 0.0
 
-    def after(
-        self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now
-    ) -> "NodePoll":
+    def after(self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now) -> "NodePoll":
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
@@ -258,9 +256,7 @@ class NodePoll:
             stalled=probe.stalled,
         )
 
-    def _failed_attempt(
-        self, reason: NodeReason, rung: Rung | None, message: str, now: Now
-    ) -> "NodePoll":
+    def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Now) -> "NodePoll":
         pause = now.boot_s + AUTH_FAILED_PAUSE_S if reason is NodeReason.AUTH_FAILED else 0.0
         keeps_count = reason is NodeReason.UNSTABLE
         return replace(
@@ -303,9 +299,9 @@ def _rebooted(probe: Probe, subject: Subject, grid: Grid) -> tuple[bool | None, 
     """
     if probe.boot_id and subject.boot_id_before:
         return probe.boot_id != subject.boot_id_before, RebootEvidence.BOOT_ID
-    if probe.uptime_s is not None and not subject.boot_id_before:
-        if probe.uptime_s < probe.began_s - grid.launched_s:
-            return True, RebootEvidence.UPTIME
+    since_launch_s = probe.began_s - grid.launched_s
+    if not subject.boot_id_before and probe.uptime_s is not None and probe.uptime_s < since_launch_s:
+        return True, RebootEvidence.UPTIME
     return None, None
 
 
@@ -323,4 +319,4 @@ def _stronger(one: HostKey | None, other: HostKey | None) -> HostKey | None:
 
 
 def _short(hostname: str) -> str:
-    return hostname.split(".")[0].lower()
+    return hostname.split(".", maxsplit=1)[0].lower()

@@ -111,9 +111,7 @@ class Spot(NamedTuple):
 
     def _problem(self, severity: Severity, code: Code, message: str, value: Any) -> Problem:
         shown = "" if value is None else show(value)
-        return Problem(
-            file=self.file, path=self.path, value=shown, severity=severity, code=code, message=message
-        )
+        return Problem(file=self.file, path=self.path, value=shown, severity=severity, code=code, message=message)
 
 
 def pointer(*keys: str | int) -> str:

@@ -82,17 +82,16 @@ def running_script(script: Path, own_identifier: str) -> int | None:
 
 def _runs(pid: int, words: list[bytes], script: Path) -> bool:
     """`bash [options] SCRIPT`, or the script itself; an editor or a pager that has it open does not run it."""
-    if not words or os.path.basename(script).encode() not in b"\0".join(words):
+    if not words or script.name.encode() not in b"\0".join(words):
         return False
-    shell = os.path.basename(words[0]).decode(errors="replace").lstrip("-")
+    shell = Path(os.fsdecode(words[0])).name.lstrip("-")
     named = next((word for word in words[1:] if not word.startswith((b"-", b"+"))), b"")
     candidate = named if shell in _SHELLS else words[0]
-    try:
-        path = os.path.join(os.readlink(f"/proc/{pid}/cwd"), os.fsdecode(candidate))
-    except OSError:
-        path = os.fsdecode(candidate)  # another user's process: only a full path can be told
+    path = Path(os.fsdecode(candidate))
+    with suppress(OSError):  # another user's process: only a full path can be told
+        path = Path(f"/proc/{pid}/cwd").readlink() / path
     with suppress(OSError):
-        return os.path.samefile(path, script)
+        return path.samefile(script)
     return False
 
 

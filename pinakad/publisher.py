@@ -19,7 +19,7 @@ SHARE = 0.05
 
 
 class Publisher:
-    """Writes status.json and the running report's progress. Nothing here is durable, and nothing here can fail a run."""
+    """Writes status.json and the running report's progress. Nothing of it is durable, and none of it can fail a run."""
 
     def __init__(self, runtime_dir: Path, store: Store, now_s: Callable[[], float]) -> None:
         self._path = runtime_dir / "status.json"

@@ -26,7 +26,6 @@ from pinakad.polling import (
 )
 from pinakad.problems import Problem
 
-SCHEMA = 1
 MAX_REQUEST_ID = 200
 
 Timestamp = Annotated[
@@ -95,9 +94,7 @@ class RequestDocument(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    nodes: list[Annotated[str, StringConstraints(pattern=r"^node_[0-9]+\.json$")]] | None = Field(
-        None, min_length=1
-    )
+    nodes: list[Annotated[str, StringConstraints(pattern=r"^node_[0-9]+\.json$")]] | None = Field(None, min_length=1)
     request_id: str | None = Field(None, max_length=MAX_REQUEST_ID)
 
     @model_validator(mode="after")
@@ -250,7 +247,7 @@ class SupersededPart(_Part):
 class Report(_Part):
     """The document."""
 
-    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     id: Id
     host: str
     version: str
@@ -294,16 +291,14 @@ class DaemonPart(_Part):
 class Status(_Part):
     """status.json: the daemon, and the running or latest deployment."""
 
-    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     daemon: DaemonPart
     deployment: Report | None
 
 
 def policy_of(config: Config) -> Policy:
     """Return the settings that a run which starts now keeps. The key's path is resolved: it depends on `[paths]`."""
-    return Policy(
-        script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=config.poll
-    )
+    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=config.poll)
 
 
 def node_parts(nodes: Iterable[Node], ssh: SshSettings) -> list[NodePart]:

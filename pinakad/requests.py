@@ -205,21 +205,24 @@ def _remove(path: Path) -> bool:
 
 def _read(path: Path) -> Request | None:
     """Read a request without following or waiting; read again where it changed under our eyes."""
+    before = _status(path)
     for _ in range(_READS):
-        before = _status(path)
         if before is None:
             return None
         raw, problem = _content(path, before)
         after = _status(path)
-        if after is None:
-            return None
-        if _core(before) == _core(after):
-            break
-    identity = Identity(before.st_ino, before.st_mtime_ns, before.st_size, sha256(raw).hexdigest())
+        if after is not None and _core(before) == _core(after):
+            return _as_request(before, raw, problem)
+        before = after
+    return None if before is None else _as_request(before, raw, problem)
+
+
+def _as_request(status: os.stat_result, raw: bytes, problem: Problem | None) -> Request:
+    identity = Identity(status.st_ino, status.st_mtime_ns, status.st_size, sha256(raw).hexdigest())
     if problem is not None:
-        return Request(identity, before.st_mtime, None, (problem,))
+        return Request(identity, status.st_mtime, None, (problem,))
     document, problems = parse_request(raw)
-    return Request(identity, before.st_mtime, document, tuple(problems))
+    return Request(identity, status.st_mtime, document, tuple(problems))
 
 
 def _core(status: os.stat_result) -> tuple[int, int, int]:
@@ -252,7 +255,7 @@ def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     try:
         value = strict_json.parse(raw)
     except strict_json.JsonError as error:
-        text = f"a request is empty or a JSON object such as {{\"nodes\": [\"node_05.json\"]}}: {error}"
+        text = f'a request is empty or a JSON object such as {{"nodes": ["node_05.json"]}}: {error}'
         return None, [spot.error(Code(error.code), text)]
     if not isinstance(value, dict):
         return None, [spot.error(Code.NOT_AN_OBJECT, "a request is empty or a JSON object", value)]

@@ -81,7 +81,7 @@ class SubprocessRunner:
         """Copy the supervisor into the deployment's folder and start it there."""
         program = Path(spec["folder"], "supervisor.py")
         try:
-            write_new(program, Path(supervisor.__file__).read_bytes(), 0o644, durable=False)
+            write_new(program, _supervisor_text(), 0o644, durable=False)
             self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork of a millisecond, and it must not be cancelled
                 [sys.executable, "-I", "-S", str(program), json.dumps(spec)],
                 stdin=subprocess.DEVNULL,
@@ -209,7 +209,8 @@ class ScriptOnDisk:
             return None
         await self._runner.stop(self._id, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
-        while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:
+        # the event is a file of another process
+        while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         return now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
 
@@ -248,6 +249,10 @@ class ScriptOnDisk:
         finally:
             os.close(descriptor)
         return False
+
+
+def _supervisor_text() -> bytes:
+    return Path(supervisor.__file__).read_bytes()
 
 
 def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:

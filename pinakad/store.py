@@ -1,11 +1,11 @@
 """The state folder: what of a deployment is written down, and how is it found again?
 
-    deployments/<id>/report.json   the report, rewritten while the deployment runs
-                     report.durable.json   the last one that was synced: what a power cut can leave of report.json
-                     nodes/        the snapshot
-                     answered      the answer is out and the request is gone: nothing is left to do
-                     started, exit, script.log, supervisor.py   the supervisor's
-    known_hosts, lock, canary/
+deployments/<id>/report.json   the report, rewritten while the deployment runs
+                 report.durable.json   the last one that was synced: what a power cut can leave of report.json
+                 nodes/        the snapshot
+                 answered      the answer is out and the request is gone: nothing is left to do
+                 started, exit, script.log, supervisor.py   the supervisor's
+known_hosts, lock, canary/
 """
 
 import fcntl

@@ -35,7 +35,9 @@ def polling_text(report: Report, grid: Grid | None, boot_s: float) -> str:
         left = grid.ends_s
         parts.append("the script still runs" if left is None else f"{duration_text(left - boot_s)} left")
     slowest = slowest_node(report.nodes)
-    return ", ".join(parts) + (f"; slowest: {slowest.hostname} ({slowest.reason or 'not asked yet'})" if slowest else "")
+    return ", ".join(parts) + (
+        f"; slowest: {slowest.hostname} ({slowest.reason or 'not asked yet'})" if slowest else ""
+    )
 
 
 def slowest_node(nodes: list[NodePart]) -> NodePart | None:

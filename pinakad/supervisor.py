@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any, NoReturn
 
 STARTED = "started"
 EXIT = "exit"
@@ -29,13 +30,13 @@ _CHUNK = 65536
 _JOURNAL = "/run/systemd/journal/stdout"
 
 
-def boot_id():
+def boot_id() -> str:
     """Return the id of the host's boot (random(4))."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 
-def start_ticks(pid):
+def start_ticks(pid: int) -> int | None:
     """Return when a process began, in clock ticks since the boot (proc(5), field 22 of stat), None for no process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
@@ -44,7 +45,7 @@ def start_ticks(pid):
         return None
 
 
-def claim(folder, record):
+def claim(folder: str, record: dict[str, Any]) -> int:
     """Make `started` visible: whole, durable, and only once. Return the locked descriptor.
 
     Raises FileExistsError where another was first, OSError where it cannot be written.
@@ -65,7 +66,7 @@ def claim(folder, record):
     return descriptor
 
 
-def leave_exit(folder, record):
+def leave_exit(folder: str, record: dict[str, Any]) -> None:
     """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
     draft = f"{folder}/.exit.new"
     while True:
@@ -89,17 +90,18 @@ def leave_exit(folder, record):
 class FileSink:
     """script.log: ends at `limit` bytes or where the disk does, and says so; the writer is never held up."""
 
-    def __init__(self, path, limit):
+    def __init__(self, path: str, limit: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         self.limit = limit
         self.written = self.dropped = self.lost = 0
+        self.descriptor: int | None = None
         try:
             self.descriptor = os.open(path, flags, 0o640)
             os.fchmod(self.descriptor, 0o640)
         except OSError:
-            self.descriptor = None
+            pass  # nothing is kept then, and that is told in `exit`
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         """Take all of `data`, and keep what there is room for."""
         room = max(0, self.limit - self.written)
         kept = self._keep(data[:room]) if room else 0
@@ -108,7 +110,7 @@ class FileSink:
         self.written += kept
         self.dropped += len(data) - kept
 
-    def _keep(self, data):
+    def _keep(self, data: bytes) -> int:
         if self.descriptor is None:
             return 0
         if self.lost:
@@ -121,9 +123,9 @@ class FileSink:
         self.lost += len(data) - kept
         return kept
 
-    def _try(self, data):
+    def _try(self, data: bytes) -> int:
         try:
-            return os.write(self.descriptor, data)
+            return os.write(self.descriptor, data) if self.descriptor is not None else 0
         except OSError:
             return 0
 
@@ -131,28 +133,34 @@ class FileSink:
 class JournalSink:
     """The journal, by the stream that systemd gives services (systemd-journald.service(8))."""
 
-    def __init__(self, identifier):
+    def __init__(self, identifier: str) -> None:
         self.written = self.dropped = 0
+        self.away_until = 0.0
         self.identifier = identifier
-        self.socket = None
+        self.socket: socket.socket | None = None
 
-    def write(self, data):
-        """Send `data`; what journald does not take in time is dropped."""
+    def write(self, data: bytes) -> None:
+        """Send `data`; what journald does not take in time is dropped, and for a while what follows it too."""
         for _ in range(2):
+            if time.monotonic() < self.away_until:
+                break
             try:
                 if self.socket is None:
                     self.socket = self._connect()
                 self.socket.sendall(data)
-            except OSError:
+            except TimeoutError:
+                self.socket = None
+                self.away_until = time.monotonic() + 10
+            except OSError:  # journald was restarted: once more on a new connection
                 self.socket = None
             else:
                 self.written += len(data)
                 return
         self.dropped += len(data)
 
-    def _connect(self):
+    def _connect(self) -> socket.socket:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        stream.settimeout(5)
+        stream.settimeout(1)
         stream.connect(_JOURNAL)
         stream.sendall(f"{self.identifier}\n\n6\n0\n0\n0\n0\n".encode())
         return stream
@@ -161,20 +169,24 @@ class JournalSink:
 class NullSink:
     """Nowhere."""
 
-    written = dropped = 0
+    def __init__(self) -> None:
+        self.written = self.dropped = 0
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         """Forget `data`."""
 
 
-def sink_for(spec):
+Sink = FileSink | JournalSink | NullSink
+
+
+def sink_for(spec: dict[str, Any]) -> Sink:
     """Return where the output goes: `file`, `journal` or `null`."""
     if spec["output"] == "file":
         return FileSink(f"{spec['folder']}/{LOG}", spec["log_max_bytes"])
     return JournalSink("pinakad-script") if spec["output"] == "journal" else NullSink()
 
 
-def main(spec):
+def main(spec: dict[str, Any]) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -205,7 +217,7 @@ def main(spec):
     return 0
 
 
-def _script_process(spec, gate, go, inlet):
+def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoReturn:
     """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run."""
     try:
         os.close(go)
@@ -226,7 +238,7 @@ def _script_process(spec, gate, go, inlet):
         os._exit(126)
 
 
-def _started_record(identifier, pid):
+def _started_record(identifier: str, pid: int) -> dict[str, Any]:
     return {
         "schema": 1,
         "id": identifier,
@@ -240,7 +252,7 @@ def _started_record(identifier, pid):
     }
 
 
-def _exit_record(status, sink):
+def _exit_record(status: int, sink: Sink) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(status)
     return {
         "schema": 1,
@@ -254,7 +266,7 @@ def _exit_record(status, sink):
     }
 
 
-def _drain_until_exit(pid, output, sink):
+def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
     """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
     watch = select.poll()
     watch.register(output, select.POLLIN)
@@ -286,19 +298,19 @@ def _drain_until_exit(pid, output, sink):
     return status
 
 
-def _drain_to_the_end(output, sink):
+def _drain_to_the_end(output: int, sink: Sink) -> None:
     """Read on for what the script left running: a closed pipe would kill it."""
     os.set_blocking(output, True)
     while data := os.read(output, _CHUNK):
         sink.write(data)
 
 
-def _write(descriptor, data):
+def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def _sync(folder):
+def _sync(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -51,7 +51,9 @@ def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
 def on_script(ended: Ended) -> Verdict | None:
     """Return what the script's end means for the run; None where the nodes decide now."""
     if ended.state is ScriptState.LOST:
-        return failed(Reason.SCRIPT_LOST, "the script's supervisor ended without a word; how the script ended is not known")
+        return failed(
+            Reason.SCRIPT_LOST, "the script's supervisor ended without a word; how the script ended is not known"
+        )
     if ended.state is ScriptState.INTERRUPTED:
         text = "this host was booted again while the script ran, and it is not one of the nodes"
         return failed(Reason.SCRIPT_INTERRUPTED, text)
@@ -95,8 +97,10 @@ def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]
         if poll.reboot == "report" and node.rebooted is False:
             text = f"{node.hostname} has not rebooted since the launch"
             problems.append(spot.warning(Code.NOT_REBOOTED, text))
-        if poll.identity == "report" and node.reported_hostname and not node.subject.names_itself(
-            node.reported_hostname
+        if (
+            poll.identity == "report"
+            and node.reported_hostname
+            and not node.subject.names_itself(node.reported_hostname)
         ):
             text = f"the machine at {node.address} names itself otherwise than {node.hostname}"
             problems.append(spot.at("hostname").warning(Code.WRONG_HOST, text, node.reported_hostname))

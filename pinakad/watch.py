@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -25,9 +26,11 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import ObservedWatch
 
 from pinakad.events import Event, fields
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import ObservedWatch
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +146,7 @@ class Watch:
             return
         if event.event_type == "deleted" and event.is_directory:
             self._loop.call_soon_threadsafe(self._folder_went, folder, os.fsdecode(event.src_path))
-        name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
+        name = Path(os.fsdecode(event.dest_path or event.src_path)).name
         if name.startswith(self._ours):
             return
         if event.event_type in ("closed", "moved"):
@@ -159,7 +162,7 @@ class Watch:
 
     def _folder_went(self, folder: Path, path: str) -> None:
         """A folder that is made anew may get the same inode: forget the watch, the next `ensure` makes another."""
-        if os.path.basename(path) == os.path.basename(os.path.realpath(folder)):
+        if Path(path).name == folder.resolve().name:
             self._forget(folder)
 
     def _try_canary(self) -> None:

@@ -87,9 +87,7 @@ class Logins:
 class Wiring:
     """Makes what a deployment needs from outside."""
 
-    def __init__(
-        self, config: Callable[[], Config], store: Store, publisher: Publisher, patience: Patience
-    ) -> None:
+    def __init__(self, config: Callable[[], Config], store: Store, publisher: Publisher, patience: Patience) -> None:
         self._config = config
         self._store = store
         self._publisher = publisher

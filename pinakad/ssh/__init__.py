@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from paramiko.pkey import UnknownKeyType
 
 from pinakad.config import SshSettings
 from pinakad.polling import NodeReason, Probe
@@ -51,7 +52,7 @@ def load_key(path: Path) -> paramiko.PKey:
         raise SshKeyError(f"cannot read the SSH key '{path}': {(error.strerror or '').lower()}") from None
     except (paramiko.PasswordRequiredException, TypeError):
         raise SshKeyError(f"cannot use the SSH key '{path}': it needs a passphrase; use one without") from None
-    except (ValueError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
+    except (ValueError, paramiko.SSHException, UnknownKeyType) as error:
         cause = printable(str(error)) or "unknown format"
         raise SshKeyError(f"cannot use the SSH key '{path}': not a private key ({cause})") from None
 
@@ -132,9 +133,7 @@ class Prober:
         def logged_in() -> None:
             loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)
 
-        work = loop.run_in_executor(
-            self._threads, lambda: login.run(began_s, ready_command, on_login=logged_in)
-        )
+        work = loop.run_in_executor(self._threads, lambda: login.run(began_s, ready_command, on_login=logged_in))
         work.add_done_callback(lambda _: self._lane.leave())
         try:
             return await asyncio.shield(work)

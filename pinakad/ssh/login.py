@@ -6,8 +6,9 @@ of the library follow the wall clock, and some calls have none.
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko.packet import Packetizer
@@ -18,9 +19,11 @@ from pinakad.problems import printable
 from pinakad.ssh.host_keys import HostKeys
 from pinakad.ssh.reach import CLIENT_BANNER
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 FACTS_COMMAND = (
-    "/bin/sh -c 'printf \"pinakad:%s\\n\" \"$(cat /proc/sys/kernel/random/boot_id)\" "
-    "\"$(cat /proc/uptime)\" \"$(uname -n)\"'"
+    '/bin/sh -c \'printf "pinakad:%s\\n" "$(cat /proc/sys/kernel/random/boot_id)" "$(cat /proc/uptime)" "$(uname -n)"\''
 )
 """Boot id (random(4)), uptime (proc(5)) and host name, marked: a login shell may print a greeting of its own."""
 _MARK = "pinakad:"
@@ -36,7 +39,7 @@ class _Packets(Packetizer):
         super().__init__(sock)
         self._banner_was_sent = False
 
-    def write_all(self, out: bytes) -> None:
+    def write_all(self, out: "Buffer") -> None:
         """Send, except for the banner."""
         if not self._banner_was_sent:
             self._banner_was_sent = True
@@ -66,7 +69,7 @@ class Login:
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    def run(self, began_s: float, ready_command: str, *, on_login: Any) -> Probe:
+    def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> Probe:
         """Log in, ask for the facts, run `ready_command` if there is one. Everything that fails is in the result."""
         transport: paramiko.Transport | None = None
         try:
@@ -143,10 +146,7 @@ class Login:
             output = b""
             while len(output) < _MAX_OUTPUT and (chunk := channel.recv(_MAX_OUTPUT)):
                 output += chunk
-            if len(output) < _MAX_OUTPUT:
-                code = channel.recv_exit_status()
-            else:
-                code = -1
+            code = channel.recv_exit_status() if len(output) < _MAX_OUTPUT else -1
             channel.close()
         except (paramiko.SSHException, EOFError):
             if self._was_cut.is_set() or not transport.is_active():
@@ -173,7 +173,7 @@ def parse_facts(output: str) -> tuple[str | None, float | None, str | None]:
     A node may say anything: what has not the form of the fact is no fact.
     """
     told = [line.removeprefix(_MARK).strip() for line in output.splitlines() if line.startswith(_MARK)]
-    boot_id, uptime, hostname = (told + ["", "", ""])[:3]
+    boot_id, uptime, hostname = ([*told, "", "", ""])[:3]
     return _boot_id(boot_id), _uptime_s(uptime), hostname if is_hostname(hostname) else None
 
 
@@ -184,7 +184,7 @@ def _boot_id(text: str) -> str | None:
 
 
 def _uptime_s(text: str) -> float | None:
-    first = text.split(" ")[0]
+    first = text.split(" ", maxsplit=1)[0]
     if not first.replace(".", "", 1).isdigit() or not first.isascii() or len(first) > 20:  # noqa: PLR2004
         return None
     return float(first)

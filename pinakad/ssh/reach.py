@@ -81,9 +81,7 @@ async def reach(address: str, port: int, limits: Limits) -> socket.socket | Fail
     return failure
 
 
-async def _family_of(
-    address: str, port: int, limits: Limits
-) -> tuple[socket.AddressFamily, tuple[str, int]] | Failure:
+async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.AddressFamily, tuple[str, int]] | Failure:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address)
