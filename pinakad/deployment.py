@@ -13,10 +13,11 @@ from typing import Any
 
 from pinakad import verdict
 from pinakad.events import Event, fields
+from pinakad.node_log import tell_change, tell_failed
 from pinakad.nodes import NodeSet, combine
 from pinakad.outside import Ended, Moment, Outside
 from pinakad.poller import Poller
-from pinakad.polling import Grid, NodePoll, NodeState, Probe
+from pinakad.polling import Grid, NodePoll, Probe
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report import (
     ClockPart,
@@ -216,6 +217,7 @@ class Deployment:
             problems = [*self.report.problems, *verdict.end_warnings(nodes, self.report.policy.poll)]
             self._change(nodes=nodes, counts=counts_of(nodes), problems=problems)
             self._poller = None
+            tell_failed(self.report)
             self._change(outcome=decided.outcome, reason=decided.reason, message=decided.message)
             await self._enter(Phase.FINISHING, must=not self._script_may_run())
         if self._outside.script is not None and self._script_may_run():
@@ -296,22 +298,12 @@ class Deployment:
             stalled = self._poller is not None and self._poller.polls[index].stalled
             return await self._outside.ask(self.report.nodes[index], stalled, cut_s)
 
+        def told(index: int, before: NodePoll, after: NodePoll) -> None:
+            tell_change(self.report, self.report.nodes[index], before, after)
+
         nodes = self.report.nodes
         polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
-        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, self._tell_node)
-
-    def _tell_node(self, index: int, before: NodePoll, after: NodePoll) -> None:
-        """Log a change, not every attempt."""
-        node = self.report.nodes[index]
-        extra = {"node": node.hostname, "address": node.address, "attempt": after.attempts}
-        if after.host_key != before.host_key and after.host_key == "changed":
-            text = "%s has another host key; it is remembered"
-            log.warning(text, node.hostname, extra=self._fields(Event.HOST_KEY, **extra))
-        if after.state is NodeState.UP and before.state is not NodeState.UP:
-            log.info("%s is up", node.hostname, extra=self._fields(Event.NODE_UP, **extra))
-        elif after.reason is not None and after.reason != before.reason:
-            event = self._fields(Event.NODE_WAITING, reason=after.reason, rung=after.last_rung, **extra)
-            log.info("%s is not up yet: %s (%s)", node.hostname, after.message, after.reason, extra=event)
+        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told)
 
     async def _tell_on(self) -> None:
         while True:
