@@ -166,8 +166,7 @@ class Daemon:
 
     def _status(self) -> str:
         running = self._desk.running
-        report = running.current() if running else self._publisher.latest
-        line = status_line(report, running.grid if running else None, self._time(), time.time())
+        line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
         if self._patience.text:
             line = f"{self._patience.text}; {line}"
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"

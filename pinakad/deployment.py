@@ -307,7 +307,8 @@ class Deployment:
 
     async def _tell_on(self) -> None:
         while True:
-            self._outside.tell(self.current())
+            if self._outside.tell_due():
+                self._outside.tell(self.current())
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _enter(self, phase: Phase, *, must: bool) -> None:

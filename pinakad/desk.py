@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from socket import gethostname
+from typing import TypeVar
 
 from pinakad import __version__
 from pinakad.config import Config
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LATE_TOUCH_S = 2.0
 _LOOK_S = 0.2
+_Written = TypeVar("_Written")
 _NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").hexdigest(), nodes=None)
 
 
@@ -65,10 +67,9 @@ class Desk:
         if self.running is not None:
             self._look_at_running(self.running)
             return None
-        if not self._markers.is_requested():
-            self._stuck = None
-            return None
         if self._stuck is not None and self._is_still_stuck(*self._stuck):
+            return None
+        if not self._markers.is_requested():
             return None
         return self._markers.has_settled(now_s, closed=closed)
 
@@ -182,11 +183,12 @@ class Desk:
         return True
 
     def _is_still_stuck(self, identifier: str, served: Identity) -> bool:
-        found = self._markers.look()
-        if found is None or found.identity != served or self._let_go(identifier, served):
+        if self._let_go(identifier, served):
             self._stuck = None
             self._patience.over()
-        return self._stuck is not None
+            return False
+        found = self._markers.look()
+        return found is not None and found.identity == served
 
     async def _await_late_touches(self, identifier: str, served: Identity) -> None:
         """Whoever held the request open while it was set aside may touch it still: then it counts again."""
@@ -204,11 +206,15 @@ class Desk:
 
     async def pick_up(self, group: asyncio.TaskGroup, picked_up: Callable[[], None]) -> None:
         """Go on with what an earlier daemon left; `picked_up` is called once it is clear what that is."""
-        self._release_asides()
-        left = [identifier for identifier in self._store.ids() if not self._store.is_answered(identifier)]
-        reports = [(identifier, self._load(identifier)) for identifier in left]
+        while True:
+            try:
+                self._release_asides()
+                left = [(identifier, self._load(identifier)) for identifier in self._store.unanswered()]
+                break
+            except OSError as error:
+                await self._patience.wait_out("the marker folder", error)
         picked_up()
-        for identifier, report in reports:
+        for identifier, report in left:
             if report is None:
                 await self._answer_unreadable(identifier, group)
             elif not report.is_finished:
@@ -217,8 +223,8 @@ class Desk:
                 await self._run(report, [], group, resumed=True)
             elif identifier == self._store.ids()[-1]:
                 await self._answer(report, group)
-            else:
-                self._store.mark_answered(identifier)  # a later one was answered since
+            else:  # a later one was answered since
+                await self._insist(lambda: self._store.mark_answered(identifier))  # noqa: B023 - called at once
 
     def _release_asides(self) -> None:
         for identifier in self._markers.asides():
@@ -235,8 +241,13 @@ class Desk:
     async def _answer_unreadable(self, identifier: str, group: asyncio.TaskGroup) -> None:
         """Nobody knows how this run stands. Where its script was started, the request must not start it again."""
         if not self._store.was_started(identifier):
-            self._store.mark_answered(identifier)
+            await self._insist(lambda: self._store.mark_answered(identifier))
             return
+        finished = await self._insist(lambda: self._unreadable_report(identifier))
+        await self._insist(lambda: self._store.mark_answered(identifier))
+        await self._answer(finished, group)
+
+    def _unreadable_report(self, identifier: str) -> Report:
         request = self._markers.look()
         part = request.part() if request else _NOBODY
         report = self._new_report(self._store.begin(), part, request.requested_wall_s if request else 0.0)
@@ -251,5 +262,12 @@ class Desk:
             }
         )
         self._store.save(finished, durable=True)
-        self._store.mark_answered(identifier)
-        await self._answer(finished, group)
+        return finished
+
+    async def _insist(self, write: Callable[[], _Written]) -> _Written:
+        """Do it as soon as the disk lets us."""
+        while True:
+            try:
+                return write()
+            except OSError as error:
+                await self._patience.wait_out("the state folder", error)

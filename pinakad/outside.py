@@ -82,6 +82,8 @@ class Outside:
     save: Save
     tell: Callable[[Report], None]
     """Take note of how it stands, without waiting."""
+    tell_due: Callable[[], bool]
+    """Is it time to tell of progress? To put a large report together only to drop it would be a waste."""
     read_nodes: Callable[[], Awaitable[list[ReadFile] | str]]
     """The node files once their writers are done, or why the folder cannot be read."""
     snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]

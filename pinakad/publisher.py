@@ -30,9 +30,15 @@ class Publisher:
         self._phase: tuple[str, Phase] | None = None
         self._daemon: tuple[bool, bool] | None = None
         self._failing = False
+        self._told: Report | None = None
         self.latest: Report | None = None
         self.events_trusted = True
         self.queued = False
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether progress is written now if it is told."""
+        return self._now_s() >= self._due_s
 
     def tell(self, report: Report | None, *, progress: bool = True) -> None:
         """Take note of a report. It is written where its phase is new, or where it is time to; `progress`: as the
@@ -41,10 +47,10 @@ class Publisher:
         self.latest = report or self.latest
         phase = (self.latest.id, self.latest.phase) if self.latest else None
         daemon = (self.events_trusted, self.queued)
-        if (phase, daemon) == (self._phase, self._daemon) and self._now_s() < self._due_s:
-            return
         same_phase = phase == self._phase
-        self._phase, self._daemon = phase, daemon
+        if same_phase and daemon == self._daemon and (self.latest is self._told or not self.is_due):
+            return
+        self._phase, self._daemon, self._told = phase, daemon, self.latest
         began_s = time.thread_time()
         self._write(progress=progress and same_phase)
         cost_s = time.thread_time() - began_s

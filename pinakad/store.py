@@ -95,6 +95,20 @@ class Store:
             return []
         return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: (_counter(name), name))
 
+    def unanswered(self) -> list[str]:
+        """Return the ids of the deployments that an earlier daemon left unfinished, oldest first.
+
+        A folder without any report is one that could not even be begun: it is removed.
+        """
+        left = []
+        for identifier in self.ids():
+            names = {entry.name for entry in os.scandir(self.folder(identifier))}
+            if not names & {"report.json", "report.durable.json", "started"}:
+                self.drop(identifier)
+            elif "answered" not in names:
+                left.append(identifier)
+        return left
+
     def latest(self) -> Report | None:
         """Return the latest readable report, None where there is none."""
         for identifier in reversed(self.ids()):

@@ -113,6 +113,7 @@ class Wiring:
             now=now,
             save=self._save,
             tell=self._tell,
+            tell_due=lambda: self._publisher.is_due,
             read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
             snapshot=snapshot,
             script=script if settings.launch else None,

@@ -5,7 +5,6 @@ one of a few threads, with host_keys.py in between. This package is the only imp
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from pinakad.polling import NodeReason, Probe
 from pinakad.problems import printable
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.login import Login
-from pinakad.ssh.reach import Failure, Limits, reach
+from pinakad.ssh.reach import Failure, Limits, Reached, reach
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
@@ -116,11 +115,12 @@ class Prober:
         return Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s, cut_s)
 
     async def _login(
-        self, sock: socket.socket, target: Target, began_s: float, cut_s: float | None, ready_command: str
+        self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
     ) -> Probe:
         """Log in on one of the threads. To wait for one is not charged to the attempt."""
         loop = asyncio.get_running_loop()
         name = name_for(target.address, target.port)
+        sock = found.sock
         login = Login(sock, name, target.user, self._key, self.host_keys)
         try:
             await self._lane.enter(behind=target.stalled)
@@ -128,7 +128,7 @@ class Prober:
             sock.close()
             raise
         deadline = _Deadline(login, cut_s)
-        deadline.set(self._settings.auth_timeout_s)
+        deadline.set(found.left_s)
 
         def logged_in() -> None:
             loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)

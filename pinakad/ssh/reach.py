@@ -55,8 +55,16 @@ class Limits:
         return now_s + limit_s if self.cut_s is None else min(now_s + limit_s, self.cut_s)
 
 
-async def reach(address: str, port: int, limits: Limits) -> socket.socket | Failure:
-    """Connect, wait for the banner and for the beginning of the key exchange. Return the socket, non-blocking.
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A server that begins the key exchange; `left_s` is left of the time for that. The socket is non-blocking."""
+
+    sock: socket.socket
+    left_s: float
+
+
+async def reach(address: str, port: int, limits: Limits) -> Reached | Failure:
+    """Connect, wait for the banner and for the beginning of the key exchange.
 
     The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
     """
@@ -70,15 +78,26 @@ async def reach(address: str, port: int, limits: Limits) -> socket.socket | Fail
     except OSError as error:
         return Failure(None, NodeReason.ERROR, f"no socket: {_cause(error)}")
     try:
-        failure = await _connect(sock, target, limits.until(loop.time(), limits.connect_s))
-        failure = failure or await _wait_for_banner(sock, limits)
+        found = await _talk(sock, target, limits)
     except BaseException:
         sock.close()
         raise
-    if failure is None:
-        return sock
-    sock.close()
-    return failure
+    if isinstance(found, Failure):
+        sock.close()
+    return found
+
+
+async def _talk(sock: socket.socket, target: tuple[str, int], limits: Limits) -> Reached | Failure:
+    loop = asyncio.get_running_loop()
+    failure = await _connect(sock, target, limits.until(loop.time(), limits.connect_s))
+    if failure is not None:
+        return failure
+    length = await _wait_for_banner(sock, limits)
+    if isinstance(length, Failure):
+        return length
+    began_s = loop.time()
+    failure = await _wait_for_key_exchange(sock, length, limits)
+    return failure or Reached(sock, limits.key_exchange_s - (loop.time() - began_s))
 
 
 async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.AddressFamily, tuple[str, int]] | Failure:
@@ -112,7 +131,8 @@ async def _connect(sock: socket.socket, target: tuple[str, int], deadline_s: flo
     return Failure(None, reason, f"cannot connect: {os.strerror(code).lower()}")
 
 
-async def _wait_for_banner(sock: socket.socket, limits: Limits) -> Failure | None:
+async def _wait_for_banner(sock: socket.socket, limits: Limits) -> int | Failure:
+    """Return how many bytes the banner has, with what came before it."""
     loop = asyncio.get_running_loop()
     deadline_s = limits.until(loop.time(), limits.banner_s)
     seen, length = b"", 0
@@ -129,7 +149,7 @@ async def _wait_for_banner(sock: socket.socket, limits: Limits) -> Failure | Non
     line = seen[:length].splitlines()[-1]
     if not line.startswith((b"SSH-2.0-", b"SSH-1.99-")):
         return Failure(Rung.CONNECT, NodeReason.NOT_SSH, f"it speaks {_shown(line)}, SSH 2.0 is needed")
-    return await _wait_for_key_exchange(sock, length, limits)
+    return length
 
 
 async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limits) -> Failure | None:
