@@ -21,6 +21,7 @@ from pinakad.patience import Patience
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of, rfc3339
 from pinakad.requests import CANCEL, REQUEST, Identity, Markers, Request
+from pinakad.steps import Step
 from pinakad.store import StateUnreadableError, Store
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Desk:
 
     def _take(self, request: Request) -> Report:
         """Write the request down before anything else is looked at."""
-        if self._markers.remove_cancel():
+        if self._markers.remove_cancel(Step.CANCEL_CLEARED):
             log.warning("'%s' was there before the request, and is removed", CANCEL)
         identifier = self._store.begin()
         try:
@@ -159,7 +160,7 @@ class Desk:
         while True:
             try:
                 self._markers.answer(report)
-                self._markers.remove_cancel()
+                self._markers.remove_cancel(Step.CANCEL_REMOVED)
                 break
             except OSError as error:
                 await self._patience.wait_out("the answer", error)

@@ -19,6 +19,7 @@ from pinakad import strict_json
 from pinakad.files import read_up_to, sync_folder, write_whole
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
+from pinakad.steps import Step, step
 
 log = logging.getLogger(__name__)
 
@@ -106,22 +107,25 @@ class Markers:
         """Tell whether somebody asks to cancel."""
         return _status(self.folder / CANCEL) is not None
 
-    def remove_cancel(self) -> bool:
+    def remove_cancel(self, told_as: Step) -> bool:
         """Remove what asks to cancel; tell whether there was something."""
-        return _remove(self.folder / CANCEL)
+        with step(told_as):
+            return _remove(self.folder / CANCEL)
 
     def remove_answers(self) -> None:
         """Remove what answered an earlier request, and a draft that a crash left."""
-        for name in (COMPLETED, FAILED, _DRAFT):
-            _remove(self.folder / name)
+        with step(Step.ANSWERS_CLEARED):
+            for name in (COMPLETED, FAILED, _DRAFT):
+                _remove(self.folder / name)
 
     def answer(self, report: Report) -> None:
         """Put the answer in place: the report, under the one name that fits its outcome."""
         completed = report.outcome is Outcome.COMPLETED
         name, other = (COMPLETED, FAILED) if completed else (FAILED, COMPLETED)
-        _remove(self.folder / other)
-        draft = self.folder / _DRAFT
-        write_whole(self.folder / name, report.json_text(), 0o644, durable=True, draft=draft)
+        with step(Step.ANSWER_WRITTEN):
+            _remove(self.folder / other)
+            draft = self.folder / _DRAFT
+            write_whole(self.folder / name, report.json_text(), 0o644, durable=True, draft=draft)
 
     def set_aside(self, served: Identity, identifier: str) -> bool:
         """Take the request that was served out of the way; return whether it had still been there.
@@ -139,7 +143,8 @@ class Markers:
             return True
         aside = self.folder / (_ASIDE + identifier)
         try:
-            self._request.rename(aside)
+            with step(Step.REQUEST_SET_ASIDE):
+                self._request.rename(aside)
         except FileNotFoundError:
             return False
         sync_folder(self.folder)  # before we write down that it is gone: a power cut must not bring it back
@@ -167,14 +172,16 @@ class Markers:
         elif keep:
             return False
         else:
-            _remove(aside)
+            with step(Step.REQUEST_REMOVED):
+                _remove(aside)
         return True
 
     def _put_back(self, aside: Path) -> None:
         """An even newer request in its place wins: link(2) does not replace."""
-        with suppress(FileExistsError):
-            os.link(aside, self._request, follow_symlinks=False)
-        aside.unlink()
+        with step(Step.REQUEST_PUT_BACK):
+            with suppress(FileExistsError):
+                os.link(aside, self._request, follow_symlinks=False)
+            aside.unlink()
         log.info("the request was touched while it was being served: it counts again")
 
 

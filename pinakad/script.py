@@ -25,6 +25,7 @@ from pinakad.outside import Ended, Moment, Started
 from pinakad.problems import Code, Problem, Spot
 from pinakad.processes import ID_VARIABLE, end_all, is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
+from pinakad.steps import Step, step
 
 START_LIMIT_S = 30.0
 _LOOK_S = 0.02
@@ -169,7 +170,8 @@ class ScriptOnDisk:
     async def launch(self) -> Started | str:
         """Start it unless it was started before; return what `started` says, or why there is none."""
         if self.look() is NotRun.YET:
-            failure = await self._runner.start(self._spec())
+            with step(Step.SUPERVISOR_STARTED):
+                failure = await self._runner.start(self._spec())
             if failure is not None:
                 return self._given_up(failure)
         return await self._shown()
@@ -207,7 +209,8 @@ class ScriptOnDisk:
         found = self.look()
         if isinstance(found, NotRun):
             return None
-        await self._runner.stop(self._id, found.started)
+        with step(Step.SCRIPT_ENDED):
+            await self._runner.stop(self._id, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
         # the event is a file of another process
         while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, read_regular, sync_folder, write_all, write_new, write_whole
 from pinakad.report import Report
+from pinakad.steps import Step, step
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ class Store:
         known = self.ids()
         number = _counter(known[-1]) + 1 if known else 1
         identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
-        self.folder(identifier).mkdir(mode=0o755)
+        with step(Step.FOLDER_MADE):
+            self.folder(identifier).mkdir(mode=0o755)
         return identifier
 
     def drop(self, identifier: str) -> None:
@@ -136,11 +138,15 @@ class Store:
             self._save(report, durable=durable)
 
     def _save(self, report: Report, *, durable: bool) -> None:
-        folder = self.folder(report.id)
-        path, data = folder / "report.json", report.json_text()
+        path, data = self.folder(report.id) / "report.json", report.json_text()
         if not durable:
             write_whole(path, data, durable=False)
             return
+        with step(Step(f"saved {report.phase}")):
+            self._save_durably(report, path, data)
+
+    def _save_durably(self, report: Report, path: Path, data: bytes) -> None:
+        folder = path.parent
         aside, synced = folder / ".report.json.new", folder / "report.durable.json"
         write_new(aside, data, 0o644, durable=True)
         synced.unlink(missing_ok=True)
@@ -163,10 +169,11 @@ class Store:
     def snapshot(self, identifier: str, files: Mapping[str, bytes]) -> Path:
         """Write the node files of a deployment, durable with one sync for all, and return their folder."""
         folder = self.folder(identifier) / "nodes"
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(mode=0o755)
-        write_all(folder, files, SNAPSHOT_MODE)
+        with step(Step.SNAPSHOT_TAKEN):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(mode=0o755)
+            write_all(folder, files, SNAPSHOT_MODE)
         return folder
 
     def is_answered(self, identifier: str) -> bool:
@@ -179,7 +186,8 @@ class Store:
 
     def mark_answered(self, identifier: str) -> None:
         """Write down that the answer is out and the request is gone."""
-        write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
+        with step(Step.MARKED_ANSWERED):
+            write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
 
     def prune(self, keep: int) -> None:
         """Remove old deployments; never the latest, nor one that is not answered."""

@@ -68,7 +68,6 @@ async def reach(address: str, port: int, limits: Limits) -> Reached | Failure:
 
     The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
     """
-    loop = asyncio.get_running_loop()
     family = await _family_of(address, port, limits)
     if isinstance(family, Failure):
         return family
