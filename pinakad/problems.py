@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
+_MAX_MESSAGE_CHARACTERS = 1000
 
 
 class Severity(StrEnum):
@@ -86,9 +87,10 @@ class Problem(BaseModel):
 
     def line(self) -> str:
         """Return the problem as one line for a person: file, field, value and what would be right."""
-        where = " ".join(part for part in (self.file, self.path) if part)
+        where = " ".join(printable(part) for part in (self.file, self.path) if part)
+        message = printable(self.message, _MAX_MESSAGE_CHARACTERS)  # it may name a key of the file
         found = f" (found {self.value})" if self.value else ""
-        return f"{where}: {self.message}{found}" if where else f"{self.message}{found}"
+        return f"{where}: {message}{found}" if where else f"{message}{found}"
 
 
 class Spot(NamedTuple):

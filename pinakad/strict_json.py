@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 64
 MAX_BYTES = 1024 * 1024
-_MAX_DIGITS = 19  # what fits into 64 bits; Python itself gives up at 4,300
+_MAX_DIGITS = 20  # of what fits into 64 bits; Python itself gives up at 4,300
+_WHOLE_NUMBERS = range(-(2**63), 2**64)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -67,7 +68,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole_number(text: str) -> int:
-    if len(text.lstrip("-")) > _MAX_DIGITS:
+    if len(text.lstrip("-")) > _MAX_DIGITS or int(text) not in _WHOLE_NUMBERS:
         raise JsonError("bad_number", f"the number {text[:30]} does not fit into 64 bits")
     return int(text)
 
@@ -86,20 +87,19 @@ def _no_constant(text: str) -> NoReturn:
 def _walk(value: Any) -> None:
     """Check depth and text without recursion: the depth is what is in doubt."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for depth in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for item in level:
-            if isinstance(item, dict):
+            if isinstance(item, str):
+                _require_unicode(item)
+            elif isinstance(item, dict | list) and depth == MAX_DEPTH:
+                raise JsonError("too_deep", f"it is nested deeper than {MAX_DEPTH} levels")
+            elif isinstance(item, dict):
                 below.extend(item)
                 below.extend(item.values())
             elif isinstance(item, list):
                 below.extend(item)
-            elif isinstance(item, str):
-                _require_unicode(item)
-        if not below:
-            return
         level = below
-    raise JsonError("too_deep", f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _require_unicode(text: str) -> None:
