@@ -1,0 +1,259 @@
+"""How does one simulated machine answer: an SSH server on its own address that goes away and comes back?"""
+
+import asyncio
+import logging
+import socket
+import threading
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
+
+from pinakad.simulate.life import Face, Scenario, Spell
+from pinakad.ssh.login import FACTS_COMMAND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INSTALLER_NAME = "installer"
+FIRST_UPTIME_S = 86_400.0
+"""How long a node had been up when the simulation began."""
+DRIP_S = 0.25
+_BANNER = b"SSH-2.0-simulated" + b"." * 200
+_LINGER_S = 1.0
+_BACKLOG = 16
+_LOG_NAME = "pinakad.simulate.ssh"
+
+# Connections that are cut are what this is made for; paramiko would tell each with its traceback.
+logging.getLogger(_LOG_NAME).setLevel(logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a machine says about itself. `booted_s` is on the loop's clock."""
+
+    boot_id: str
+    booted_s: float
+    hostname: str
+
+    def output(self, now_s: float) -> bytes:
+        """Return what FACTS_COMMAND prints there (its form is read by `pinakad.ssh.login.parse_facts`)."""
+        uptime_s = now_s - self.booted_s
+        lines = (self.boot_id, f"{uptime_s:.2f} {uptime_s:.2f}", self.hostname)
+        return "".join(f"pinakad:{line}\n" for line in lines).encode()
+
+
+class SimulatedNode:
+    """One machine. `start` and `stop` are called in the running event loop, and so is everything else here."""
+
+    def __init__(
+        self, hostname: str, address: str, port: int, trusted: paramiko.PKey, scenario: Scenario | None = None
+    ) -> None:
+        self.hostname = hostname
+        self.address = address
+        self.port = port
+        self.scenario = scenario or Scenario()
+        self.face = Face.DOWN
+        self.boots = 0
+        """How often it has booted since the simulation began."""
+        self._trusted = trusted
+        self._host_key = paramiko.ECDSAKey.generate()
+        self._socket: socket.socket | None = None
+        self._served: set[socket.socket] = set()
+        self._dripped_on: set[socket.socket] = set()
+        self._life: Iterator[Spell] = iter(())
+        self._timer: asyncio.TimerHandle | None = None
+        self._ordered = False
+        self._facts = Facts("", 0.0, hostname)
+
+    # --- its life
+
+    def start(self) -> None:
+        """Be up, as before any deployment. Raises OSError where the address cannot be used."""
+        self._facts = Facts(_new_boot_id(), self._now_s() - FIRST_UPTIME_S, self.hostname)
+        self._reserve()
+        self._listen()
+        self.face = Face.UP
+
+    def order_reboot(self) -> bool:
+        """Begin the life after an order; return whether the machine hears it: only while it is up."""
+        if self.face is not Face.UP:
+            return False
+        self._ordered = True
+        self._stop_timer()
+        self._life = self.scenario.life()
+        self._next_spell()
+        return True
+
+    def stop(self) -> None:
+        """Go for good."""
+        self._stop_timer()
+        self._cut_connections()
+        self._close_socket()
+        self.face = Face.DOWN
+
+    def _next_spell(self) -> None:
+        spell = next(self._life, None)
+        if spell is None:
+            return
+        if spell.face is not self.face:
+            self._show(spell.face)
+        if isfinite(spell.lasts_s):
+            self._timer = asyncio.get_running_loop().call_later(spell.lasts_s, self._next_spell)
+
+    def _show(self, face: Face) -> None:
+        before, self.face = self.face, face
+        if face is Face.DOWN:
+            self._cut_connections()
+            self._reserve()
+        elif before is Face.DOWN:
+            self._boot()
+        elif before is Face.DRIPPING:
+            self._cut_connections()
+
+    def _boot(self) -> None:
+        self.boots += 1
+        installer = self.face is Face.INSTALLER
+        name = INSTALLER_NAME if installer else self.scenario.hostname or self.hostname
+        self._facts = Facts(_new_boot_id(), self._now_s(), name)
+        if self.scenario.new_host_key and self._ordered and not installer:
+            self._host_key = paramiko.ECDSAKey.generate()
+            self._ordered = False
+        self._listen()
+
+    @cached_property
+    def _installer_key(self) -> paramiko.PKey:
+        return paramiko.ECDSAKey.generate()
+
+    # --- its network
+
+    def _reserve(self) -> None:
+        """Hold the port without listening: connections are refused, and nobody else can take it meanwhile."""
+        self._close_socket()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((self.address, self.port))
+        except OSError:
+            self._close_socket()
+            raise
+
+    def _listen(self) -> None:
+        if self._socket is not None:
+            self._socket.listen(_BACKLOG)
+            asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return  # it went away between the event and now
+        if self.face is Face.DRIPPING:
+            self._dripped_on.add(connection)
+            self._drip(connection, _BANNER)
+        else:
+            self._served = {known for known in self._served if known.fileno() >= 0} | {connection}
+            self._serve(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setblocking(True)  # for paramiko's thread
+        transport = paramiko.Transport(connection)
+        transport.set_log_channel(_LOG_NAME)
+        transport.add_server_key(self._installer_key if self.face is Face.INSTALLER else self._host_key)
+        trusted = None if self.face is Face.LOCKED else self._trusted
+        transport.start_server(threading.Event(), _Sshd(self, self._facts, trusted))
+
+    def _drip(self, connection: socket.socket, rest: bytes) -> None:
+        try:
+            connection.send(rest[:1])
+        except OSError:
+            return
+        if len(rest) > 1:
+            asyncio.get_running_loop().call_later(DRIP_S, self._drip, connection, rest[1:])
+
+    def _cut_connections(self) -> None:
+        """End what is connected; paramiko's threads see the end and close their sockets themselves."""
+        for connection in self._served:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for connection in self._dripped_on:
+            connection.close()
+        self._served.clear()
+        self._dripped_on.clear()
+
+    def _close_socket(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        self._socket = None
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _Sshd(paramiko.ServerInterface):
+    """One connection. paramiko calls these methods in the connection's thread; the answers are given in the loop."""
+
+    def __init__(self, node: SimulatedNode, facts: Facts, trusted: paramiko.PKey | None) -> None:
+        self._node = node
+        self._facts = facts
+        self._trusted = trusted
+        self._loop = asyncio.get_running_loop()
+
+    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's interface
+        """Only keys."""
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002 - paramiko's interface
+        """Accept the one key, for any user."""
+        return AUTH_SUCCESSFUL if key == self._trusted else AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - paramiko's interface
+        """Accept sessions."""
+        if kind == "session":
+            return OPEN_SUCCEEDED
+        return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        """Run a command."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._run, channel, command.decode("utf-8", "replace"))
+        return True
+
+    def _run(self, channel: paramiko.Channel, command: str) -> None:
+        """Answer, and let the client close: a close of ours could overtake the reply that the command was accepted."""
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            if command == FACTS_COMMAND:
+                channel.sendall(self._facts.output(self._loop.time()))
+            elif command.split()[-1:] == ["reboot"]:
+                self._node.order_reboot()
+            channel.send_exit_status(0)
+            channel.shutdown_write()
+        self._loop.call_later(_LINGER_S, channel.close)
+
+
+def new_key(path: Path) -> paramiko.PKey:
+    """Make a private key that the nodes can trust, and write it to `path`, for its owner only."""
+    key = paramiko.ECDSAKey.generate()
+    key.write_private_key_file(path)
+    return key
+
+
+def _new_boot_id() -> str:
+    return str(uuid.uuid4())
