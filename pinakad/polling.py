@@ -9,7 +9,7 @@ value comes out.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,8 @@ AUTH_FAILED_PAUSE_S = 15.0
 """OpenSSH 9.8 and later shut out a source whose logins keep failing (sshd_config(5), PerSourcePenalties)."""
 PLACES = 0.8
 """The part of an interval that the nodes spread over: whoever is polled last still has time before the end."""
+TICK_S = 0.02
+"""Places are multiples of this: thousands of nodes wake the process 50 times a second, not thousands of times."""
 
 
 class PollSettings(BaseModel):
@@ -154,7 +156,7 @@ class Grid:
 
     def slot_from(self, moment_s: float, place: float) -> float:
         """Return the first slot at or after the moment, for the node at `place` (0 to 1) in the interval."""
-        first = self.begins_s + place * PLACES * self.interval_s
+        first = self.begins_s + round(place * PLACES * self.interval_s / TICK_S) * TICK_S
         # the tiny subtraction: a sleep that ends exactly on a slot must find this slot, not the next one
         number = ceil((moment_s - first) / self.interval_s - 1e-9)
         return first + max(number, 0) * self.interval_s
@@ -208,12 +210,13 @@ class NodePoll:
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
-        seen = self._seen(probe, subject, grid, now)
-        reason, rung, message = _judge(seen, probe, subject, settings)
+        facts = self._facts(probe, subject, grid, now)
+        reason, rung, message = self._judge(facts, probe, subject, settings)
         if reason is not None:
-            return seen._failed_attempt(reason, rung, message, now)  # noqa: SLF001 - its own class
+            return replace(self, **(facts | self._failed_attempt(reason, rung, message, now)))
         return replace(
-            seen,
+            self,
+            **facts,
             state=NodeState.UP,
             confirmed=grid.exited_s is not None and probe.began_s >= grid.exited_s,
             rung=Rung.STABLE,
@@ -235,61 +238,62 @@ class NodePoll:
         reason = self.reason or NodeReason.TIMEOUT
         return replace(self, state=NodeState.FAILED, reason=reason, message=self.message or "no attempt ended")
 
-    def _seen(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> "NodePoll":
-        """Take over the facts of the attempt, whatever they are worth."""
-        rebooted, evidence = _rebooted(probe, subject, grid)
-        if evidence is None:  # what was proved once stays proved
-            rebooted, evidence = self.rebooted, self.reboot_evidence
-        same_boot = None in (probe.boot_id, self.boot_id) or probe.boot_id == self.boot_id
+    def _facts(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> dict[str, Any]:
+        """Return the fields that tell what the attempt saw, whatever that is worth."""
         began_wall_s = now.wall_s - (now.boot_s - probe.began_s)
-        return replace(
-            self,
-            attempts=self.attempts + 1,
-            first_attempt_wall_s=self.first_attempt_wall_s or began_wall_s,
-            last_attempt_wall_s=began_wall_s,
-            host_key=_stronger(self.host_key, probe.host_key),
-            boot_id=probe.boot_id or self.boot_id,
-            hostname=probe.hostname or self.hostname,
-            rebooted=rebooted,
-            reboot_evidence=evidence,
-            stable_count=self.stable_count + 1 if same_boot else 1,
-            stalled=probe.stalled,
-        )
+        facts: dict[str, Any] = {
+            "attempts": self.attempts + 1,
+            "last_attempt_wall_s": began_wall_s,
+            "stalled": probe.stalled,
+            "stable_count": 0,
+        }
+        if self.first_attempt_wall_s is None:
+            facts["first_attempt_wall_s"] = began_wall_s
+        if probe.rung is None:  # a node that is not there tells nothing: the case of thousands
+            return facts
+        rebooted, evidence = _rebooted(probe, subject, grid)
+        if evidence is not None:  # what was proved once stays proved
+            facts |= {"rebooted": rebooted, "reboot_evidence": evidence}
+        same_boot = None in (probe.boot_id, self.boot_id) or probe.boot_id == self.boot_id
+        return facts | {
+            "host_key": _stronger(self.host_key, probe.host_key),
+            "boot_id": probe.boot_id or self.boot_id,
+            "hostname": probe.hostname or self.hostname,
+            "stable_count": self.stable_count + 1 if same_boot else 1,
+        }
 
-    def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Now) -> "NodePoll":
-        pause = now.boot_s + AUTH_FAILED_PAUSE_S if reason is NodeReason.AUTH_FAILED else 0.0
-        keeps_count = reason is NodeReason.UNSTABLE
-        return replace(
-            self,
-            state=NodeState.WAITING,
-            confirmed=False,
-            rung=_higher(self.rung, rung),
-            last_rung=rung,
-            reason=reason,
-            reasons={**self.reasons, reason: self.reasons.get(reason, 0) + 1},
-            message=message,
-            up_wall_s=None,
-            stable_count=self.stable_count if keeps_count else 0,
-            paused_until_s=pause,
-        )
+    def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Now) -> dict[str, Any]:
+        """Return the fields that tell why the node is waited for."""
+        failed: dict[str, Any] = {} if reason is NodeReason.UNSTABLE else {"stable_count": 0}
+        return failed | {
+            "state": NodeState.WAITING,
+            "confirmed": False,
+            "rung": _higher(self.rung, rung),
+            "last_rung": rung,
+            "reason": reason,
+            "reasons": {**self.reasons, reason: self.reasons.get(reason, 0) + 1},
+            "message": message,
+            "up_wall_s": None,
+            "paused_until_s": now.boot_s + AUTH_FAILED_PAUSE_S if reason is NodeReason.AUTH_FAILED else 0.0,
+        }
 
-
-def _judge(
-    seen: NodePoll, probe: Probe, subject: Subject, settings: PollSettings
-) -> tuple[NodeReason | None, Rung | None, str]:
-    """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
-    if probe.reason is not None:
-        return probe.reason, probe.rung, probe.message
-    if settings.identity == "require" and not subject.names_itself(probe.hostname):
-        text = f"it names itself {probe.hostname or 'nothing'}, its file says {subject.hostname}"
-        return NodeReason.WRONG_HOST, Rung.COMMAND, text
-    if settings.reboot == "require" and seen.rebooted is not True:
-        text = "it is still the boot from before the launch" if seen.rebooted is False else "no proof of a reboot"
-        return NodeReason.NOT_REBOOTED, Rung.IDENTITY, text
-    if seen.stable_count < settings.stable_checks:
-        text = f"up {seen.stable_count} of {settings.stable_checks} times in a row"
-        return NodeReason.UNSTABLE, Rung.REBOOT, text
-    return None, Rung.STABLE, ""
+    def _judge(
+        self, facts: dict[str, Any], probe: Probe, subject: Subject, settings: PollSettings
+    ) -> tuple[NodeReason | None, Rung | None, str]:
+        """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
+        if probe.reason is not None:
+            return probe.reason, probe.rung, probe.message
+        if settings.identity == "require" and not subject.names_itself(probe.hostname):
+            text = f"it names itself {probe.hostname or 'nothing'}, its file says {subject.hostname}"
+            return NodeReason.WRONG_HOST, Rung.COMMAND, text
+        rebooted = facts.get("rebooted", self.rebooted)
+        if settings.reboot == "require" and rebooted is not True:
+            text = "no proof of a reboot" if rebooted is None else "it is still the boot from before the launch"
+            return NodeReason.NOT_REBOOTED, Rung.IDENTITY, text
+        if facts["stable_count"] < settings.stable_checks:
+            text = f"up {facts['stable_count']} of {settings.stable_checks} times in a row"
+            return NodeReason.UNSTABLE, Rung.REBOOT, text
+        return None, Rung.STABLE, ""
 
 
 def _rebooted(probe: Probe, subject: Subject, grid: Grid) -> tuple[bool | None, RebootEvidence | None]:
