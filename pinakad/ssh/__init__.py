@@ -17,6 +17,7 @@ from paramiko.pkey import UnknownKeyType
 from pinakad.config import SshSettings
 from pinakad.polling import NodeReason, Probe
 from pinakad.problems import printable
+from pinakad.ssh.connect import Connector
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.login import Login
 from pinakad.ssh.reach import Failure, Limits, Reached, reach
@@ -73,12 +74,13 @@ class Prober:
         self._key = key
         self.host_keys = host_keys
         self._lane = _Lane(LOGINS)
+        self._connector = Connector(asyncio.get_running_loop())
         self._threads = ThreadPoolExecutor(LOGINS, thread_name_prefix="login")
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits."""
         began_s = asyncio.get_running_loop().time()
-        found = await reach(target.address, target.port, self._limits(cut_s))
+        found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
         if isinstance(found, Failure):
             return Probe(began_s, found.rung, found.reason, found.message)
         return await self._login(found, target, began_s, cut_s, ready_command)
@@ -90,7 +92,7 @@ class Prober:
         reached: list[Target] = []
 
         async def one(target: Target) -> Probe:
-            found = await reach(target.address, target.port, self._limits(began_s + BASELINE_S))
+            found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
             if isinstance(found, Failure):
                 return Probe(began_s, found.rung, found.reason, found.message)
             reached.append(target)
@@ -108,6 +110,7 @@ class Prober:
 
     def close(self) -> None:
         """Let the threads go; a login that is under way ends with its socket."""
+        self._connector.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _limits(self, cut_s: float | None) -> Limits:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pinakad.polling import NodeReason, Rung
 from pinakad.problems import printable
+from pinakad.ssh.connect import Connector
 
 CLIENT_BANNER = b"SSH-2.0-pinakad\r\n"
 MAX_BANNER_BYTES = 8192
@@ -63,7 +64,7 @@ class Reached:
     left_s: float
 
 
-async def reach(address: str, port: int, limits: Limits) -> Reached | Failure:
+async def reach(connector: Connector, address: str, port: int, limits: Limits) -> Reached | Failure:
     """Connect, wait for the banner and for the beginning of the key exchange.
 
     The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
@@ -77,7 +78,7 @@ async def reach(address: str, port: int, limits: Limits) -> Reached | Failure:
     except OSError as error:
         return Failure(None, NodeReason.ERROR, f"no socket: {_cause(error)}")
     try:
-        found = await _talk(sock, target, limits)
+        found = await _talk(connector, sock, target, limits)
     except BaseException:
         sock.close()
         raise
@@ -86,9 +87,11 @@ async def reach(address: str, port: int, limits: Limits) -> Reached | Failure:
     return found
 
 
-async def _talk(sock: socket.socket, target: tuple[str, int], limits: Limits) -> Reached | Failure:
+async def _talk(
+    connector: Connector, sock: socket.socket, target: tuple[str, int], limits: Limits
+) -> Reached | Failure:
     loop = asyncio.get_running_loop()
-    failure = await _connect(sock, target, limits.until(loop.time(), limits.connect_s))
+    failure = await _connect(connector, sock, target, limits.until(loop.time(), limits.connect_s))
     if failure is not None:
         return failure
     length = await _wait_for_banner(sock, limits)
@@ -118,12 +121,12 @@ async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.Ad
     return family, (str(target[0]), port)
 
 
-async def _connect(sock: socket.socket, target: tuple[str, int], deadline_s: float) -> Failure | None:
-    code = sock.connect_ex(target)
-    if code == errno.EINPROGRESS:
-        if not await _ready(sock, deadline_s, write=True):
-            return Failure(None, NodeReason.TIMEOUT, "nothing answered the connection")
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+async def _connect(
+    connector: Connector, sock: socket.socket, target: tuple[str, int], deadline_s: float
+) -> Failure | None:
+    code = await connector.connect(sock, target, deadline_s)
+    if code is None:
+        return Failure(None, NodeReason.TIMEOUT, "nothing answered the connection")
     if code == 0:
         return None
     reason = _REASONS.get(code, NodeReason.ERROR)
@@ -174,7 +177,7 @@ async def _peek_more(sock: socket.socket, known: int, deadline_s: float) -> byte
     waking us for what was seen already.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, known + 1)
-    if not await _ready(sock, deadline_s, write=False):
+    if not await _readable(sock, deadline_s):
         return None
     try:
         return sock.recv(MAX_BANNER_BYTES * 2, socket.MSG_PEEK)
@@ -184,19 +187,18 @@ async def _peek_more(sock: socket.socket, known: int, deadline_s: float) -> byte
         return b"\0" * known  # reset: no more than is known will come
 
 
-async def _ready(sock: socket.socket, deadline_s: float, *, write: bool) -> bool:
-    """Wait until the socket can be written to or read from; False where the deadline comes first."""
+async def _readable(sock: socket.socket, deadline_s: float) -> bool:
+    """Wait until the socket can be read from; False where the deadline comes first."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[bool] = loop.create_future()
     descriptor = sock.fileno()
-    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
-    add(descriptor, _settle, waiter, True)
+    loop.add_reader(descriptor, _settle, waiter, True)
     timer = loop.call_at(deadline_s, _settle, waiter, False)
     try:
         return await waiter
     finally:
         timer.cancel()
-        remove(descriptor)
+        loop.remove_reader(descriptor)
 
 
 def _settle(waiter: "asyncio.Future[bool]", value: bool) -> None:
