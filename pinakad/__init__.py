@@ -11,6 +11,7 @@ Read the files in the order in which the data goes through them:
     nodes.py         node files -> the nodes of a deployment, or the problems across files
     deployment.py    one deployment, told in the order in which it happens
     script.py        the deployment script: launched once, found again, ended (with supervisor.py)
+    runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
     ssh/             one attempt to log in to a node, classified
     polling.py       when is a node up?
     poller.py        every node on its own place of the grid

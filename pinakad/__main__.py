@@ -14,11 +14,12 @@ def main() -> None:
         "--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml"
     )
     parser.add_argument("--runner", choices=["subprocess", "systemd"], help="wins over [script] runner")
+    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
     parser.add_argument("--version", action="version", version=f"pinakad {__version__}")
     options = parser.parse_args()
-    from pinakad.daemon import main as run  # noqa: PLC0415 - --help and --version need none of it
+    from pinakad import daemon  # noqa: PLC0415 - --help and --version need none of it
 
-    sys.exit(run(options.config, options.runner))
+    sys.exit(daemon.check(options.config) if options.check else daemon.main(options.config, options.runner))
 
 
 if __name__ == "__main__":

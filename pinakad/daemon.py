@@ -11,8 +11,10 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,9 +45,9 @@ EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
 class Daemon:
     """All parts of a running daemon, and the loops that drive them."""
 
-    def __init__(self, settings: Config, config_file: Path | None, store: Store, runtime_dir: Path) -> None:
+    def __init__(self, settings: Config, read: Callable[[], Config], store: Store, runtime_dir: Path) -> None:
         self.settings = settings
-        self._config_file = config_file
+        self._read = read
         self._store = store
         self._notifier = Notifier()
         self._stop = asyncio.Event()
@@ -206,7 +208,7 @@ class Daemon:
         """Read the configuration again; one that cannot be used leaves the old one in force."""
         self._notifier.reloading()
         try:
-            new = config.load(self._config_file)
+            new = self._read()
             config.require_same_paths(self.settings, new)
         except ConfigError as error:
             text = "the configuration is not changed: %s"
@@ -248,11 +250,9 @@ class MarkerLock:
 def main(config_option: Path | None, runner: str | None) -> int:
     """Run the daemon in the foreground and return its exit code."""
     set_up("info")
+    read = partial(_read, config_option, runner)
     try:
-        settings = config.load(config_option)
-        if runner is not None:
-            script = settings.script.model_copy(update={"runner": runner})
-            settings = settings.model_copy(update={"script": script})
+        settings = read()
         set_up(settings.log.level)
         store = Store(config.state_dir())
         check_folders(settings, store.root, config.runtime_dir())
@@ -265,12 +265,35 @@ def main(config_option: Path | None, runner: str | None) -> int:
     except LockedError as error:
         log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
         return EXIT_SECOND_INSTANCE
+    except OSError as error:
+        text = "cannot use '%s': %s for user id %d; chown it, it is in the state folder"
+        log.error(text, error.filename, (error.strerror or "").lower(), os.getuid())  # noqa: TRY400 - the same
+        return EXIT_CONFIG
     with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
-        return loop.run(_run(settings, config_option, store))
+        return loop.run(_run(settings, read, store))
 
 
-async def _run(settings: Config, config_option: Path | None, store: Store) -> int:
-    daemon = Daemon(settings, config_option, store, config.runtime_dir())
+def check(config_option: Path | None) -> int:
+    """Tell whether the configuration can be used, and return an exit code that says so."""
+    try:
+        config.load(config_option)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    return 0
+
+
+def _read(config_option: Path | None, runner: str | None) -> Config:
+    """Read the configuration; the command line's runner wins, at every reload too."""
+    settings = config.load(config_option)
+    if runner is None:
+        return settings
+    script = settings.script.model_copy(update={"runner": runner})
+    return settings.model_copy(update={"script": script})
+
+
+async def _run(settings: Config, read: Callable[[], Config], store: Store) -> int:
+    daemon = Daemon(settings, read, store, config.runtime_dir())
     try:
         daemon.claim_markers()
     except LockedError as error:
@@ -288,7 +311,20 @@ def check_folders(settings: Config, state: Path, runtime: Path) -> None:
         "paths.markers (or paths.work_dir)": settings.markers_dir,
     }
     for name, folder in wanted.items():
+        cause = _unusable(folder)
+        if cause:
+            raise ConfigError(f"cannot use {name} = '{folder}': {cause}")
+
+
+def _unusable(folder: Path) -> str | None:
+    """Return why a folder cannot be written in, and what to do about it."""
+    try:
         if not folder.is_dir():
-            raise ConfigError(f"cannot use {name} = '{folder}': there is no such folder; pinakactl setup makes it")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise ConfigError(f"cannot use {name} = '{folder}': it is not writable for user id {os.getuid()}")
+            return "there is no such folder; pinakactl setup makes it"
+    except OSError as error:
+        return f"{(error.strerror or '').lower()} on the way there for user id {os.getuid()}; chmod a+x its parents"
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "it is read-only here; if the unit's sandbox makes it so, pinakactl setup opens it"
+    return f"it is not writable for user id {os.getuid()}; chown or chmod it"

@@ -9,22 +9,20 @@ import json
 import os
 import pwd
 import stat
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pinakad import supervisor
 from pinakad.config import ScriptSettings
-from pinakad.files import write_new
 from pinakad.outside import Ended, Moment, Started
 from pinakad.problems import Code, Problem, Spot
-from pinakad.processes import ID_VARIABLE, end_all, is_alive, running_script
+from pinakad.processes import ID_VARIABLE, is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
+from pinakad.runners import runner_for
 from pinakad.steps import Step, step
 
 START_LIMIT_S = 30.0
@@ -59,55 +57,6 @@ class NotRun(Enum):
 Look = NotRun | Running | Over
 
 
-class Runner(Protocol):
-    """How a supervisor is brought to life, and how all that it runs is ended."""
-
-    async def start(self, spec: dict[str, Any]) -> str | None:
-        """Start a supervisor; return why that failed at once, None where it did not."""
-
-    def failed(self) -> str | None:
-        """Return why the supervisor that was started is gone, None while it may live."""
-
-    async def stop(self, identifier: str, started: Started) -> bool:
-        """End the script and all that it started. Return whether all is gone."""
-
-
-class SubprocessRunner:
-    """The supervisor is a process in a session of its own: nothing that happens to the daemon reaches it."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    async def start(self, spec: dict[str, Any]) -> str | None:
-        """Copy the supervisor into the deployment's folder and start it there."""
-        program = Path(spec["folder"], "supervisor.py")
-        try:
-            write_new(program, _supervisor_text(), 0o644, durable=False)
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork of a millisecond, and it must not be cancelled
-                [sys.executable, "-I", "-S", str(program), json.dumps(spec)],
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-                env={"LANG": "C.UTF-8"},
-            )
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-        return None
-
-    def failed(self) -> str | None:
-        """Say what the supervisor's exit code means."""
-        code = self._process.poll() if self._process else None
-        if code is None or code in (0, supervisor.GAVE_UP):
-            return None
-        if code == supervisor.NOT_RECORDED:
-            return "the start cannot be recorded in the state folder"
-        return f"the supervisor ended with status {code}"
-
-    async def stop(self, identifier: str, started: Started) -> bool:
-        """TERM, then KILL, to everything that the script started."""
-        return await end_all(identifier, started.script_pid, started.supervisor_pid)
-
-
 class ScriptOnDisk:
     """The script of one deployment, whose folder has the supervisor's files."""
 
@@ -117,7 +66,7 @@ class ScriptOnDisk:
         self._path = path
         self._work_dir = work_dir
         self._settings = settings
-        self._runner: Runner = SubprocessRunner()
+        self._runner = runner_for(settings, identifier)
 
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
@@ -144,7 +93,7 @@ class ScriptOnDisk:
             runner=settings.runner,
             log=str(self.folder / supervisor.LOG) if settings.output == "file" else None,
         )
-        failure = _make_executable(self._path)
+        failure = None if self._runner.makes_executable else make_executable(self._path)
         if failure is None:
             return part, []
         text = f"cannot set the executable bit of '{self._path}': {failure}; it runs all the same"
@@ -180,12 +129,12 @@ class ScriptOnDisk:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + START_LIMIT_S
         while True:
-            failure = self._runner.failed()  # asked before we look: what it did before it ended, we then see
+            failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
             if isinstance(found, Running | Over):
                 return found.started
             if found is NotRun.EVER:
-                return "the run was given up before"
+                return self._tombstone_cause()
             if failure is not None:
                 return self._given_up(failure)
             if loop.time() >= deadline_s:
@@ -235,6 +184,10 @@ class ScriptOnDisk:
         found = self.look()
         return found.started if isinstance(found, Running | Over) else failure
 
+    def _tombstone_cause(self) -> str:
+        record = _read_record(self.folder / supervisor.STARTED) or {}
+        return str(record.get("cause", "the run was given up before"))
+
     def _forbid(self) -> None:
         """Put a tombstone where `started` would be, unless that is there."""
         with suppress(FileExistsError):
@@ -252,10 +205,6 @@ class ScriptOnDisk:
         finally:
             os.close(descriptor)
         return False
-
-
-def _supervisor_text() -> bytes:
-    return Path(supervisor.__file__).read_bytes()
 
 
 def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:
@@ -282,7 +231,7 @@ def _unreadable(script: Path) -> str:
         return ""
 
 
-def _make_executable(script: Path) -> str | None:
+def make_executable(script: Path) -> str | None:
     """Set the executable bit, for everybody who may read it; return why that failed. It runs without it too."""
     try:
         mode = stat.S_IMODE(script.stat().st_mode)

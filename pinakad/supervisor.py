@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any, NoReturn
 
 STARTED = "started"
@@ -71,7 +72,7 @@ def leave_exit(folder: str, record: dict[str, Any]) -> None:
     draft = f"{folder}/.exit.new"
     while True:
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            descriptor = _create(draft, 0o644)
             try:
                 _write(descriptor, (json.dumps(record) + "\n").encode())
                 os.fsync(descriptor)
@@ -91,13 +92,13 @@ class FileSink:
     """script.log: ends at `limit` bytes or where the disk does, and says so; the writer is never held up."""
 
     def __init__(self, path: str, limit: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         self.limit = limit
         self.written = self.dropped = self.lost = 0
         self.descriptor: int | None = None
         try:
-            self.descriptor = os.open(path, flags, 0o640)
+            self.descriptor = _create(path, 0o640)
             os.fchmod(self.descriptor, 0o640)
+            os.fchown(self.descriptor, -1, os.stat(os.path.dirname(path)).st_gid)  # the daemon may read root's file
         except OSError:
             pass  # nothing is kept then, and that is told in `exit`
 
@@ -166,6 +167,28 @@ class JournalSink:
         return stream
 
 
+class BothSinks:
+    """script.log, and the journal of the unit beside it; what counts as kept is what the file has."""
+
+    def __init__(self, file: FileSink, journal: JournalSink) -> None:
+        self.file, self.journal = file, journal
+
+    @property
+    def written(self) -> int:
+        """Return the bytes in the file."""
+        return self.file.written
+
+    @property
+    def dropped(self) -> int:
+        """Return the bytes that the file does not have."""
+        return self.file.dropped
+
+    def write(self, data: bytes) -> None:
+        """Send `data` to both."""
+        self.file.write(data)
+        self.journal.write(data)
+
+
 class NullSink:
     """Nowhere."""
 
@@ -176,14 +199,17 @@ class NullSink:
         """Forget `data`."""
 
 
-Sink = FileSink | JournalSink | NullSink
+Sink = FileSink | JournalSink | BothSinks | NullSink
 
 
 def sink_for(spec: dict[str, Any]) -> Sink:
-    """Return where the output goes: `file`, `journal` or `null`."""
-    if spec["output"] == "file":
-        return FileSink(f"{spec['folder']}/{LOG}", spec["log_max_bytes"])
-    return JournalSink("pinakad-script") if spec["output"] == "journal" else NullSink()
+    """Return where the output goes: `file` (in a unit of its own to the unit's journal too), `journal` or `null`."""
+    if spec["output"] == "null":
+        return NullSink()
+    if spec["output"] == "journal":
+        return JournalSink("pinakad-script")
+    file = FileSink(f"{spec['folder']}/{LOG}", spec["log_max_bytes"])
+    return BothSinks(file, JournalSink("pinakad-script")) if spec.get("journal_too") else file
 
 
 def main(spec: dict[str, Any]) -> int:
@@ -303,6 +329,14 @@ def _drain_to_the_end(output: int, sink: Sink) -> None:
     os.set_blocking(output, True)
     while data := os.read(output, _CHUNK):
         sink.write(data)
+
+
+def _create(path: str, mode: int) -> int:
+    """Make a file that nobody else has open, in place of what stood there, which is never followed nor written."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, mode)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -1,0 +1,140 @@
+"""How is a script's supervisor brought to life and ended: as a process of our own, or in a unit of systemd's?"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from pinakad import supervisor
+from pinakad.config import ScriptSettings
+from pinakad.files import write_new
+from pinakad.outside import Started
+from pinakad.processes import end_all
+
+_ASK_EVERY_S = 0.5
+
+
+class Runner(Protocol):
+    """How a supervisor is brought to life, and how all that it runs is ended."""
+
+    makes_executable: bool
+    """Whether the script's mode is this runner's business, because the daemon may not change it."""
+
+    async def start(self, spec: dict[str, Any]) -> str | None:
+        """Start a supervisor; return why that failed at once, None where it did not."""
+
+    async def failed(self) -> str | None:
+        """Return why the supervisor that was started is gone, None while it may live."""
+
+    async def stop(self, identifier: str, started: Started) -> bool:
+        """End the script and all that it started. Return whether all is gone."""
+
+
+class SubprocessRunner:
+    """The supervisor is a process in a session of its own: nothing that happens to the daemon reaches it."""
+
+    makes_executable = False
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, spec: dict[str, Any]) -> str | None:
+        """Copy the supervisor into the deployment's folder and start it there."""
+        program = Path(spec["folder"], "supervisor.py")
+        try:
+            write_new(program, _supervisor_text(), 0o644, durable=False)
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork of a millisecond, and it must not be cancelled
+                [sys.executable, "-I", "-S", str(program), json.dumps(spec)],
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                env={"LANG": "C.UTF-8"},
+            )
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+        return None
+
+    async def failed(self) -> str | None:
+        """Say what the supervisor's exit code means."""
+        code = self._process.poll() if self._process else None
+        if code is None or code in (0, supervisor.GAVE_UP):
+            return None
+        if code == supervisor.NOT_RECORDED:
+            return "the start cannot be recorded in the state folder"
+        return f"the supervisor ended with status {code}"
+
+    async def stop(self, identifier: str, started: Started) -> bool:
+        """TERM, then KILL, to everything that the script started."""
+        return await end_all(identifier, started.script_pid, started.supervisor_pid)
+
+
+class SystemdRunner:
+    """The supervisor is the main process of a unit with its own rights; the daemon may only start and stop it.
+
+    The unit's program is script_unit.py. It takes no word of ours but the deployment's id.
+    """
+
+    makes_executable = True
+
+    def __init__(self, identifier: str) -> None:
+        self._unit = f"pinakad-script@{identifier}.service"
+        self._ask_at_s = 0.0
+
+    async def start(self, spec: dict[str, Any]) -> str | None:  # noqa: ARG002 - the unit reads its own
+        """Ask systemd to start the unit."""
+        code, text = await _systemctl("start", "--no-block", self._unit)
+        self._ask_at_s = asyncio.get_running_loop().time() + _ASK_EVERY_S
+        return None if code == 0 else f"systemctl start {self._unit}: {' '.join(text.split())}"
+
+    async def failed(self) -> str | None:
+        """Say how the unit stands; now and then, because a run that is well shows itself much sooner."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._ask_at_s:
+            return None
+        self._ask_at_s = now_s + _ASK_EVERY_S
+        code, text = await _systemctl("show", "--property=ActiveState,Job,Result", self._unit)
+        shown = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        # one that has ended may be forgotten already (CollectMode=): it is inactive then, and nothing tells why
+        if code != 0 or shown.get("ActiveState") not in ("inactive", "failed") or shown.get("Job", "0") != "0":
+            return None
+        return f"the unit {self._unit} has ended before it; journalctl -u {self._unit} tells why"
+
+    async def stop(self, identifier: str, started: Started) -> bool:  # noqa: ARG002 - the unit knows its processes
+        """Stop the unit, and wait until that is done."""
+        code, _ = await _systemctl("stop", self._unit)
+        return code == 0
+
+
+def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
+    """Return the runner that is configured."""
+    return SystemdRunner(identifier) if settings.runner == "systemd" else SubprocessRunner()
+
+
+@cache
+def _supervisor_text() -> bytes:
+    """Return the program, as it was when this daemon started: an upgrade must not change what is started."""
+    return Path(supervisor.__file__).read_bytes()
+
+
+async def _systemctl(*words: str) -> tuple[int, str]:
+    """Run systemctl; return its exit code and what it says."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "systemctl",
+            "--no-ask-password",
+            *words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:
+        return 1, (error.strerror or str(error)).lower()
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()  # systemd does what it was asked all the same
+        raise
+    return process.returncode or 0, output.decode(errors="replace").strip()

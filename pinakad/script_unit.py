@@ -1,0 +1,189 @@
+"""What does the unit pinakad-script@ID.service run? The supervisor, as root, without trusting the daemon.
+
+Nothing that the daemon's user can write decides what happens here: the paths come from root's configuration, of the
+command line only the deployment's id is taken, and the deployment's folder is reached without following a link and then
+held by its descriptor. Whatever is refused is told to the daemon by a tombstone, so that it need not wait.
+"""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pinakad import config, supervisor
+from pinakad.config import Config, ConfigError
+from pinakad.processes import TERM_S
+from pinakad.script import environment, make_executable
+from pinakad.trust import weakness
+
+EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CGROUPS = "/sys/fs/cgroup"
+
+
+class RefusedError(Exception):
+    """The script must not be run. The message says why and what would be right."""
+
+
+def main() -> int:
+    """Run the script of the deployment that the command line names; return the supervisor's exit code."""
+    try:
+        identifier = _identifier(sys.argv[1:])
+        folder = open_folder(config.state_dir(), identifier)
+    except RefusedError as error:
+        _say(str(error))
+        return EXIT_REFUSED
+    held = f"/proc/self/fd/{folder}"
+    try:
+        settings = _settings()
+        _check_script(settings.script_path)
+    except RefusedError as error:
+        _say(str(error))
+        with contextlib.suppress(OSError):
+            supervisor.claim(held, {"schema": 1, "tombstone": True, "cause": str(error)})
+        return EXIT_REFUSED
+    signal.signal(signal.SIGTERM, _on_stop)
+    signal.signal(signal.SIGALRM, _kill_the_rest)
+    code = supervisor.main(_spec(settings, identifier, held))
+    _outlive_the_rest()
+    return code
+
+
+def _identifier(words: list[str]) -> str:
+    if len(words) != 1 or not _ID.fullmatch(words[0]):
+        raise RefusedError("usage: python -m pinakad.script_unit ID, the id of a deployment")
+    return words[0]
+
+
+def open_folder(state: Path, identifier: str) -> int:
+    """Open a deployment's folder so that it cannot be exchanged under us. Raises RefusedError.
+
+    The way to the state folder is root's; from there on no link is followed, and all of it has one owner.
+    """
+    try:
+        found = weakness(state.parent)
+        if found is not None:
+            raise RefusedError(f"cannot trust '{state}': {found}")
+        descriptor = os.open(state, _FOLDER)
+        owner = os.fstat(descriptor).st_uid
+        for name in ("deployments", identifier):
+            outer, descriptor = descriptor, os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(outer)
+            if os.fstat(descriptor).st_uid != owner:
+                raise RefusedError(f"cannot use '{name}' in '{state}': it belongs to somebody else")
+    except OSError as error:
+        raise RefusedError(f"cannot open deployment '{identifier}' in '{state}': {error.strerror}") from None
+    return descriptor
+
+
+def _settings() -> Config:
+    """Read the configuration, which decides what runs here: it must be root's."""
+    path, _ = config.config_file(None)
+    try:
+        found = weakness(path)
+    except OSError:
+        found = None  # there is none, or `load` tells why it cannot be read
+    if found is not None:
+        raise RefusedError(f"cannot trust the configuration '{path}': {found}; it must be root's alone")
+    try:
+        return config.load()
+    except ConfigError as error:
+        raise RefusedError(str(error)) from None
+
+
+def _check_script(script: Path) -> None:
+    """Refuse a script that somebody else could have written, unless this unit runs with no more rights than theirs."""
+    try:
+        found = weakness(script, {0, os.getuid()})
+    except OSError as error:
+        raise RefusedError(f"cannot run '{script}': {(error.strerror or str(error)).lower()}") from None
+    if found is not None:
+        text = (
+            f"'{script}' is not run with the rights of user id {os.getuid()}: {found}. Put it into a folder of root's "
+            "and name it in [paths] script, or set User= for pinakad-script@.service"
+        )
+        raise RefusedError(text)
+    failure = make_executable(script)
+    if failure is not None:
+        _say(f"cannot set the executable bit of '{script}': {failure}; it runs all the same")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _spec(settings: Config, identifier: str, held: str) -> dict[str, Any]:
+    nodes = config.state_dir() / "deployments" / identifier / "nodes"
+    return {
+        "id": identifier,
+        "folder": held,
+        "script": str(settings.script_path),
+        "cwd": str(settings.paths.work_dir),
+        "environment": environment(identifier, nodes, settings.paths.work_dir),
+        "output": settings.script.output,
+        "journal_too": True,
+        "log_max_bytes": settings.script.log_max_bytes,
+    }
+
+
+# --- the end
+
+
+def _on_stop(_number: int, _frame: object) -> None:
+    """The unit is being stopped: everything in it was sent SIGTERM. Live on, to tell how the script ends.
+
+    When the host goes down, nobody wants to know: no `exit` is left, as after a power cut, and the daemon decides
+    after the boot what that means.
+    """
+    if _host_goes_down():
+        os._exit(0)
+    signal.alarm(int(TERM_S))
+
+
+def _host_goes_down() -> bool:
+    words = ["systemctl", "show", "--property=Job", "--value", "shutdown.target"]
+    try:
+        shown = subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return shown not in ("", "0")
+
+
+def _kill_the_rest(_number: int, _frame: object) -> None:
+    """SIGTERM was not enough."""
+    for pid in _the_rest():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    signal.alarm(1)
+
+
+def _outlive_the_rest() -> None:
+    """Wait for what the script left running: systemd would end it with us, the other runner does not."""
+    while rest := _the_rest():
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(rest[0])
+            watch = select.poll()
+            watch.register(descriptor, select.POLLIN)
+            watch.poll()
+            os.close(descriptor)
+
+
+def _the_rest() -> list[int]:
+    """Return all other processes of our control group (cgroups(7)); zombies are not in it."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        own = next(line.removeprefix("0::") for line in lines if line.startswith("0::"))
+        pids = Path(f"{_CGROUPS}{own}/cgroup.procs").read_text(encoding="ascii").split()
+    except (OSError, StopIteration):
+        return []
+    return [int(pid) for pid in pids if int(pid) not in (0, os.getpid())]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

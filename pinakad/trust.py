@@ -1,0 +1,59 @@
+"""Who, other than root, could change what is found under a path?"""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Collection
+from pathlib import Path
+
+_MAX_LINKS = 40  # path_resolution(7)
+
+
+def weakness(path: Path, trusted: Collection[int] = (0,)) -> str | None:
+    """Return who could change what `path` leads to, and where; None where only the user ids `trusted` could.
+
+    Every folder on the way counts, and every link. Raises OSError where there is no such file.
+    """
+    return _weakness(path, frozenset(trusted), _MAX_LINKS)
+
+
+def _weakness(path: Path, trusted: frozenset[int], links: int) -> str | None:
+    for place in (*reversed(path.parents), path):
+        status = place.lstat()
+        if status.st_uid not in trusted:
+            return f"'{place}' belongs to {_user(status.st_uid)}, who could change it"
+        if stat.S_ISLNK(status.st_mode):
+            if links == 0:
+                return f"'{place}' is a link in a circle"
+            rest = path.relative_to(place)
+            return _weakness(Path(os.path.normpath(place.parent / place.readlink())) / rest, trusted, links - 1)
+        found = _writable(place, status)
+        if found is not None:
+            return found
+    return None
+
+
+def _writable(place: Path, status: os.stat_result) -> str | None:
+    """A folder with the sticky bit keeps each entry for its owner, whom we look at next."""
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return None
+    if status.st_mode & stat.S_IWOTH:
+        return f"'{place}' can be changed by everybody (mode {stat.S_IMODE(status.st_mode):04o})"
+    if status.st_mode & stat.S_IWGRP and status.st_gid != 0:
+        return f"'{place}' can be changed by the group {_group(status.st_gid)}"
+    return None
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user id {number}"
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return f"id {number}"
