@@ -33,16 +33,16 @@ def is_hostname(text: str) -> bool:
     return len(text) <= _MAX_HOSTNAME and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
-def _present(value: Any) -> Any:
+def present(value: Any) -> Any:
     """Turn the producers' ways to say "nothing" into the empty string."""
     return "" if isinstance(value, str) and value.strip().upper() in _ABSENT else value
 
 
-Text = Annotated[str, BeforeValidator(_present)]
+Text = Annotated[str, BeforeValidator(present)]
 
 
 class _Object(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
 class Properties(_Object):
@@ -80,7 +80,7 @@ class Interface(_Object):
     def types(self) -> list[str]:
         """The types without case, spaces, `_` and `-`; `management` is `mgmt`."""
         written = [self.type] if isinstance(self.type, str) else self.type
-        plain = [re.sub(r"[\s_-]", "", name).lower() for name in written]
+        plain = [re.sub(r"[\s_-]", "", name).lower() for name in written if present(name)]
         return ["mgmt" if name == "management" else name for name in plain if name]
 
     @property
@@ -88,7 +88,7 @@ class Interface(_Object):
         """The VLAN ids as they are written, without those that mean that there is none."""
         written = self.vlan_id if isinstance(self.vlan_id, list) else [self.vlan_id]
         parts = [part.strip() for item in written for part in str(item).split(",")]
-        return [part for part in parts if _present(part)]
+        return [part for part in parts if present(part)]
 
 
 class Ssh(_Object):
@@ -102,7 +102,7 @@ class Ssh(_Object):
 class NodeFile(_Object):
     """A node file of a known form. The order of `using_interfaces` is the file's and matters."""
 
-    hostname: str
+    hostname: Text
     using_interfaces: dict[str, Interface]
     disk: list[Any]
     roles: list[str]
@@ -173,6 +173,7 @@ def _sound_part(value: dict[str, Any], error: ValidationError) -> NodeFile | Non
         return None
 
 
+_UNIONS = ("type", "vlan_id")
 _EXPECTED = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
@@ -187,7 +188,7 @@ def _shape_problems(spot: Spot, value: Any, error: ValidationError) -> Iterator[
     """Translate what pydantic found. A union reports one finding a branch: they are told as one."""
     told: set[str] = set()
     for finding in error.errors(include_url=False):
-        keys = _keys_in(value, finding["loc"])
+        keys = _keys_in(value, finding["loc"], missing=finding["type"] == "missing")
         place = spot.at(*keys)
         if place.path in told:
             continue
@@ -195,7 +196,7 @@ def _shape_problems(spot: Spot, value: Any, error: ValidationError) -> Iterator[
         name = keys[-1] if keys else spot.file
         if finding["type"] == "missing":
             yield place.error(Code.MISSING, f"the field '{name}' is needed and missing")
-        elif name in ("type", "vlan_id"):
+        elif name in _UNIONS:
             yield place.error(Code.WRONG_TYPE, f"'{name}' must be a string or a list of strings", finding["input"])
         else:
             rule = _EXPECTED.get(finding["type"], finding["msg"].lower())
@@ -203,15 +204,14 @@ def _shape_problems(spot: Spot, value: Any, error: ValidationError) -> Iterator[
             yield place.error(code, f"'{name}' {rule}", finding["input"])
 
 
-def _keys_in(value: Any, loc: tuple[str | int, ...]) -> list[str | int]:
+def _keys_in(value: Any, loc: tuple[str | int, ...], *, missing: bool) -> list[str | int]:
     """Return the keys of `loc` that lead through `value`: pydantic adds the names of union branches."""
     keys: list[str | int] = []
-    for index, key in enumerate(loc):
-        if isinstance(value, dict) and key in value:  # noqa: SIM114 - one condition would be too long to read
+    for key in loc:
+        in_list = isinstance(value, list) and isinstance(key, int) and key < len(value)
+        if in_list or (isinstance(value, dict) and key in value and not (keys and keys[-1] in _UNIONS)):
             value = value[key]
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        elif not isinstance(value, dict) or index < len(loc) - 1:
+        elif not missing:
             break
-        keys.append(key)  # the last one may be missing: then that is the finding
+        keys.append(key)
     return keys

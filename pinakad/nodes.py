@@ -8,7 +8,7 @@ from hashlib import sha256
 from pinakad import strict_json
 from pinakad.addresses import AddressSource, choose, is_usable
 from pinakad.node_check import check
-from pinakad.node_file import NodeFile, number_of, ports_of
+from pinakad.node_file import NodeFile, number_of, ports_of, present
 from pinakad.node_file import read as read_node_file
 from pinakad.problems import Code, Problem, Spot, has_errors
 
@@ -90,7 +90,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
         if problems:  # what has the wrong shape was left out: nothing that needs all of the file can be said
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
-    hostname = value.get("hostname") if isinstance(value, dict) else None
+    hostname = present(value.get("hostname")) if isinstance(value, dict) else None
     return ReadFile(name, raw, digest, content, hostname if isinstance(hostname, str) else None, tuple(problems))
 
 
@@ -192,5 +192,6 @@ def _addresses(file: ReadFile, *, allow_loopback: bool) -> Iterator[tuple[str, S
         seen.add(address)
         yield address, spot.at("using_interfaces", port.key)
     ssh = file.content.ssh
-    if ssh and ssh.address and ssh.address not in seen and ssh.port is None:
-        yield ssh.address, spot.at("ssh", "address")
+    if ssh and ssh.address and ssh.address not in seen:  # behind one address, ports may lead to different machines
+        place = ssh.address.lower() + ("" if ssh.port is None else f" port {ssh.port}")
+        yield place, spot.at("ssh", "address")
