@@ -58,26 +58,24 @@ class Poller:
         self.polls = [poll.given_up() for poll in self.polls]
 
     async def _watch(self, index: int) -> None:
-        place = index / len(self.polls)
-        slot_s = self.grid.slot_from(self._now().boot_s, place)
+        place, time_s = index / len(self.polls), asyncio.get_running_loop().time
+        slot_s = self.grid.slot_from(time_s(), place)
         while not self.polls[index].confirmed:
             if self.polls[index].state is NodeState.UP:
                 await self._exited.wait()
-                slot_s = self.grid.slot_from(max(self._now().boot_s, slot_s), place)
-            await asyncio.sleep(max(0.0, slot_s - self._now().boot_s))
+                slot_s = self.grid.slot_from(max(time_s(), slot_s), place)
+            await asyncio.sleep(max(0.0, slot_s - time_s()))
             ends_s = self.grid.ends_s
             if ends_s is not None and slot_s >= ends_s:
                 return
             if self.polls[index].may_use(slot_s, self.grid):
                 await self._attempt(index, ends_s)
             # half an interval on: a timer may fire a hair early, and a slot must not be used twice
-            following_s = slot_s + self.grid.interval_s / 2
-            slot_s = self.grid.slot_from(max(self._now().boot_s, following_s), place)
+            slot_s = self.grid.slot_from(max(time_s(), slot_s + self.grid.interval_s / 2), place)
 
     async def _attempt(self, index: int, ends_s: float | None) -> None:
-        self.progress_s = self._now().boot_s
         probe = await self._ask(index, ends_s)
-        before = self.polls[index]
-        after = before.after(probe, self._subjects[index], self._settings, self.grid, self._now())
-        self.polls[index] = after
+        now, before = self._now(), self.polls[index]
+        after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
+        self.polls[index], self.progress_s = after, now.boot_s
         self._told(index, before, after)
