@@ -279,9 +279,8 @@ class Deployment:
 
     @property
     def idle_since_s(self) -> float | None:
-        """When the last attempt began, on the boot clock; None while no attempt is due."""
-        polling = self._poller is not None and self.report.phase is Phase.POLLING
-        return self._poller.progress_s if self._poller is not None and polling else None
+        """Since when no attempt has ended, on the boot clock; None while none is due."""
+        return self._poller.idle_since_s if self._poller and self.report.phase is Phase.POLLING else None
 
     def _make_poller(self) -> Poller:
         policy, now = self.report.policy, self._outside.now()

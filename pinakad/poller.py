@@ -34,12 +34,19 @@ class Poller:
         self._now = now
         self._told = told
         self._exited = asyncio.Event()
-        self.progress_s = now().boot_s
+        self._progress_s = now().boot_s
         if grid.exited_s is not None:
             self._exited.set()
 
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when no attempt has ended; None while none is due: all are up, and the script still runs."""
+        due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
+        return self._progress_s if due else None
+
     def script_exited(self, moment_s: float) -> None:
         """From now on polling has an end, and who is up already must show it once more."""
+        self._progress_s = self._now().boot_s
         self.grid = replace(self.grid, exited_s=moment_s)
         self._exited.set()
 
@@ -49,6 +56,7 @@ class Poller:
 
     async def run(self) -> None:
         """Poll to the end; `polls` then has how every node stands, and who is not up has failed."""
+        self._progress_s = self._now().boot_s
         async with asyncio.TaskGroup() as group:
             watchers = [group.create_task(self._watch(index), name=f"node {index}") for index in range(len(self.polls))]
             await self._exited.wait()
@@ -77,5 +85,5 @@ class Poller:
         probe = await self._ask(index, ends_s)
         now, before = self._now(), self.polls[index]
         after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
-        self.polls[index], self.progress_s = after, now.boot_s
+        self.polls[index], self._progress_s = after, now.boot_s
         self._told(index, before, after)

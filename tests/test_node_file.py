@@ -12,11 +12,12 @@ from pinakad.problems import Code, Problem
 
 DATA = Path(__file__).parent / "data"
 SOUND: dict[str, Any] = json.loads((DATA / "default.json").read_text())
-_KEYS = st.sampled_from(
+_NAMES = (
     "hostname disk roles using_interfaces interface_01 bond1 interface_name type vlan_id Bond_Slave Properties "
     "Bond_Interface_Name IP_ADDRESS Netmask gateway DNS mtu ip ssh address port user server_vip model_config "
-    "model_fields types __class__".split()
+    "model_fields types __class__"
 )
+_KEYS = st.sampled_from(_NAMES.split())
 _TEXTS = st.sampled_from(["192.0.2.1", "255.255.255.0", "Mgmt", "Primary", "YES", "NO", "", "NULL", "bond0", "1,2,2"])
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | _TEXTS,

@@ -1,0 +1,202 @@
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from pinakad.polling import (
+    AUTH_FAILED_PAUSE_S,
+    Grid,
+    HostKey,
+    NodePoll,
+    NodeReason,
+    NodeState,
+    Now,
+    PollSettings,
+    Probe,
+    RebootEvidence,
+    Rung,
+    Subject,
+)
+
+BEFORE, AFTER, THIRD = "0" * 8, "1" * 8, "2" * 8
+EXITED = Grid(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
+RUNNING = replace(EXITED, exited_s=None)
+SUBJECT = Subject("sqdn-001.example", BEFORE)
+PLAIN = PollSettings()
+STRICT = PollSettings(reboot="require", identity="require", stable_checks=2)
+
+STATES = {
+    "fresh": NodePoll(),
+    "waiting": NodePoll(attempts=3, rung=Rung.LOGIN, last_rung=Rung.CONNECT, reason=NodeReason.TIMEOUT),
+    "up": NodePoll(state=NodeState.UP, attempts=3, rung=Rung.STABLE, up_wall_s=1.0, stable_count=1, boot_id=AFTER),
+    "confirmed": NodePoll(state=NodeState.UP, confirmed=True, attempts=3, rung=Rung.STABLE, up_wall_s=1.0),
+    "failed": NodePoll(state=NodeState.FAILED, attempts=3, reason=NodeReason.REFUSED),
+}
+
+
+def success(began_s: float = 200.0, boot_id: str | None = AFTER, hostname: str | None = "SQDN-001") -> Probe:
+    return Probe(began_s, Rung.COMMAND, None, "", HostKey.NEW, boot_id, 20.0, hostname)
+
+
+def failure(reason: NodeReason, began_s: float = 200.0, rung: Rung | None = Rung.BANNER) -> Probe:
+    return Probe(began_s, rung, reason, f"because of {reason}")
+
+
+def step(
+    poll: NodePoll, probe: Probe, settings: PollSettings = PLAIN, grid: Grid = EXITED, subject: Subject = SUBJECT
+) -> NodePoll:
+    return poll.after(probe, subject, settings, grid, Now(probe.began_s + 1, 1_000_001.0))
+
+
+OUTCOMES = {reason.value: failure(reason) for reason in NodeReason} | {
+    "success": success(),
+    "success before the exit": success(began_s=149.9),
+    "success of the old boot": success(boot_id=BEFORE),
+    "success of another machine": success(hostname="installer"),
+    "success without facts": Probe(200.0, Rung.COMMAND, None),
+}
+
+
+def expected(outcome: str, settings: PollSettings, grid: Grid, earlier: NodePoll) -> tuple[NodeState, bool, str | None]:
+    """Say the law again, the long way: state, confirmed and reason after an attempt."""
+    probe = OUTCOMES[outcome]
+    if probe.reason is not None:
+        return NodeState.WAITING, False, probe.reason
+    if settings.identity == "require" and outcome in ("success of another machine", "success without facts"):
+        return NodeState.WAITING, False, "wrong_host"
+    if settings.reboot == "require" and outcome in ("success of the old boot", "success without facts"):
+        return NodeState.WAITING, False, "not_rebooted"
+    same_boot = None in (earlier.boot_id, probe.boot_id) or earlier.boot_id == probe.boot_id
+    in_a_row = earlier.stable_count + 1 if same_boot else 1
+    if in_a_row < settings.stable_checks:
+        return NodeState.WAITING, False, "unstable"
+    return NodeState.UP, grid.exited_s is not None and probe.began_s >= grid.exited_s, None
+
+
+@pytest.mark.parametrize("grid", [EXITED, RUNNING], ids=["exited", "running"])
+@pytest.mark.parametrize("settings", [PLAIN, STRICT], ids=["plain", "strict"])
+@pytest.mark.parametrize(("state", "outcome"), list(product(STATES, OUTCOMES)))
+def test_each_state_against_each_outcome(state: str, outcome: str, settings: PollSettings, grid: Grid) -> None:
+    before = STATES[state]
+    kept = replace(before, reasons=dict(before.reasons))
+    if state == "failed":
+        with pytest.raises(ValueError, match="it was given up"):
+            step(before, OUTCOMES[outcome], settings, grid)
+        assert before == kept
+        return
+    after = step(before, OUTCOMES[outcome], settings, grid)
+    assert (after.state, after.confirmed, after.reason) == expected(outcome, settings, grid, before)
+    assert before == kept
+    assert after.attempts == before.attempts + 1
+    assert (after.up_wall_s is None) is (after.state is not NodeState.UP)
+    assert sum(after.reasons.values()) == (after.state is not NodeState.UP)
+    assert (after.last_rung is Rung.STABLE) is (after.state is NodeState.UP)
+    assert not after.confirmed or after.state is NodeState.UP
+
+
+def test_a_node_that_is_up_keeps_the_time_at_which_it_came_up() -> None:
+    assert step(STATES["up"], success()).up_wall_s == STATES["up"].up_wall_s
+
+
+def test_the_last_reason_the_counts_and_the_first_and_last_time_are_kept() -> None:
+    poll = step(NodePoll(), failure(NodeReason.REFUSED, 195.0, None))
+    poll = step(poll, failure(NodeReason.REFUSED, 200.0, None))
+    poll = poll.after(failure(NodeReason.AUTH_FAILED, 205.0), SUBJECT, PLAIN, EXITED, Now(207, 1_000_012.0))
+    assert poll.reasons == {NodeReason.REFUSED: 2, NodeReason.AUTH_FAILED: 1}
+    assert (poll.reason, poll.message) == (NodeReason.AUTH_FAILED, "because of auth_failed")
+    assert (poll.first_attempt_wall_s, poll.last_attempt_wall_s) == (1_000_000.0, 1_000_010.0)
+
+
+def test_the_furthest_rung_stays_when_a_later_attempt_comes_less_far() -> None:
+    poll = step(NodePoll(), failure(NodeReason.AUTH_FAILED, rung=Rung.HOST_KEY))
+    poll = step(poll, failure(NodeReason.REFUSED, rung=None))
+    assert (poll.rung, poll.last_rung) == (Rung.HOST_KEY, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "boot_id", "uptime_s", "rebooted", "evidence"),
+    [
+        (BEFORE, AFTER, None, True, RebootEvidence.BOOT_ID),
+        (BEFORE, BEFORE, None, False, RebootEvidence.BOOT_ID),
+        (BEFORE, BEFORE, 1.0, False, RebootEvidence.BOOT_ID),
+        (BEFORE, None, 1.0, None, None),
+        (None, AFTER, 99.9, True, RebootEvidence.UPTIME),
+        (None, AFTER, 100.0, None, None),
+        (None, None, 99.9, True, RebootEvidence.UPTIME),
+        (None, None, None, None, None),
+    ],
+)
+def test_what_proves_a_reboot(
+    before: str | None, boot_id: str | None, uptime_s: float | None, rebooted: bool | None, evidence: object
+) -> None:
+    probe = Probe(200.0, Rung.COMMAND, None, boot_id=boot_id, uptime_s=uptime_s)
+    poll = step(NodePoll(), probe, subject=Subject("n", before))
+    assert (poll.rebooted, poll.reboot_evidence) == (rebooted, evidence)
+    assert poll.state is NodeState.UP
+    required = step(NodePoll(), probe, PollSettings(reboot="require"), subject=Subject("n", before))
+    assert (required.state is NodeState.UP) is (rebooted is True)
+
+
+def test_a_proof_of_a_reboot_outlives_an_attempt_that_tells_nothing() -> None:
+    poll = step(step(NodePoll(), success()), failure(NodeReason.TIMEOUT))
+    assert (poll.rebooted, poll.reboot_evidence) == (True, RebootEvidence.BOOT_ID)
+
+
+@pytest.mark.parametrize(
+    ("file", "reported", "same"),
+    [
+        ("sqdn-001", "SQDN-001.example.org", True),
+        ("sqdn-001.a", "sqdn-001.b", True),
+        ("sqdn-001", "sqdn-0011", False),
+        ("sqdn-001", "localhost", False),
+        ("sqdn-001", None, False),
+    ],
+)
+def test_host_names_are_compared_by_their_first_label_without_case(file: str, reported: str | None, same: bool) -> None:
+    assert Subject(file).names_itself(reported) is same
+
+
+def test_stable_checks_count_successes_in_a_row_of_one_boot() -> None:
+    settings, poll, seen = PollSettings(stable_checks=3), NodePoll(), []
+    for probe in (
+        success(boot_id=AFTER),
+        success(boot_id=AFTER),
+        success(boot_id=THIRD),
+        success(boot_id=THIRD),
+        failure(NodeReason.REFUSED),
+        success(boot_id=THIRD),
+        success(boot_id=None),
+        success(boot_id=THIRD),
+    ):
+        poll = step(poll, probe, settings)
+        seen.append((poll.stable_count, poll.state.value))
+    waiting = [(1, "waiting"), (2, "waiting"), (1, "waiting"), (2, "waiting"), (0, "waiting")]
+    assert seen == [*waiting, (1, "waiting"), (2, "waiting"), (3, "up")]
+    assert poll.reasons == {NodeReason.UNSTABLE: 6, NodeReason.REFUSED: 1}
+
+
+def test_a_host_key_that_changed_once_has_changed() -> None:
+    poll = NodePoll()
+    for key in (HostKey.SAME, HostKey.CHANGED, HostKey.SAME, None):
+        poll = step(poll, replace(success(), host_key=key))
+    assert poll.host_key is HostKey.CHANGED
+
+
+def test_after_a_failed_login_the_next_attempt_waits_but_the_last_slot_is_used_all_the_same() -> None:
+    poll = step(NodePoll(), failure(NodeReason.AUTH_FAILED, 200.0))  # ended at 201
+    assert poll.paused_until_s == 201 + AUTH_FAILED_PAUSE_S
+    assert [poll.may_use(slot, EXITED) for slot in (205.0, 210.0, 215.0, 220.0)] == [False, False, False, True]
+    late = replace(poll, paused_until_s=10_000.0)
+    assert EXITED.ends_s == 790
+    assert [late.may_use(slot, EXITED) for slot in (780.0, 784.9, 785.0, 789.0)] == [False, False, True, True]
+    assert not late.may_use(785.0, RUNNING)
+    assert step(poll, failure(NodeReason.REFUSED)).may_use(205.0, EXITED)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_when_polling_is_spent_only_a_confirmed_node_is_up(state: str) -> None:
+    before = STATES[state]
+    after = before.given_up()
+    assert after.state is (NodeState.UP if state == "confirmed" else NodeState.FAILED)
+    assert (after.reason is None) is (state == "confirmed")
+    assert after.given_up() == after

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinakad.polling import PLACES, TICK_S, Grid
+
+GRID = Grid(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
+MOMENTS = st.floats(0, 1e7)
+GRIDS = st.builds(
+    Grid,
+    launched_s=st.floats(0, 1e6),
+    delay_s=st.floats(0, 86400),
+    interval_s=st.floats(0.05, 3600),
+    attempts=st.integers(1, 10_000),
+    exited_s=st.none() | st.floats(0, 1e6),
+    not_before_s=st.just(0.0) | st.floats(0, 1e6),
+)
+
+
+def test_the_defaults_poll_for_ten_minutes_after_ninety_seconds() -> None:
+    assert (GRID.begins_s, GRID.ends_s) == (190, 790)
+
+
+def test_there_is_no_end_while_the_script_lives() -> None:
+    assert replace(GRID, exited_s=None).ends_s is None
+    assert not replace(GRID, exited_s=None).is_last(1e9)
+
+
+def test_a_script_that_exits_late_puts_the_end_off() -> None:
+    assert replace(GRID, exited_s=1000).ends_s == 1600
+
+
+def test_a_daemon_that_was_away_does_not_judge_before_a_full_round() -> None:
+    assert replace(GRID, not_before_s=2000).ends_s == 2000
+    assert replace(GRID, not_before_s=500).ends_s == 790
+
+
+@pytest.mark.parametrize(("moment_s", "number"), [(0, 0), (189.9, 0), (190, 1), (194.9, 1), (195, 2), (785, 120)])
+def test_slots_are_counted_for_people(moment_s: float, number: int) -> None:
+    assert GRID.number(moment_s) == number
+
+
+def test_each_place_has_its_own_moment_within_the_interval() -> None:
+    assert [GRID.slot_from(0, place) for place in (0, 0.25, 0.5, 0.75)] == [190, 191, 192, 193]
+    assert [GRID.slot_from(191.5, place) for place in (0, 0.25, 0.5)] == [195, 196, 192]
+
+
+@given(GRIDS, MOMENTS, st.floats(0, 1, exclude_max=True))
+def test_a_slot_is_on_the_grid_and_the_first_that_is_not_past(grid: Grid, moment_s: float, place: float) -> None:
+    slot_s = grid.slot_from(moment_s, place)
+    steps = (slot_s - grid.begins_s - place * PLACES * grid.interval_s) / grid.interval_s
+    assert abs(steps - round(steps)) * grid.interval_s <= TICK_S / 2 + 1e-6 * grid.interval_s + 1e-6
+    assert slot_s >= grid.begins_s
+    assert slot_s >= moment_s - grid.interval_s * 1e-6 - 1e-6
+    assert slot_s == grid.slot_from(0, place) or slot_s - moment_s < grid.interval_s * (1 + 1e-6) + 1e-6
+
+
+@given(GRIDS, st.floats(0, 1, exclude_max=True), st.integers(1, 2000))
+def test_slots_do_not_drift(grid: Grid, place: float, count: int) -> None:
+    first_s = slot_s = grid.slot_from(0, place)
+    for _ in range(min(count, 200)):
+        slot_s = grid.slot_from(slot_s + grid.interval_s / 2, place)
+    assert slot_s == pytest.approx(first_s + min(count, 200) * grid.interval_s, rel=1e-9, abs=1e-6)
+
+
+@given(GRIDS, st.floats(0, 1, exclude_max=True))
+def test_a_sleep_that_ends_on_a_slot_finds_this_slot(grid: Grid, place: float) -> None:
+    slot_s = grid.slot_from(5000, place)
+    assert grid.slot_from(slot_s, place) == pytest.approx(slot_s, rel=1e-12)
+
+
+@given(GRIDS, st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5))
+def test_the_end_is_the_same_for_all_and_every_node_has_its_attempts_before_it(grid: Grid, places: list[float]) -> None:
+    if grid.ends_s is None:
+        return
+    assert grid.ends_s >= grid.begins_s + grid.attempts * grid.interval_s - 1e-6
+    for place in places:
+        first_s = grid.slot_from(0, place)
+        assert first_s + (grid.attempts - 1) * grid.interval_s < grid.ends_s
+
+
+@given(GRIDS, st.floats(0, 1, exclude_max=True))
+def test_exactly_one_slot_before_the_end_is_the_last(grid: Grid, place: float) -> None:
+    if grid.ends_s is None:
+        return
+    slot_s = grid.slot_from(grid.ends_s - 1.5 * grid.interval_s, place)
+    before_end = [slot_s + k * grid.interval_s for k in range(3) if slot_s + k * grid.interval_s < grid.ends_s]
+    assert [grid.is_last(moment_s) for moment_s in before_end].count(True) == 1
