@@ -1,0 +1,128 @@
+"""The program `pinakactl`: what people ask of a deployment, and where each answer comes from.
+
+    session.py   what all commands share: the configuration, and how a failure is told
+    screen.py    what is shown to people, safely
+    status.py, validate.py, config.py, demo.py ...   one file a command, imported when it is called
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 70 a bug in pinakactl, 130 Ctrl-C.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from pinakad import __version__
+from pinakad.cli.session import EXIT_USAGE, Session
+
+EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+COMMANDS = {
+    "demo": "Show the main job on this machine, with nothing else installed.",
+    "status": "Tell what is running and how long it may take.",
+    "setup": "Make pinakad a service of this machine.",
+}
+"""The commands in the order of `--help`, each with the first sentence of its own help. The module has the same name."""
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is called: `pinakactl status` pays for nothing else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"pinakad.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+_HELP = """See and steer the deployments of pinakad.
+
+\b
+  pinakactl demo                    see what pinakad does, on any machine
+  pinakactl validate nodes/         check node files before they are used
+  pinakactl status                  what is running right now?
+  pinakactl status --json | jq .phase
+"""
+
+
+@click.group(
+    cls=_LazyGroup,
+    help=_HELP,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The daemon's configuration; default $PINAKAD_CONFIG, else /etc/pinakad/pinakad.toml.",
+)
+@click.option("--debug", is_flag=True, help="Tell everything, with the traceback of what failed.")
+@click.version_option(__version__, prog_name="pinakactl")
+@click.pass_context
+def pinakactl(ctx: click.Context, config: Path | None, *, debug: bool) -> None:
+    """Take the global options and call the command."""
+    session = ctx.ensure_object(Session)
+    session.config, session.debug = config, debug
+    session.set_up_log()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(EXIT_USAGE)
+
+
+def main() -> None:
+    """Run the program and end the process."""
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code; a failure was told on stderr."""
+    session = Session()
+    try:
+        code = pinakactl.main(arguments, prog_name="pinakactl", obj=session, standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _tell(error, error.exit_code, session)
+    except click.Abort:  # click's word for Ctrl-C
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        return _tell(error, 1, session)
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it is told in a line
+        return _tell(error, EXIT_BUG, session)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: Exception, code: int, session: Session) -> int:
+    if session.debug:
+        traceback.print_exception(error)
+    for line in _text(error).splitlines():
+        click.echo(f"pinakactl: {line}", err=True)
+    return code
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "pinakactl"
+        return f"{error.format_message().rstrip('.')}; see {path} --help"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, OSError) and error.strerror:
+        where = f"cannot use '{error.filename}': " if error.filename else ""
+        return f"{where}{error.strerror.lower()}; --debug tells where that happened"
+    return f"a bug in pinakactl: {type(error).__name__}: {error}; --debug tells where, please report it"

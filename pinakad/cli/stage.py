@@ -1,0 +1,174 @@
+"""A throw-away world for the demo: folders, configuration, key, node files and a deployment script."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pinakad.files import NotRegularError, read_regular
+from pinakad.report import Report, Status
+from pinakad.simulate import CONTROL_ADDRESS, Scenario, SimulatedNode, free_port, new_key
+from pinakad.store import is_locked
+
+REQUEST = "deployment_in_progress"
+ANSWERS = ("deployment_completed", "deployment_failed")
+DELAY_S, INTERVAL_S, ATTEMPTS = 1.0, 0.5, 60
+_MAX_BYTES = 1 << 24
+_GONE_LIMIT_S = 5.0
+_LOOK_S = 0.02
+_NETMASK = "255.255.255.0"
+_GATEWAY = "127.0.1.254"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A node of the demo: its life, and that in a word."""
+
+    hostname: str
+    address: str
+    life: Scenario
+    about: str
+
+
+CAST = (
+    Actor("demo-01", "127.0.1.1", Scenario(shutdown_s=0.4, down_s=1.8), "reboots"),
+    Actor("demo-02", "127.0.1.2", Scenario(shutdown_s=0.6, down_s=2.6), "reboots"),
+    Actor(
+        "demo-03",
+        "127.0.1.3",
+        Scenario(shutdown_s=0.3, down_s=1.2, installer_s=1.6, new_host_key=True),
+        "is reinstalled",
+    ),
+    Actor("demo-04", "127.0.1.4", Scenario(shutdown_s=1.4, down_s=2.2), "reboots late"),
+    Actor("demo-05", "127.0.1.5", Scenario(shutdown_s=0.5, down_s=6.8), "is slow"),
+)
+
+_SCRIPT = """\
+#!/bin/bash
+# What a site's deployment script does, in small: it tells every node of this deployment to reboot.
+# pinakad gives it $PINAKAD_NODES_DIR, a snapshot of the node files. It needs no other tool than bash.
+set -euo pipefail
+
+for file in "$PINAKAD_NODES_DIR"/node_*.json; do
+    [[ $(<"$file") =~ \\"hostname\\":\\ *\\"([^\\"]+)\\" ]]
+    hostname=${BASH_REMATCH[1]}
+    exec 3<>"/dev/tcp/@ADDRESS@/@PORT@"
+    echo "reboot $hostname" >&3
+    read -r answer <&3
+    exec 3>&-
+    echo "$hostname: $answer"
+    [[ $answer == ok ]]
+done
+"""
+
+
+class Stage:
+    """One work_dir with all that a deployment needs, below a new temporary folder. `close` removes it."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="pinakad-demo-")).resolve()
+        self.work_dir = self.root / "work_dir"
+        self.state, self.runtime = self.root / "state", self.root / "run"
+        self.config, self.log = self.root / "pinakad.toml", self.root / "pinakad.log"
+        self.nodes_dir = self.work_dir / "cluster" / "nodes"
+        self.markers = self.work_dir / ".markers" / "deplyment_status"
+        self.script = self.work_dir / ".scripts" / "deployment_service.sh"
+        self.key = self.work_dir / "key" / "ps_key.pem"
+
+    def prepare(self) -> list[SimulatedNode]:
+        """Make the folders and files; return the nodes, which are not started. Raises OSError."""
+        for folder in (self.nodes_dir, self.markers, self.script.parent, self.key.parent, self.state, self.runtime):
+            folder.mkdir(parents=True)
+        key = new_key(self.key)
+        port = free_port([actor.address for actor in CAST])
+        for number, actor in enumerate(CAST, start=1):
+            file = self.nodes_dir / f"node_{number:02d}.json"
+            file.write_text(json.dumps(_node_file(number, actor), indent=1) + "\n", encoding="utf-8")
+        self.config.write_text(self._config_text(port), encoding="utf-8")
+        return [SimulatedNode(actor.hostname, actor.address, port, key, actor.life) for actor in CAST]
+
+    def write_script(self, control_port: int) -> None:
+        """Write the deployment script, once it is known where orders are taken."""
+        text = _SCRIPT.replace("@ADDRESS@", CONTROL_ADDRESS).replace("@PORT@", str(control_port))
+        self.script.write_text(text, encoding="utf-8")
+
+    def request(self) -> Path:
+        """Ask for the deployment, as a front end does; return the marker."""
+        marker = self.markers / REQUEST
+        marker.touch()
+        return marker
+
+    def report(self) -> Report | None:
+        """Return the running deployment as the daemon tells it to readers."""
+        try:
+            return Status.model_validate_json(read_regular(self.runtime / "status.json", _MAX_BYTES)).deployment
+        except (OSError, NotRegularError, ValidationError):
+            return None
+
+    def answer(self) -> tuple[Path, Report] | None:
+        """Return the answer and its path, once there is one and the request is gone."""
+        if (self.markers / REQUEST).exists():
+            return None
+        for path in (self.markers / name for name in ANSWERS):
+            if path.exists():
+                return path, Report.model_validate_json(read_regular(path, _MAX_BYTES))
+        return None
+
+    async def close(self) -> None:
+        """Remove everything, once the script's supervisor, which outlives the daemon, writes there no more."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + _GONE_LIMIT_S
+        while loop.time() < deadline_s:
+            if not any(is_locked(started) for started in self.state.glob("deployments/*/started")):
+                shutil.rmtree(self.root, ignore_errors=True)
+            if not self.root.exists():
+                return
+            await asyncio.sleep(_LOOK_S)
+        shutil.rmtree(self.root)
+
+    def _config_text(self, port: int) -> str:
+        return f"""\
+# the daemon's configuration for the demo: short delays, and nodes on this machine
+[paths]
+work_dir = {json.dumps(str(self.work_dir), ensure_ascii=False)}
+
+[ssh]
+port = {port}
+allow_loopback = true
+
+[poll]
+delay_s = {DELAY_S}
+interval_s = {INTERVAL_S}
+attempts = {ATTEMPTS}
+reboot = "require"    # only a node that has provably rebooted is up
+identity = "require"  # and only one that names itself as its file does: an installer is not the node
+"""
+
+
+def _node_file(number: int, actor: Actor) -> dict[str, Any]:
+    """Return what a producer writes for a node of the segregated layout, with a bond for its management network."""
+    properties = {"IP_ADDRESS": actor.address, "Netmask": _NETMASK, "gateway": _GATEWAY, "DNS": _GATEWAY, "mtu": "1500"}
+    slave = {"Bond_Slave": "YES", "Bond_Interface_Name": "bond1"}
+    vxlan = {"IP_ADDRESS": f"198.51.100.{number}", "Netmask": _NETMASK, "DNS": "NULL", "mtu": "9000"}
+    return {
+        "using_interfaces": {
+            "bond1": {"interface_name": "bond1", "type": ["Mgmt"], "vlan_id": "NULL", "Properties": properties},
+            "interface_01": {"interface_name": "eno1", "type": ["Mgmt"], "vlan_id": "NULL", **slave},
+            "interface_02": {"interface_name": "eno2", "type": ["Mgmt"], "vlan_id": "NULL", **slave},
+            "interface_03": {
+                "interface_name": "ens1f0",
+                "type": ["VXLAN"],
+                "vlan_id": "100",
+                "Bond_Slave": "NO",
+                "Properties": vxlan,
+            },
+        },
+        "hostname": actor.hostname,
+        "disk": ["/dev/sda"],
+        "roles": ["compute"],
+    }
