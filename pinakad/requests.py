@@ -257,7 +257,7 @@ def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]
 def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     """Return what the bytes of a request ask for, or what is wrong with them."""
     spot = Spot(REQUEST)
-    if not raw.removeprefix(b"\xef\xbb\xbf").strip():
+    if len(raw) <= strict_json.MAX_BYTES and not raw.removeprefix(b"\xef\xbb\xbf").strip():
         return RequestDocument.model_construct(nodes=None, request_id=None), []
     try:
         value = strict_json.parse(raw)

@@ -98,7 +98,7 @@ class World:
 
     def write_script(self, text: str) -> None:
         """Write the deployment script. Each of its runs leaves a line in `runs`."""
-        counted = f'echo "$PINAKAD_DEPLOYMENT_ID" >> "{self.root}/runs"\n'
+        counted = f'echo "${{PINAKAD_DEPLOYMENT_ID:-by-hand}}" >> "{self.root}/runs"\n'
         self.script.write_text("#!/bin/bash\n" + counted + text + "\n", encoding="utf-8")
         self.script.chmod(0o755)
 
