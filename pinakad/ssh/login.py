@@ -28,6 +28,7 @@ FACTS_COMMAND = (
 """Boot id (random(4)), uptime (proc(5)) and host name, marked: a login shell may print a greeting of its own."""
 _MARK = "pinakad:"
 _MAX_OUTPUT = 65536
+_MAX_RECEIVED = 4 << 20  # of one login, whatever it is: the library keeps all that it did not have to ask for
 _FOREVER_S = 1e9
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -38,6 +39,14 @@ class _Packets(Packetizer):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._banner_was_sent = False
+        self._received = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Receive, up to a limit: a node that minds no window must not fill our memory."""
+        self._received += n
+        if self._received > _MAX_RECEIVED:
+            raise paramiko.SSHException(f"it sends more than {_MAX_RECEIVED >> 20} MiB in one login")
+        return super().read_all(n, check_rekey)
 
     def write_all(self, out: "Buffer") -> None:
         """Send, except for the banner."""

@@ -1,0 +1,146 @@
+"""Which servers let us in, and then do what they like? The server side of paramiko, one face for each."""
+# ruff: noqa: ARG002 - the methods of paramiko's interface
+
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+
+import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+
+BOOT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
+ESC = "\x1b[2J\x1b]0;owned\x07\r\nforged line \x9b31m"
+"""Clears a screen, names a window, rings, begins a line of its own, and does the same with C1 controls."""
+HOLD_S = 600.0
+
+
+def serve_ssh(connection: socket.socket, face: "Face") -> None:
+    """Serve one connection with the server side of paramiko until the client goes."""
+    transport = paramiko.Transport(connection)
+    transport.add_server_key(_host_key())
+    face.transport = transport
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        transport.start_server(server=face)
+    transport.join(HOLD_S)
+    transport.close()
+
+
+class Face(paramiko.ServerInterface):
+    """What a server does after the key exchange. Here: all is well."""
+
+    transport: paramiko.Transport
+    facts = f"pinakad:{BOOT_ID}\npinakad:100.00 100.00\npinakad:healthy\n"
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=self._answer, args=(channel,), daemon=True).start()
+        return True
+
+    def _answer(self, channel: paramiko.Channel) -> None:
+        time.sleep(0.01)  # the reply that the command was accepted goes first
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self.answer(channel)
+
+    def answer(self, channel: paramiko.Channel) -> None:
+        channel.sendall(self.facts.encode())
+        channel.send_exit_status(0)
+        channel.shutdown_write()
+
+
+class HangsInCommand(Face):
+    def answer(self, channel: paramiko.Channel) -> None:
+        channel.sendall(b"pinakad:")
+
+
+class EndlessOutput(Face):
+    def answer(self, channel: paramiko.Channel) -> None:
+        while True:
+            channel.sendall(b"pinakad:" + b"x" * 30_000)
+
+
+class EndlessErrors(Face):
+    """Fills the stream of errors, which nobody reads, and minds no window."""
+
+    def answer(self, channel: paramiko.Channel) -> None:
+        while self.transport.is_active():
+            message = paramiko.Message()
+            message.add_byte(b"\x5f")  # SSH_MSG_CHANNEL_EXTENDED_DATA (RFC 4254, section 5.2)
+            message.add_int(channel.remote_chanid)
+            message.add_int(1)
+            message.add_string(b"x" * 30_000)
+            self.transport._send_user_message(message)
+
+
+class ResetsInCommand(Face):
+    def answer(self, channel: paramiko.Channel) -> None:
+        reset(self.transport.sock)
+
+
+class ResetsInLogin(Face):
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        reset(self.transport.sock)
+        return AUTH_FAILED
+
+
+class EscapesInFacts(Face):
+    facts = f"{ESC}\npinakad:{ESC}\npinakad:{ESC}\npinakad:{ESC}\n"
+
+    def get_banner(self) -> tuple[str, str]:
+        return ESC, "en"
+
+
+class EscapesInBootId(Face):
+    facts = f"pinakad:{BOOT_ID[:-5]}\x1b[2J\npinakad:1\x1b[2J\npinakad:a\x1b[2J\n"
+
+
+class EscapesInLogin(Face):
+    def get_allowed_auths(self, username: str) -> str:
+        return f"password,{ESC}"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return AUTH_FAILED
+
+
+class EscapesInPartialLogin(Face):
+    def get_allowed_auths(self, username: str) -> str:
+        return f"publickey,{ESC}"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return AUTH_PARTIALLY_SUCCESSFUL
+
+
+FACES: dict[str, type[Face]] = {
+    "healthy": Face,
+    "hangs_in_command": HangsInCommand,
+    "endless_output": EndlessOutput,
+    "endless_errors": EndlessErrors,
+    "resets_in_command": ResetsInCommand,
+    "resets_in_login": ResetsInLogin,
+    "escapes_in_facts": EscapesInFacts,
+    "escapes_in_boot_id": EscapesInBootId,
+    "escapes_in_login": EscapesInLogin,
+    "escapes_in_partial_login": EscapesInPartialLogin,
+}
+
+
+def reset(connection: socket.socket) -> None:
+    """Close with a RST: nothing lingers (socket(7), SO_LINGER)."""
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@cache
+def _host_key() -> paramiko.PKey:
+    return paramiko.ECDSAKey.generate()

@@ -1,0 +1,197 @@
+"""What can nodes that are broken or hostile do to an attempt, to the nodes beside them, and to the daemon?"""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hostile import BAD, ESCAPING, KINDS, Zoo
+from world import World, write_key
+
+from pinakad.config import SshSettings
+from pinakad.polling import NodeReason, Probe, Rung
+from pinakad.report import wall_s
+from pinakad.ssh import Prober, Target, load_key, open_host_keys
+
+PORT = 2022
+AT_ONCE = 60
+FLAT_KB = 25_000
+EXPECTED = {
+    "closes": {NodeReason.NOT_SSH},
+    "resets": {NodeReason.NOT_SSH, NodeReason.REFUSED},
+    "silent": {NodeReason.BANNER_TIMEOUT},
+    "drips": {NodeReason.BANNER_TIMEOUT},
+    "chatters": {NodeReason.BANNER_TIMEOUT},
+    "garbage_first": {NodeReason.NOT_SSH},
+    "silent_after_banner": {NodeReason.TIMEOUT},
+    "resets_after_banner": {NodeReason.ERROR},
+    "garbage_for_key_exchange": {NodeReason.ERROR},
+    "huge_packet": {NodeReason.ERROR},
+    "junk_packets": {NodeReason.TIMEOUT, NodeReason.ERROR},
+    "silent_in_key_exchange": {NodeReason.TIMEOUT},
+    "resets_in_key_exchange": {NodeReason.ERROR},
+    "resets_in_login": {NodeReason.ERROR},
+    "hangs_in_command": {NodeReason.TIMEOUT},
+    "resets_in_command": {NodeReason.ERROR},
+    "endless_errors": {NodeReason.TIMEOUT, NodeReason.ERROR},
+    "endless_output": {None},  # it let us in; what it says are no facts
+    "disconnects_with_escapes": {NodeReason.ERROR},
+    "escapes_for_banner": {NodeReason.NOT_SSH},
+    "escapes_in_old_banner": {NodeReason.NOT_SSH},
+    "escapes_in_login": {NodeReason.AUTH_FAILED},
+    "escapes_in_partial_login": {NodeReason.AUTH_FAILED},
+    "escapes_in_facts": {None},
+    "escapes_in_boot_id": {None},
+    "healthy": {None},
+}
+_worlds = count(1)
+
+
+class Range:
+    """A prober, and an address for each kind of server."""
+
+    def __init__(self, folder: Path, **limits: float) -> None:
+        settings = SshSettings.model_validate(
+            {"allow_loopback": True, "banner_timeout_s": 0.4, "auth_timeout_s": 1.0, "command_timeout_s": 1.0} | limits
+        )
+        write_key(folder / "key.pem")
+        network = f"127.{os.getpid() % 250 + 2}.{250 - next(_worlds) % 200}"
+        self.addresses = {kind: f"{network}.{number}" for number, kind in enumerate(KINDS, 1)}
+        self.zoo = Zoo({f"{address}:{PORT}": kind for kind, address in self.addresses.items()})
+        host_keys = open_host_keys(folder / "known_hosts", settings)
+        self.prober = Prober(settings, load_key(folder / "key.pem"), host_keys)
+
+    async def ask(self, kind: str, deadline_s: float = 20.0) -> Probe:
+        async with asyncio.timeout(deadline_s):
+            return await self.prober.ask(Target(self.addresses[kind], PORT, "anybody"), None)
+
+    async def ask_many(self, kinds: Iterator[str], attempts: int) -> list[tuple[str, Probe]]:
+        """Make so many attempts, AT_ONCE at a time."""
+        left = iter(range(attempts))
+        found: list[tuple[str, Probe]] = []
+
+        async def one_after_the_other() -> None:
+            for _ in left:
+                kind = next(kinds)
+                found.append((kind, await self.ask(kind, 60.0)))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(one_after_the_other())
+        return found
+
+
+@pytest.fixture
+async def field(tmp_path: Path) -> AsyncIterator[Range]:
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)  # as the daemon's own set-up does
+    field = Range(tmp_path)
+    yield field
+    field.prober.close()
+    field.zoo.close()
+
+
+@pytest.mark.parametrize("kind", [*BAD, *ESCAPING, "healthy"])
+async def test_an_attempt_at_any_server_ends_within_its_limits_with_a_reason(field: Range, kind: str) -> None:
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    probe = await field.ask(kind)
+    assert loop.time() - began_s < 0.4 + 1.0 + 1.0 + 1.0
+    assert probe.reason in EXPECTED[kind], probe
+    assert probe.message.isprintable()
+    assert len(probe.message) < 400
+    if kind != "healthy":
+        assert (probe.boot_id, probe.uptime_s, probe.hostname) == (None, None, None)
+    assert probe.reason is not None or probe.rung is Rung.COMMAND
+
+
+async def test_a_thousand_connections_that_close_at_once_cost_nothing_that_stays(field: Range) -> None:
+    await field.ask_many(_around(["closes"]), 100)
+    before = _standing()
+    for _, probe in await field.ask_many(_around(["closes"]), 1000):
+        assert probe.reason is NodeReason.NOT_SSH
+    _assert_flat(before)
+
+
+@pytest.mark.parametrize("attempts", [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
+async def test_hostile_attempts_leave_threads_descriptors_and_memory_flat(field: Range, attempts: int) -> None:
+    kinds = _around([*BAD, *ESCAPING, "healthy"])
+    await field.ask_many(kinds, 200)
+    before = _standing()
+    for kind, probe in await field.ask_many(kinds, attempts):
+        assert probe.reason in EXPECTED[kind], (kind, probe)
+    await _threads_settle(before[0])
+    _assert_flat(before)
+
+
+async def test_a_flood_that_minds_no_window_is_cut_before_it_fills_the_memory(field: Range) -> None:
+    await field.ask("healthy")
+    before_kb = _peak_kb()
+    probe = await field.ask("endless_errors")
+    assert probe.reason is NodeReason.ERROR, probe
+    assert _peak_kb() - before_kb < FLAT_KB
+
+
+async def test_the_healthy_node_next_to_them_is_up_at_its_first_attempt_and_the_run_ends_on_its_grid(
+    world: World,
+) -> None:
+    kinds = [*BAD, "healthy"]
+    zoo = Zoo({f"{world.address(number)}:{PORT}": kind for number, kind in enumerate(kinds, 1)})
+    try:
+        for number in range(1, len(kinds) + 1):
+            world.add_node(number)
+        limits = {"banner_timeout_s": 1, "auth_timeout_s": 1, "command_timeout_s": 1}
+        world.configure(
+            ssh={"port": PORT, **limits},
+            poll={"delay_s": 3, "interval_s": 1, "attempts": 5, "reboot": "report", "identity": "ignore"},
+        )
+        world.start()
+        report = world.serve(30)
+    finally:
+        zoo.close()
+    nodes = {kind: report.nodes[number] for number, kind in enumerate(kinds)}
+    assert (nodes["healthy"].state, nodes["healthy"].attempts) == ("up", 1)
+    assert (report.outcome, report.reason) == ("failed", "nodes_unreachable")
+    for kind in BAD:
+        if None not in EXPECTED[kind]:
+            assert nodes[kind].state == "failed", kind
+            assert {NodeReason(reason) for reason in nodes[kind].reasons} <= EXPECTED[kind] | {NodeReason.TIMEOUT}, kind
+    ends_s = (wall_s(report.clock.launched_at) or 0) + 3 + 5 * 1
+    assert abs((wall_s(report.finished_at) or 0) - ends_s) < 1.0
+    world.stop()
+
+
+def _around(kinds: list[str]) -> Iterator[str]:
+    while True:
+        yield from kinds
+
+
+def _standing() -> tuple[int, int, int]:
+    """Return how many threads and descriptors this process has, and its resident memory in KiB."""
+    gc.collect()
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return int(status["Threads"]), descriptors, int(status["VmRSS"].split()[0])
+
+
+async def _threads_settle(threads: int) -> None:
+    """Wait until the threads of the library that were cut have seen it."""
+    async with asyncio.timeout(20):
+        while _standing()[0] > threads:  # noqa: ASYNC110 - the event is the end of another thread
+            await asyncio.sleep(0.05)
+
+
+def _assert_flat(before: tuple[int, int, int]) -> None:
+    after = _standing()
+    print(f"threads, descriptors, KiB: {before} -> {after}")
+    assert after[0] <= before[0]
+    assert after[1] <= before[1] + 2
+    assert after[2] - before[2] < FLAT_KB
+
+
+def _peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
