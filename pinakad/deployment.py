@@ -18,7 +18,7 @@ from pinakad.nodes import NodeSet, combine
 from pinakad.outside import Ended, Moment, Outside
 from pinakad.poller import Poller
 from pinakad.polling import Grid, NodePoll, Probe
-from pinakad.problems import Code, Problem, Spot
+from pinakad.problems import Code, Problem, Spot, has_errors
 from pinakad.report import (
     ClockPart,
     NodePart,
@@ -42,15 +42,12 @@ _MAY_RUN = (ScriptState.LAUNCHING, ScriptState.RUNNING, ScriptState.LOST)
 
 
 class Deployment:
-    """One run. `problems`: what is wrong with its request; `resumed`: the daemon was away meanwhile."""
+    """One run. `resumed`: the daemon was away meanwhile."""
 
-    def __init__(
-        self, report: Report, outside: Outside, problems: Sequence[Problem] = (), *, resumed: bool = False
-    ) -> None:
+    def __init__(self, report: Report, outside: Outside, *, resumed: bool = False) -> None:
         self.report = report
         self.cancelled = asyncio.Event()
         self._outside = outside
-        self._request_problems = list(problems)
         self._resumed = resumed
         self._poller: Poller | None = None
 
@@ -75,9 +72,9 @@ class Deployment:
     # --- before the launch
 
     async def _validate(self) -> Verdict | None:
-        """Read the request and the node files for good. What speaks against launching is told in its order."""
-        if self._request_problems:
-            return self._refused(Reason.INVALID_REQUEST, self._request_problems)
+        """Read the node files for good. What speaks against launching is told in its order."""
+        if has_errors(self.report.problems):  # of the request: they were written down when it was taken
+            return verdict.refused(Reason.INVALID_REQUEST, self.report.problems)
         files = await self._outside.read_nodes()
         if isinstance(files, str):
             return failed(Reason.NODES_UNREADABLE, f"the nodes folder cannot be read: {files}")

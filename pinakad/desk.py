@@ -18,7 +18,7 @@ from pinakad.deployment import Deployment
 from pinakad.events import Event, fields
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
-from pinakad.problems import Code, Problem, Spot
+from pinakad.problems import Code, Spot
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of, rfc3339
 from pinakad.requests import CANCEL, REQUEST, Identity, Markers, Request
 from pinakad.steps import Step
@@ -109,15 +109,19 @@ class Desk:
             return
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
-        await self._run(report, list(request.problems), group, resumed=False)
+        await self._run(report, group, resumed=False)
 
     def _take(self, request: Request) -> Report:
-        """Write the request down before anything else is looked at."""
+        """Write the request down, with what is wrong with it, before anything else is looked at."""
+        problems = list(request.problems)
         if self._markers.remove_cancel(Step.CANCEL_CLEARED):
-            log.warning("'%s' was there before the request, and is removed", CANCEL)
+            text = f"'{CANCEL}' was there before the request, and is removed"
+            log.warning("%s", text)
+            problems.append(Spot(CANCEL).warning(Code.CANCEL_REMOVED, text))
         identifier = self._store.begin()
         try:
             report = self._new_report(identifier, request.part(), request.requested_wall_s)
+            report = report.model_copy(update={"problems": problems})
             self._store.save(report, durable=True)
         except OSError:
             self._store.drop(identifier)
@@ -138,7 +142,7 @@ class Desk:
             clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
         )
 
-    async def _run(self, report: Report, problems: list[Problem], group: asyncio.TaskGroup, *, resumed: bool) -> None:
+    async def _run(self, report: Report, group: asyncio.TaskGroup, *, resumed: bool) -> None:
         """Run a deployment to its end and answer it."""
         while report.phase is Phase.VALIDATING:
             try:
@@ -147,7 +151,7 @@ class Desk:
             except OSError as error:
                 await self._patience.wait_out("the marker folder", error)
         self._gone_told = False
-        self.running = Deployment(report, self._outside_for(report), problems, resumed=resumed)
+        self.running = Deployment(report, self._outside_for(report), resumed=resumed)
         try:
             finished = await self.running.run()
             await self._answer(finished, group)
@@ -221,7 +225,7 @@ class Desk:
             elif not report.is_finished:
                 text = "deployment %s goes on in phase %s"
                 log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
-                await self._run(report, [], group, resumed=True)
+                await self._run(report, group, resumed=True)
             elif identifier == self._store.ids()[-1]:
                 await self._answer(report, group)
             else:  # a later one was answered since

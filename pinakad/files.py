@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+_HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
+_NO_REPLACE = 1  # RENAME_NOREPLACE (renameat2(2))
+
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
     """Put `data` under the name `path`: write aside, fsync (if `durable`), rename, fsync the folder.
@@ -47,6 +50,23 @@ def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
     for name, data in files.items():
         write_new(folder / name, data, mode, durable=False)
     sync_file_system(folder)
+
+
+def link_or_move(source: Path, target: Path) -> None:
+    """Give a file another name, at which nothing may stand: FileExistsError. Where it can, link(2) does it.
+
+    A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)): for
+    these, renameat2(2), which Python does not offer, moves and replaces nothing either.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except PermissionError:
+        names = (os.fsencode(source), os.fsencode(target))
+        if ctypes.CDLL(None, use_errno=True).renameat2(_HERE, names[0], _HERE, names[1], _NO_REPLACE) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(target)) from None
+    else:
+        source.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,7 +8,6 @@ before it was compared.
 import logging
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad import strict_json
-from pinakad.files import read_up_to, sync_folder, write_whole
+from pinakad.files import link_or_move, read_up_to, sync_folder, write_whole
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.steps import Step, step
@@ -179,9 +178,10 @@ class Markers:
     def _put_back(self, aside: Path) -> None:
         """An even newer request in its place wins: link(2) does not replace."""
         with step(Step.REQUEST_PUT_BACK):
-            with suppress(FileExistsError):
-                os.link(aside, self._request, follow_symlinks=False)
-            aside.unlink()
+            try:
+                link_or_move(aside, self._request)
+            except FileExistsError:
+                _remove(aside)
         log.info("the request was touched while it was being served: it counts again")
 
 
