@@ -21,11 +21,12 @@ from pinakad.cli.session import EXIT_USAGE, Session
 
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
 EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 COMMANDS = {
     "demo": "Show the main job on this machine, with nothing else installed.",
     "status": "Tell what is running and how long it may take.",
+    "validate": "Tell every problem of node files, all at once.",
+    "config": "Print every setting, its value, and where it came from.",
     "setup": "Make pinakad a service of this machine.",
 }
 """The commands in the order of `--help`, each with the first sentence of its own help. The module has the same name."""
@@ -100,7 +101,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
-        return EXIT_BROKEN_PIPE
+        return 1  # as click has it where it sees the pipe first
     except OSError as error:
         return _tell(error, 1, session)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it is told in a line

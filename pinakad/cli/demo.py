@@ -24,7 +24,7 @@ _LOOK_S = 0.1
 _STYLES = {Outcome.COMPLETED: "bold green", Outcome.FAILED: "bold red", Outcome.CANCELLED: "bold yellow"}
 _HELP = """Show the main job on this machine, with nothing else installed.
 
-\\b
+\b
   pinakactl demo
   pinakactl demo --keep        look at its folder afterwards
   pinakactl demo | cat         plain lines
