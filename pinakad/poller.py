@@ -84,6 +84,8 @@ class Poller:
     async def _attempt(self, index: int, ends_s: float | None) -> None:
         probe = await self._ask(index, ends_s)
         now, before = self._now(), self.polls[index]
+        if probe.stalled and before.reason is not None and ends_s is not None and now.boot_s >= ends_s:
+            return  # the common end cut it, not the node: what the node did before still stands
         after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
         self.polls[index], self._progress_s = after, now.boot_s
         self._told(index, before, after)

@@ -162,8 +162,11 @@ class Grid:
         return first + max(number, 0) * self.interval_s
 
     def is_last(self, slot_s: float) -> bool:
-        """Tell whether no slot of this node comes after this one."""
-        return self.ends_s is not None and slot_s + self.interval_s >= self.ends_s
+        """Tell whether this is the node's last slot that leaves time for a login before the end."""
+        if self.ends_s is None:
+            return False
+        latest_s = self.ends_s - (1 - PLACES) * self.interval_s + 1e-6
+        return slot_s <= latest_s < slot_s + self.interval_s
 
     def number(self, moment_s: float) -> int:
         """Return how many slots have begun, for people: `attempt 14/120`."""

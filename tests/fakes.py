@@ -5,15 +5,16 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-Behaviour = Callable[[socket.socket], object]
+Behaviour = Callable[[socket.socket], None]
 
 
 def says(text: bytes, *, then_close: bool = False) -> Behaviour:
     """Say something to whoever connects, and then hold the connection or close it."""
 
-    def behave(connection: socket.socket) -> object:
+    def behave(connection: socket.socket) -> None:
         connection.sendall(text)
-        return None if then_close else connection.recv(1) and connection.recv(1 << 16)
+        while not then_close and connection.recv(1 << 16):
+            pass
 
     return behave
 

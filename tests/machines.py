@@ -102,6 +102,10 @@ class Sshd:
         if up:
             self.start()
 
+    def reboot_unseen(self) -> None:
+        """Be another boot without having been away: between two attempts nobody has looked."""
+        self._boot()
+
     def rename(self, hostname: str) -> None:
         """Give the machine another name of its own."""
         (self.folder / "hostname").write_text(hostname + "\n", encoding="utf-8")
