@@ -27,14 +27,14 @@ class Process(NamedTuple):
 
 def processes() -> Iterator[Process]:
     """List the processes that have not ended; a zombie has."""
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all we need
+        if not name.isdigit():
             continue
         with suppress(OSError, ValueError, IndexError):
-            text = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
+            text = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
             state, parent, _, session = text.rpartition(")")[2].split()[:4]
             if state not in "ZX":
-                yield Process(int(entry.name), int(parent), int(session))
+                yield Process(int(name), int(parent), int(session))
 
 
 def of_run(identifier: str, session: int | None, spare: int | None) -> list[int]:
@@ -85,14 +85,24 @@ def _runs(pid: int, words: list[bytes], script: Path) -> bool:
     if not words or script.name.encode() not in b"\0".join(words):
         return False
     shell = Path(os.fsdecode(words[0])).name.lstrip("-")
-    named = next((word for word in words[1:] if not word.startswith((b"-", b"+"))), b"")
-    candidate = named if shell in _SHELLS else words[0]
+    candidate = _first_argument(words) if shell in _SHELLS else words[0]
     path = Path(os.fsdecode(candidate))
     with suppress(OSError):  # another user's process: only a full path can be told
         path = Path(f"/proc/{pid}/cwd").readlink() / path
     with suppress(OSError):
         return path.samefile(script)
     return False
+
+
+def _first_argument(words: list[bytes]) -> bytes:
+    """Return what a shell runs: the first word that is neither an option nor belongs to one (`-o`, `-O`; bash(1))."""
+    rest = iter(words[1:])
+    for word in rest:
+        if not word.startswith((b"-", b"+")):
+            return word
+        if not word.startswith(b"--") and word.endswith((b"o", b"O")):
+            next(rest, None)
+    return b""
 
 
 def _carries(pid: int, identifier: str) -> bool:

@@ -13,6 +13,7 @@ from pinakad.config import ScriptSettings
 from pinakad.files import write_new
 from pinakad.outside import Started
 from pinakad.processes import end_all
+from pinakad.supervisor import start_ticks
 
 _ASK_EVERY_S = 0.5
 
@@ -68,7 +69,9 @@ class SubprocessRunner:
 
     async def stop(self, identifier: str, started: Started) -> bool:
         """TERM, then KILL, to everything that the script started."""
-        return await end_all(identifier, started.script_pid, started.supervisor_pid)
+        now = start_ticks(started.script_pid)
+        session = started.script_pid if now in (None, started.script_start_ticks) else None  # somebody else's by now
+        return await end_all(identifier, session, started.supervisor_pid)
 
 
 class SystemdRunner:

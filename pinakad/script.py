@@ -158,6 +158,8 @@ class ScriptOnDisk:
         found = self.look()
         if isinstance(found, NotRun):
             return None
+        if isinstance(found, Over) and found.started.at.boot_id != supervisor.boot_id():
+            return found.ended  # nothing outlived the boot, and the pids are somebody else's now
         with step(Step.SCRIPT_ENDED):
             await self._runner.stop(self._id, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S

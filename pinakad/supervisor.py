@@ -94,6 +94,7 @@ class FileSink:
     def __init__(self, path: str, limit: int) -> None:
         self.limit = limit
         self.written = self.dropped = self.lost = 0
+        self.said_full = False
         self.descriptor: int | None = None
         try:
             self.descriptor = _create(path, 0o640)
@@ -106,7 +107,8 @@ class FileSink:
         """Take all of `data`, and keep what there is room for."""
         room = max(0, self.limit - self.written)
         kept = self._keep(data[:room]) if room else 0
-        if room and len(data) > room:
+        if len(data) > room and not self.said_full:
+            self.said_full = True
             self._keep(f"\n[pinakad: the output past {self.limit} bytes is dropped]\n".encode())
         self.written += kept
         self.dropped += len(data) - kept
@@ -234,7 +236,8 @@ def main(spec: dict[str, Any]) -> int:
         print(f"pinakad supervisor: cannot record the start in '{folder}': {error.strerror}", file=sys.stderr)
         return NOT_RECORDED
     sink = sink_for(spec)
-    os.write(go, b"g")
+    with suppress(BrokenPipeError):  # it was killed while it waited: its status tells
+        os.write(go, b"g")
     os.close(go)
     status = _drain_until_exit(pid, output, sink)
     leave_exit(folder, _exit_record(status, sink))

@@ -1,0 +1,80 @@
+"""A script in a folder of its own, as a daemon would have it, and ways to wait for processes."""
+
+import asyncio
+from pathlib import Path
+
+from processes import end_all_that_mention
+
+from pinakad import supervisor
+from pinakad.config import ScriptSettings
+from pinakad.outside import Ended, Started
+from pinakad.script import ScriptOnDisk
+
+IDENTIFIER = "20261123T212455Z.0001"
+
+
+class Place:
+    """A script in a work folder of its own, and a deployment's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "deploy it.sh"
+        self.folder = root / IDENTIFIER
+        self.folder.mkdir()
+        self._made: list[ScriptOnDisk] = []
+
+    def script(self, text: str = "", **settings: object) -> ScriptOnDisk:
+        """Write the script, unless there is one already that shall be found; return it as a daemon would have it."""
+        if text:
+            self.path.write_text(text)
+        made = ScriptOnDisk(
+            self.folder, IDENTIFIER, self.path, self.root, ScriptSettings.model_validate(settings or {})
+        )
+        self._made.append(made)
+        return made
+
+    def read(self, name: str) -> str:
+        return (self.root / name).read_text()
+
+    def log(self) -> str:
+        return (self.folder / "script.log").read_text(errors="replace")
+
+    def close(self) -> None:
+        end_all_that_mention(str(self.root))
+        for script in self._made:
+            process = script._runner._process  # type: ignore[attr-defined]
+            if process is not None:
+                process.wait()
+
+
+async def run(script: ScriptOnDisk) -> Ended:
+    started = await script.launch()
+    assert isinstance(started, Started), started
+    return await script.ended()
+
+
+async def started(script: ScriptOnDisk) -> Started:
+    found = await script.launch()
+    assert isinstance(found, Started), found
+    return found
+
+
+async def until_there(path: Path) -> None:
+    """Wait until a process has made the file."""
+    async with asyncio.timeout(10):
+        while not path.exists():  # noqa: ASYNC110, ASYNC240 - the event is a file of another process
+            await asyncio.sleep(0.01)
+
+
+async def until_gone(pid: int) -> None:
+    """Wait until a process has ended, reaped or not."""
+    async with asyncio.timeout(10):
+        while supervisor.start_ticks(pid) is not None and state_of(pid) not in "ZX":  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.01)
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"

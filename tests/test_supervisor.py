@@ -1,0 +1,147 @@
+"""What the supervisor does for the script: real bash, real processes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripts import IDENTIFIER, Place, run, started, until_there
+
+from pinakad import supervisor
+from pinakad.report import ScriptState
+from pinakad.script import Over, Running
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "number"),
+    [("exit 0", 0, None), ("exit 7", 7, None), ("exit 255", 255, None), ("kill -9 $$", None, 9), ("kill $$", None, 15)],
+)
+async def test_the_exit_status_or_the_signal_is_told(
+    place: Place, text: str, code: int | None, number: int | None
+) -> None:
+    ended = await run(place.script(text))
+    assert (ended.state, ended.code, ended.signal) == (ScriptState.EXITED, code, number)
+    assert ended.at is not None
+    assert ended.at.boot_id == supervisor.boot_id()
+
+
+async def test_the_script_has_its_environment_and_nothing_else(place: Place, tmp_path: Path) -> None:
+    text = "env -0 > env; pwd > cwd; umask > umask; readlink /proc/self/fd/0 > stdin; ls /proc/$$/fd > fds"
+    ended = await run(place.script(text))
+    assert ended.code == 0, place.log()
+    environment = dict(item.split("=", 1) for item in place.read("env").split("\0")[:-1])
+    for of_bash in ("_", "SHLVL", "PWD", "OLDPWD"):
+        environment.pop(of_bash, None)
+    assert set(environment) == {
+        *("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG"),
+        *("PINAKAD_DEPLOYMENT_ID", "PINAKAD_NODES_DIR", "PINAKAD_WORK_DIR"),
+    }
+    assert environment["PINAKAD_DEPLOYMENT_ID"] == IDENTIFIER
+    assert environment["PINAKAD_NODES_DIR"] == str(place.folder / "nodes")
+    assert environment["PINAKAD_WORK_DIR"] == str(tmp_path)
+    assert (place.read("cwd"), place.read("umask")) == (f"{tmp_path}\n", "0022\n")
+    assert place.read("stdin") == "/dev/null\n"
+    assert set(place.read("fds").split()) <= {"0", "1", "2", "255", "3"}  # 255: bash's script, 3: its redirection
+
+
+async def test_it_is_started_before_it_runs_and_in_a_session_of_its_own(place: Place) -> None:
+    found = await started(place.script("ls -A */ > listing; ps -o sid= -p $$ > session; touch up; exec sleep 1000"))
+    await until_there(place.root / "up")
+    assert "started" in place.read("listing").split()
+    assert int(place.read("session")) == found.script_pid
+    record = json.loads((place.folder / "started").read_text())
+    assert record["script_start_ticks"] == supervisor.start_ticks(found.script_pid)
+    assert record["supervisor_pid"] == found.supervisor_pid
+    assert isinstance(place.script().look(), Running)
+
+
+async def test_output_goes_to_the_log_in_order_and_only_the_group_may_read_it(place: Place) -> None:
+    await run(place.script("echo one; echo two >&2; echo three"))
+    assert place.log() == "one\ntwo\nthree\n"
+    assert (place.folder / "script.log").stat().st_mode & 0o7777 == 0o640
+    assert (place.folder / "started").stat().st_mode & 0o7777 == 0o644
+
+
+async def test_no_output_is_kept_where_none_is_wanted(place: Place) -> None:
+    ended = await run(place.script("yes | head -c 1000000", output="null"))
+    assert (ended.code, ended.dropped_bytes) == (0, 0)
+    assert not (place.folder / "script.log").exists()
+
+
+@pytest.mark.parametrize("limit", [0, 1000, 65536, 131072])
+async def test_output_past_the_limit_is_dropped_and_said_to_be(place: Place, limit: int) -> None:
+    ended = await run(place.script("head -c 500000 /dev/zero", log_max_bytes=limit))
+    assert (ended.code, ended.dropped_bytes) == (0, 500_000 - limit)
+    log = (place.folder / "script.log").read_bytes()
+    assert log == b"\0" * limit + f"\n[pinakad: the output past {limit} bytes is dropped]\n".encode()
+
+
+async def test_output_that_just_fits_is_not_said_to_be_dropped(place: Place) -> None:
+    ended = await run(place.script("head -c 65536 /dev/zero", log_max_bytes=65536))
+    assert ended.dropped_bytes == 0
+    assert (place.folder / "script.log").read_bytes() == b"\0" * 65536
+
+
+async def test_a_disk_that_is_full_stops_neither_the_script_nor_its_status(place: Place) -> None:
+    place.path.write_text("head -c 300000 /dev/zero; echo done > finished")
+    spec = json.dumps(place.script()._spec())
+    limited = f"ulimit -f 100; exec {sys.executable} {supervisor.__file__} '{spec}'"  # no file over 100 KiB
+    process = await asyncio.create_subprocess_exec("/bin/bash", "-c", limited)
+    assert await process.wait() == 0
+    found = place.script().look()
+    assert isinstance(found, Over)
+    assert (found.ended.code, found.ended.dropped_bytes) == (0, 300_000 - 102_400)
+    assert place.read("finished") == "done\n"
+
+
+async def test_children_that_hold_the_output_open_do_not_hold_the_status_back(place: Place) -> None:
+    script = place.script("(trap '' HUP; read -r _ < fifo; echo late) & exit 3")
+    os.mkfifo(place.root / "fifo")
+    ended = await run(script)
+    assert ended.code == 3
+    assert script._supervisor_lives()  # it reads on: a closed pipe would kill the child
+    (place.root / "fifo").write_text("go\n")
+    assert script._runner._process is not None  # type: ignore[attr-defined]
+    await asyncio.to_thread(script._runner._process.wait, 10)  # type: ignore[attr-defined]
+    assert place.log() == "late\n"
+
+
+async def test_supervisors_at_once_are_one_run_and_the_others_give_up(place: Place) -> None:
+    place.path.write_text("echo run >> runs")
+    command = [sys.executable, "-I", "-S", supervisor.__file__, json.dumps(place.script()._spec())]
+    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(6)]
+    codes = sorted(await asyncio.gather(*(process.wait() for process in processes)))
+    assert codes == [0] + [supervisor.GAVE_UP] * 5
+    assert place.read("runs") == "run\n"
+    assert sorted(path.name for path in place.folder.iterdir()) == ["exit", "script.log", "started"]
+
+
+async def test_a_start_that_cannot_be_recorded_runs_nothing(place: Place) -> None:
+    spec = place.script("echo run >> runs")._spec() | {"folder": str(place.root / "nowhere")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, supervisor.__file__, json.dumps(spec), stderr=subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == supervisor.NOT_RECORDED
+    assert b"cannot record the start" in said
+    assert not (place.root / "runs").exists()
+
+
+async def test_the_script_outlives_signals_to_the_group_of_the_daemon(place: Place) -> None:
+    found = await started(place.script("sleep 1000"))
+    assert os.getpgid(found.supervisor_pid) != os.getpgid(0)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        os.kill(found.supervisor_pid, number)
+    assert isinstance(place.script().look(), Running)
