@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 DEADLINE_S = 60.0
@@ -25,14 +26,14 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def pinakactl(
-    folder: Path, *arguments: str | Path, stdin: bytes = b"", **variables: str
+    folder: Path, *arguments: str | Path, stdin: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run pinakactl to its end."""
     done = subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         input=stdin,
         capture_output=True,
-        env=environment(folder, **variables),
+        env=environment(folder, **(variables or {})),
         cwd=folder,
         timeout=DEADLINE_S,
         check=False,

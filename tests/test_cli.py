@@ -71,9 +71,9 @@ def test_wrong_use_is_told_in_one_line_that_says_where_the_help_is(
 
 def test_a_failure_is_told_in_one_line_and_with_its_traceback_only_on_demand(tmp_path: Path) -> None:
     text = f"pinakactl: cannot read the configuration '{tmp_path}/none.toml': no such file\n"
-    done = pinakactl(tmp_path, "--config", "none.toml", "config", PWD=str(tmp_path))
+    done = pinakactl(tmp_path, "--config", "none.toml", "config")
     assert (done.returncode, done.stderr) == (2, text.replace(f"{tmp_path}/", ""))
-    done = pinakactl(tmp_path, "--debug", "config", PINAKAD_CONFIG=str(tmp_path / "none.toml"))
+    done = pinakactl(tmp_path, "--debug", "config", variables={"PINAKAD_CONFIG": str(tmp_path / "none.toml")})
     assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert done.stderr.endswith(text)
@@ -151,7 +151,7 @@ def test_the_configuration_is_told_as_toml_that_means_the_same(tmp_path: Path) -
 
 def test_every_key_says_where_its_value_came_from(tmp_path: Path) -> None:
     path = write_config(tmp_path, "[poll]\ndelay_s = 90\n")
-    done = pinakactl(tmp_path, "config", PINAKAD_CONFIG=str(path))
+    done = pinakactl(tmp_path, "config", variables={"PINAKAD_CONFIG": str(path)})
     lines = {line.split(" =")[0]: line for line in done.stdout.splitlines() if " =" in line}
     assert lines["delay_s"].startswith("delay_s = 90 ")
     assert "# file;" in lines["delay_s"]
@@ -165,7 +165,7 @@ def test_every_key_says_where_its_value_came_from(tmp_path: Path) -> None:
 
 def test_the_option_wins_over_the_environment(tmp_path: Path) -> None:
     path = write_config(tmp_path, "[log]\nlevel = 'debug'\n")
-    done = pinakactl(tmp_path, "--config", path, "config", PINAKAD_CONFIG="/nowhere")
+    done = pinakactl(tmp_path, "--config", path, "config", variables={"PINAKAD_CONFIG": "/nowhere"})
     assert 'level = "debug"' in done.stdout
     assert f'# file     "{path}"  (--config)' in done.stdout
 

@@ -71,6 +71,11 @@ class Child:
                 raise FaultError(f"the daemon was not ready within {READY_LIMIT_S:g} s:\n{self.log_end()}")
             await asyncio.sleep(_LOOK_S)
 
+    async def ended(self) -> None:
+        """Wait until it has ended, by whatever means."""
+        if self._process is not None:
+            await self._process.wait()
+
     def check(self) -> None:
         """Raise FaultError where it has ended by itself."""
         code = self._process.returncode if self._process else None
