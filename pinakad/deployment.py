@@ -18,7 +18,7 @@ from pinakad.nodes import NodeSet, combine
 from pinakad.outside import Ended, Moment, Outside
 from pinakad.poller import Poller
 from pinakad.polling import Grid, NodePoll, Probe
-from pinakad.problems import Code, Problem, Spot, has_errors
+from pinakad.problems import Code, Problem, Severity, Spot, has_errors
 from pinakad.report import (
     ClockPart,
     NodePart,
@@ -239,6 +239,10 @@ class Deployment:
         return verdict.cancelled() if self.cancelled.is_set() else None
 
     def _refused(self, reason: Reason, problems: Sequence[Problem]) -> Verdict:
+        for problem in problems:  # what only two files together get wrong was not told when they arrived
+            if problem.severity is Severity.ERROR:
+                extra = self._fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
+                log.error("%s", problem.line(), extra=extra)
         self._change(problems=[*self.report.problems, *problems])
         return verdict.refused(reason, problems)
 
