@@ -4,8 +4,10 @@ What is so is told by the files that its supervisor leaves (`started`, its lock,
 """
 
 import asyncio
+import errno
 import fcntl
 import json
+import logging
 import os
 import pwd
 import stat
@@ -18,6 +20,7 @@ from typing import Any
 
 from pinakad import supervisor
 from pinakad.config import ScriptSettings
+from pinakad.events import Event, fields
 from pinakad.outside import Ended, Moment, Started
 from pinakad.problems import Code, Problem, Spot
 from pinakad.processes import ID_VARIABLE, is_alive, running_script
@@ -25,10 +28,14 @@ from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.runners import runner_for
 from pinakad.steps import Step, step
 
+log = logging.getLogger(__name__)
+
 START_LIMIT_S = 30.0
 _LOOK_S = 0.02
 _RECHECK_S = 1.0
 _AFTER_END_S = 5.0
+_ROOM_S = 1.0
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -122,7 +129,7 @@ class ScriptOnDisk:
             with step(Step.SUPERVISOR_STARTED):
                 failure = await self._runner.start(self._spec())
             if failure is not None:
-                return self._given_up(failure)
+                return await self._given_up(failure)
         return await self._shown()
 
     async def _shown(self) -> Started | str:
@@ -136,9 +143,9 @@ class ScriptOnDisk:
             if found is NotRun.EVER:
                 return self._tombstone_cause()
             if failure is not None:
-                return self._given_up(failure)
+                return await self._given_up(failure)
             if loop.time() >= deadline_s:
-                return self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
+                return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
             await asyncio.sleep(_LOOK_S)
 
     async def ended(self) -> Ended:
@@ -154,7 +161,7 @@ class ScriptOnDisk:
     async def end(self) -> Ended | None:
         """End it with everything that it started; None where it never began, and now never will."""
         if self.look() is NotRun.YET:
-            self._forbid()
+            await self._forbid()
         found = self.look()
         if isinstance(found, NotRun):
             return None
@@ -180,9 +187,9 @@ class ScriptOnDisk:
             "log_max_bytes": self._settings.log_max_bytes,
         }
 
-    def _given_up(self, failure: str) -> Started | str:
+    async def _given_up(self, failure: str) -> Started | str:
         """A late supervisor must not start it after all; one that was faster than us counts."""
-        self._forbid()
+        await self._forbid()
         found = self.look()
         return found.started if isinstance(found, Running | Over) else failure
 
@@ -190,10 +197,25 @@ class ScriptOnDisk:
         record = _read_record(self.folder / supervisor.STARTED) or {}
         return str(record.get("cause", "the run was given up before"))
 
-    def _forbid(self) -> None:
-        """Put a tombstone where `started` would be, unless that is there."""
-        with suppress(FileExistsError):
-            os.close(supervisor.claim(str(self.folder), {"schema": 1, "tombstone": True}))
+    async def _forbid(self) -> None:
+        """Put a tombstone where `started` would be, unless that is there; a disk without room is waited out."""
+        told = False
+        while True:
+            try:
+                os.close(supervisor.claim(str(self.folder), {"schema": 1, "tombstone": True}))
+            except FileExistsError:
+                return
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    raise
+                if not told:
+                    text = "cannot write down in '%s' that the script will not run: %s; it is tried again"
+                    extra = fields(Event.STORAGE, deployment_id=self._id)
+                    log.error(text, self.folder, _cause(error), extra=extra)  # noqa: TRY400 - the disk's, no bug
+                told = True
+                await asyncio.sleep(_ROOM_S)
+            else:
+                return
 
     def _supervisor_lives(self) -> bool:
         try:

@@ -28,6 +28,7 @@ LOG = "script.log"
 GAVE_UP = 3
 NOT_RECORDED = 4
 _CHUNK = 65536
+_ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
 _JOURNAL = "/run/systemd/journal/stdout"
 
 
@@ -128,9 +129,14 @@ class FileSink:
 
     def _try(self, data: bytes) -> int:
         try:
-            return os.write(self.descriptor, data) if self.descriptor is not None else 0
+            return os.write(self.descriptor, data) if self.descriptor is not None and self._has_room() else 0
         except OSError:
             return 0
+
+    def _has_room(self) -> bool:
+        """A file system that does not tell its size (statvfs(3)) is written until it refuses."""
+        disk = os.statvfs(self.descriptor or 0)
+        return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= _ROOM
 
 
 class JournalSink:
