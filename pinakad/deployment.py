@@ -217,16 +217,25 @@ class Deployment:
             tell_failed(self.report)
             self._change(outcome=decided.outcome, reason=decided.reason, message=decided.message)
             await self._enter(Phase.FINISHING, must=not self._script_may_run())
-        if self._outside.script is not None and self._script_may_run():
-            ended = await self._outside.script.end()
-            if ended is not None:
-                self._note_script(ended)
+        await self._end_script()
         self._change(finished_at=rfc3339(self._outside.now().wall_s))
         await self._enter(Phase.FINISHED, must=True)
         level = logging.INFO if decided.outcome is Outcome.COMPLETED else logging.ERROR
         extra = self._fields(decided.event, reason=decided.reason)
         log.log(level, "deployment %s: %s", decided.outcome, decided.message, extra=extra)
         return self.report
+
+    async def _end_script(self) -> None:
+        """End what may still run. Whatever goes wrong there, the verdict stands and the answer comes."""
+        if self._outside.script is None or not self._script_may_run():
+            return
+        try:
+            ended = await self._outside.script.end()
+        except Exception:
+            log.exception("cannot end the script", extra=self._fields(Event.INTERNAL_ERROR))
+            return
+        if ended is not None:
+            self._note_script(ended)
 
     def _decided(self) -> Verdict | None:
         """Return the verdict that was written down before a crash."""
@@ -251,8 +260,9 @@ class Deployment:
 
     def _note_script(self, ended: Ended) -> None:
         at = rfc3339(ended.at.wall_s) if ended.at else None
+        told = self.report.script is not None and self.report.script.state is ended.state  # by a daemon before us
         self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
-        if ended.dropped_bytes:
+        if ended.dropped_bytes and not told:
             text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
             self.warn(Spot("").warning(Code.OUTPUT_DROPPED, text))
         how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"

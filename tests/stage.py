@@ -1,0 +1,187 @@
+"""A deployment's outside as plain callables, on the loop's own time: what is told to whom, and when?"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from report_example import LAUNCH_S, new_report
+
+from pinakad.deployment import Deployment
+from pinakad.nodes import ReadFile, read_file
+from pinakad.outside import Ended, Moment, Outside, Started
+from pinakad.polling import NodeReason, Now, PollSettings, Probe, Rung
+from pinakad.problems import Code, Problem, Spot
+from pinakad.report import NodePart, Reason, Report, ScriptPart, ScriptState
+
+THIS_BOOT, OTHER_BOOT = "boot-of-this-host", "another-boot"
+OLD, NEW = "old-boot-of-a-node", "new-boot-of-a-node"
+BEGIN_S = 1000.0
+
+
+def loop_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def node_file(number: int, hostname: str = "", address: str = "") -> ReadFile:
+    interface = {
+        "interface_name": "eno1",
+        "type": ["Primary"],
+        "vlan_id": "",
+        "ip": address or f"192.0.2.{number}",
+    }
+    value: dict[str, object] = {"hostname": hostname or f"n{number}", "disk": [], "roles": []}
+    value["using_interfaces"] = {"interface_01": interface}
+    return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
+
+
+def up(boot_id: str | None = NEW, hostname: str | None = None) -> Callable[[NodePart, float], Probe]:
+    return lambda node, _t: Probe(loop_s(), Rung.COMMAND, None, "", None, boot_id, None, hostname or node.hostname)
+
+
+def down(_node: NodePart, _t: float) -> Probe:
+    return Probe(loop_s(), None, NodeReason.REFUSED, "cannot connect: connection refused")
+
+
+@dataclass
+class StageScript:
+    """A script that exits by the plan: so many seconds after its launch, in a certain way."""
+
+    exits_after_s: float | None = 0.0
+    how: Ended = field(default_factory=lambda: Ended(ScriptState.EXITED, code=0))
+    trouble: tuple[Reason, str] | None = None
+    launch_failure: str = ""
+    launched: Moment | None = None
+    launches: int = 0
+    end_calls: list[float] = field(default_factory=list)
+    bugs: set[str] = field(default_factory=set)
+    now: Callable[[], Now] = lambda: Now(loop_s(), LAUNCH_S + loop_s())
+
+    def problem(self) -> tuple[Reason, str] | None:
+        return self.trouble
+
+    def prepare(self) -> tuple[ScriptPart, list[Problem]]:
+        warning = Spot("x.sh").warning(Code.NOT_EXECUTABLE, "cannot set the executable bit")
+        return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), [warning]
+
+    async def launch(self) -> Started | str:
+        if self.launch_failure:
+            return self.launch_failure
+        if self.launched is None:
+            self.launches += 1
+            now = self.now()
+            self.launched = Moment(THIS_BOOT, now.boot_s, now.wall_s)
+        return Started(11, 12, 13, self.launched)
+
+    async def ended(self) -> Ended:
+        if "ended" in self.bugs:
+            raise ZeroDivisionError
+        assert self.launched is not None
+        if self.exits_after_s is None:
+            await asyncio.Event().wait()
+        exit_s = self.launched.boot_s + (self.exits_after_s or 0)
+        await asyncio.sleep(max(0.0, exit_s - loop_s()))
+        if self.how.state is not ScriptState.EXITED:
+            return self.how
+        return replace(self.how, at=Moment(THIS_BOOT, exit_s, LAUNCH_S + exit_s))
+
+    async def end(self) -> Ended | None:
+        self.end_calls.append(loop_s() - BEGIN_S)
+        if "end" in self.bugs:
+            raise ZeroDivisionError
+        if self.launched is None:
+            return None
+        return Ended(ScriptState.EXITED, signal=15, at=Moment(THIS_BOOT, loop_s(), LAUNCH_S + loop_s()))
+
+
+@dataclass
+class Stage:
+    """Everything outside of a deployment, and a memory of what happened there."""
+
+    files: list[ReadFile] | str = field(default_factory=lambda: [node_file(1), node_file(2)])
+    script: StageScript | None = field(default_factory=StageScript)
+    answer: Callable[[NodePart, float], Probe] = field(default_factory=up)
+    baseline: Callable[[NodePart, float], Probe] = field(default_factory=lambda: up(OLD))
+    key_problem: str | None = None
+    poll: PollSettings = field(default_factory=lambda: PollSettings(attempts=4))
+    host: str = "deploy"
+    boot_id: str = THIS_BOOT
+    request_nodes: list[str] | None = None
+    reading_s: float = 0.0
+    asking_s: float = 0.0
+    saved: list[tuple[str, bool, float, Report]] = field(default_factory=list)
+    told: list[tuple[str, float]] = field(default_factory=list)
+    asked: list[tuple[str, float]] = field(default_factory=list)
+    snapshots: list[list[str]] = field(default_factory=list)
+    awaited: str = ""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def report(self) -> Report:
+        """Return the report of a request that was just taken."""
+        report = new_report()
+        policy = report.policy.model_copy(update={"poll": self.poll})
+        request = report.request.model_copy(update={"nodes": self.request_nodes})
+        clock = report.clock.model_copy(update={"boot_id": THIS_BOOT, "taken_boot_s": BEGIN_S})
+        return report.model_copy(update={"policy": policy, "request": request, "clock": clock})
+
+    def deployment(self, report: Report | None = None, *, resumed: bool = False) -> Deployment:
+        return Deployment(report or self.report(), self.outside(), resumed=resumed)
+
+    async def run(self, report: Report | None = None, *, resumed: bool = False) -> Report:
+        finished = await self.deployment(report, resumed=resumed).run()
+        assert self.saved[-1][0] == "finished"
+        return finished
+
+    def outside(self) -> Outside:
+        return Outside(
+            boot_id=self.boot_id,
+            host=self.host,
+            now=lambda: Now(loop_s(), LAUNCH_S + loop_s()),
+            save=self._save,
+            tell_due=lambda: True,
+            tell=lambda report: self.told.append((report.phase, loop_s())),
+            read_nodes=self._read_nodes,
+            snapshot=self._snapshot,
+            script=self.script,
+            key_problem=lambda: self.key_problem,
+            ask_all=self._ask_all,
+            ask=self._ask,
+        )
+
+    async def reaches(self, phase: str) -> None:
+        """Wait until a phase is written down."""
+        self.awaited = phase
+        await self.reached.wait()
+
+    def phases(self) -> list[str]:
+        return [phase for phase, _, _, _ in self.saved]
+
+    def at(self, phase: str) -> Report:
+        """Return the report as it was written down at a phase, read back."""
+        text = next(report for name, _, _, report in self.saved if name == phase).json_text()
+        return Report.model_validate_json(text)
+
+    async def _save(self, report: Report, *, must: bool) -> None:
+        self.saved.append((report.phase, must, loop_s() - BEGIN_S, report))
+        if report.phase == self.awaited:
+            self.reached.set()
+        await asyncio.sleep(0)
+
+    async def _read_nodes(self) -> list[ReadFile] | str:
+        await asyncio.sleep(self.reading_s)
+        return self.files
+
+    async def _snapshot(self, files: Mapping[str, bytes]) -> None:
+        self.snapshots.append(list(files))
+        await asyncio.sleep(0)
+
+    async def _ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
+        await asyncio.sleep(self.asking_s)
+        return [self.baseline(node, 0.0) for node in nodes]
+
+    async def _ask(self, node: NodePart, _stalled: bool, _cut_s: float | None) -> Probe:
+        self.asked.append((node.hostname, round(loop_s() - BEGIN_S, 3)))
+        probe: Any = self.answer(node, loop_s() - BEGIN_S)
+        await asyncio.sleep(0.01)
+        return probe
