@@ -10,17 +10,22 @@ the daemon cannot pull it away. Its acts, in this order:
 5. leave `exit`.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import json
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # typing and socket take longer to import than all the rest here, and the script waits for it
+if TYPE_CHECKING:
+    import socket
+    from typing import Any, NoReturn
 
 STARTED = "started"
 EXIT = "exit"
@@ -168,6 +173,8 @@ class JournalSink:
         self.dropped += len(data)
 
     def _connect(self) -> socket.socket:
+        import socket  # noqa: PLC0415 - only where there is a journal
+
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.settimeout(1)
         stream.connect(_JOURNAL)
