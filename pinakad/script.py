@@ -233,18 +233,27 @@ class ScriptOnDisk:
 
 def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:
     """Return the whole environment of the script."""
-    user = pwd.getpwuid(os.getuid())
+    home, name, shell = account(os.getuid())
     return {
-        "HOME": user.pw_dir,
-        "USER": user.pw_name,
-        "LOGNAME": user.pw_name,
-        "SHELL": user.pw_shell or "/bin/sh",
+        "HOME": home,
+        "USER": name,
+        "LOGNAME": name,
+        "SHELL": shell,
         "PATH": _PATH,
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         ID_VARIABLE: identifier,
         "PINAKAD_NODES_DIR": str(nodes),
         "PINAKAD_WORK_DIR": str(work_dir),
     }
+
+
+def account(user_id: int) -> tuple[str, str, str]:
+    """Return home, name and shell of a user; one without an account, as in a container, has `/`, its number and sh."""
+    try:
+        found = pwd.getpwuid(user_id)
+    except KeyError:
+        return "/", str(user_id), "/bin/sh"
+    return found.pw_dir, found.pw_name, found.pw_shell or "/bin/sh"
 
 
 def _unreadable(script: Path) -> str:
