@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pinakad.addresses import AddressSource
 from pinakad.config import Config, ScriptSettings, SshSettings
@@ -28,9 +28,14 @@ from pinakad.problems import Problem
 
 MAX_REQUEST_ID = 200
 
-Timestamp = Annotated[
-    str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", strip_whitespace=False)
-]
+
+def _a_moment(text: str) -> str:
+    datetime.fromisoformat(text)  # its form alone would let the 31st of June through
+    return text
+
+
+_RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+Timestamp = Annotated[str, StringConstraints(pattern=_RFC_3339), AfterValidator(_a_moment)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}$")]
 
 
