@@ -19,7 +19,6 @@ READY_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
 _LOOK_S = 0.02
 _MAX_MESSAGE = 4096
-_LOG_LINES = 5
 _NOT_INHERITED = {"PINAKAD_CONFIG", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"}
 
 
@@ -68,7 +67,7 @@ class Child:
         while not self.is_ready:
             self.check()
             if loop.time() > deadline_s:
-                raise FaultError(f"the daemon was not ready within {READY_LIMIT_S:g} s:\n{self.log_end()}")
+                raise FaultError(f"the daemon was not ready within {READY_LIMIT_S:g} s:\n{log_end(self._log)}")
             await asyncio.sleep(_LOOK_S)
 
     async def ended(self) -> None:
@@ -80,13 +79,7 @@ class Child:
         """Raise FaultError where it has ended by itself."""
         code = self._process.returncode if self._process else None
         if code is not None:
-            raise FaultError(f"the daemon ended with status {code}:\n{self.log_end()}")
-
-    def log_end(self) -> str:
-        """Return the last lines of its log."""
-        with suppress(OSError):
-            return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-        return "it has no log"
+            raise FaultError(f"the daemon ended with status {code}:\n{log_end(self._log)}")
 
     async def _start(self, notify: str) -> None:
         with self._log.open("ab") as log:
@@ -117,3 +110,11 @@ class Child:
     def _hear(self, notify: socket.socket) -> None:
         with suppress(BlockingIOError):
             self.is_ready |= b"READY=1" in notify.recv(_MAX_MESSAGE).splitlines()
+
+
+def log_end(log: Path, lines: int = 5) -> str:
+    """Return the last lines of a log."""
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return f"cannot read '{log}': {(error.strerror or str(error)).lower()}"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from pinakad.cli.child import Child
+from pinakad.cli.child import Child, log_end
 from pinakad.cli.progress import Progress, View
 from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, pass_session
@@ -21,6 +21,7 @@ from pinakad.simulate import Rack
 LIMIT_S = 60.0
 """A demo that has no answer by then is a bug, and ends."""
 _LOOK_S = 0.1
+_LOG_LINES = 20
 _STYLES = {Outcome.COMPLETED: "bold green", Outcome.FAILED: "bold red", Outcome.CANCELLED: "bold yellow"}
 _HELP = """Show the main job on this machine, with nothing else installed.
 
@@ -53,6 +54,8 @@ async def _demo(console: Console, *, keep: bool) -> int:
             took_s = progress.elapsed_s
         _print_answer(console, report)
         _print_places(console, stage, path, report, took_s=took_s, keep=keep)
+        if report.outcome is not Outcome.COMPLETED:
+            _print_log(console, stage.log)
     finally:
         if not keep:
             await stage.close()
@@ -79,7 +82,7 @@ async def _follow(stage: Stage, child: Child, rack: Rack, progress: Progress) ->
     while (answer := stage.answer()) is None:
         child.check()
         if progress.elapsed_s > deadline_s:
-            raise FaultError(f"there was no answer within {LIMIT_S:g} s; the daemon says:\n{child.log_end()}")
+            raise FaultError(f"there was no answer within {LIMIT_S:g} s; the daemon says:\n{log_end(stage.log)}")
         progress.show(View(rack.nodes, stage.report()))
         await asyncio.sleep(_LOOK_S)
     progress.show(View(rack.nodes, answer[1]))
@@ -116,6 +119,12 @@ def _print_places(console: Console, stage: Stage, answer: Path, report: Report, 
         show(console, plain(f"{name:<17}", "dim"), plain(path.relative_to(stage.root)))
     ends = "is kept" if keep else "is removed again (--keep keeps it)"
     show(console, plain(f"It took {took_s:.1f} s. {stage.root} {ends}."))
+
+
+def _print_log(console: Console, log: Path) -> None:
+    show(console, plain("The daemon's log ends with:"))
+    for line in log_end(log, _LOG_LINES).splitlines():
+        show(console, plain(f"  {line}", "dim"))
 
 
 def _up_text(report: Report, node: NodePart) -> str:

@@ -73,6 +73,7 @@ class Progress:
 
     def _screen(self, view: View) -> Group:
         table = columns("node", "address", "the machine", "pinakad knows", "attempts")
+        table.columns[2].min_width, table.columns[3].min_width = 24, 20  # the longest texts: nothing shall jump
         known = {node.hostname: node for node in view.report.nodes} if view.report else {}
         for machine in view.machines:
             part = known.get(machine.hostname)

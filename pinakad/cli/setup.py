@@ -69,7 +69,20 @@ class _Work:
         path.symlink_to(target)
 
 
-@click.command(name="setup")
+_HELP = """Make pinakad a service of this machine.
+
+\b
+  pinakactl setup --dry-run     what would be done, and what speaks against it?
+  pinakactl setup
+  pinakactl setup --remove      state, configuration and folders stay
+
+Installs the units, the polkit rule, the user, the folders and the journal catalog from this package, and enables
+pinakad.service; it does not start it. To be run again after an upgrade. Everything is checked before anything is
+touched.
+"""
+
+
+@click.command(name="setup", help=_HELP)
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -82,12 +95,7 @@ class _Work:
 @click.option("--force", is_flag=True, help="Go on although a check says no.")
 @pass_session
 def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force: bool) -> None:
-    """Make pinakad a service of this machine.
-
-    Installs the units, the polkit rule, the user, the folders and the journal catalog from this package, and enables
-    pinakad.service; it does not start it. To be run again after an upgrade. Everything is checked before anything is
-    touched.
-    """
+    """Set up, or take away."""
     root = root.resolve()
     os.umask(0o022)
     work = _Work(root, dry_run=dry_run)
