@@ -12,6 +12,7 @@ Read the files in the order in which the data goes through them:
     deployment.py    one deployment, told in the order in which it happens
     script.py        the deployment script: launched once, found again, ended (with supervisor.py)
     runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
+    permissions.py   who else could change the script or read the key
     ssh/             one attempt to log in to a node, classified
     polling.py       when is a node up?
     poller.py        every node on its own place of the grid

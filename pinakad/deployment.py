@@ -102,6 +102,9 @@ class Deployment:
         key_problem = self._outside.key_problem()
         if key_problem is not None:
             return failed(Reason.SSH_KEY, key_problem)
+        for warning in self._outside.loose_permissions():
+            log.warning("%s", warning.line(), extra=self._fields(Event.PROBLEM, reason=warning.code))
+            self.warn(warning)
         if script is not None:
             part, warnings = script.prepare()
             self._change(script=part, problems=[*self.report.problems, *warnings])

@@ -45,6 +45,12 @@ def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for everybody to look into, whatever the umask says. Raises OSError, also where one is."""
+    path.mkdir(mode=0o755)
+    path.chmod(0o755)
+
+
 def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
     """Write many files into `folder` and make them durable with one sync for all."""
     for name, data in files.items():

@@ -93,3 +93,5 @@ class Outside:
     """Who are the nodes, before anything is done to them?"""
     ask: Callable[[NodePart, bool, float | None], Awaitable[Probe]]
     """One attempt at a node, which stalled last time or not, cut at this moment on the boot clock."""
+    loose_permissions: Callable[[], list[Problem]] = list
+    """What is to be told about who else could change the script or read the key."""

@@ -22,6 +22,7 @@ from pinakad import supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
 from pinakad.outside import Ended, Moment, Started
+from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot
 from pinakad.processes import ID_VARIABLE, is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
@@ -78,7 +79,7 @@ class ScriptOnDisk:
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
         try:
-            cause = _unreadable(self._path)
+            cause = _unreadable(self._path) or (None if self._runner.makes_executable else refusal(self._path))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             reason = Reason.SCRIPT_NOT_FOUND if missing else Reason.SCRIPT_NOT_RUNNABLE

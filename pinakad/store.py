@@ -8,6 +8,7 @@ deployments/<id>/report.json   the report, rewritten while the deployment runs
 known_hosts, lock, canary/
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -21,7 +22,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad.events import Event, fields
-from pinakad.files import NotRegularError, read_regular, sync_folder, write_all, write_new, write_whole
+from pinakad.files import NotRegularError, make_folder, read_regular, sync_folder, write_all, write_new, write_whole
 from pinakad.report import Report
 from pinakad.steps import Step, step
 
@@ -81,7 +82,10 @@ class Store:
     def prepare(self) -> None:
         """Make what is missing inside the state folder. Raises OSError where that cannot be written."""
         for folder in (self.deployments, self.canary):
-            folder.mkdir(mode=0o755, exist_ok=True)
+            if folder.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link, and the folder must be here", str(folder))
+            if not folder.is_dir():
+                make_folder(folder)
         sync_folder(self.root)
 
     def folder(self, identifier: str) -> Path:
@@ -125,7 +129,7 @@ class Store:
         number = _counter(known[-1]) + 1 if known else 1
         identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
         with step(Step.FOLDER_MADE):
-            self.folder(identifier).mkdir(mode=0o755)
+            make_folder(self.folder(identifier))
         return identifier
 
     def drop(self, identifier: str) -> None:
@@ -172,7 +176,7 @@ class Store:
         with step(Step.SNAPSHOT_TAKEN):
             if folder.exists():
                 shutil.rmtree(folder)
-            folder.mkdir(mode=0o755)
+            make_folder(folder)
             write_all(folder, files, SNAPSHOT_MODE)
         return folder
 

@@ -60,6 +60,7 @@ def claim(folder: str, record: dict[str, Any]) -> int:
     draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
+        os.fchmod(descriptor, 0o644)  # whatever the umask says
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         _write(descriptor, (json.dumps(record) + "\n").encode())
         os.fsync(descriptor)
@@ -104,7 +105,6 @@ class FileSink:
         self.descriptor: int | None = None
         try:
             self.descriptor = _create(path, 0o640)
-            os.fchmod(self.descriptor, 0o640)
             os.fchown(self.descriptor, -1, os.stat(os.path.dirname(path)).st_gid)  # the daemon may read root's file
         except OSError:
             pass  # nothing is kept then, and that is told in `exit`
@@ -352,7 +352,9 @@ def _create(path: str, mode: int) -> int:
     with suppress(FileNotFoundError):
         os.unlink(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, mode)
+    descriptor = os.open(path, flags, mode)
+    os.fchmod(descriptor, mode)  # whatever the umask says
+    return descriptor
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -28,6 +28,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 
 from pinakad.events import Event, fields
+from pinakad.files import write_new
 
 if TYPE_CHECKING:
     from watchdog.observers.api import ObservedWatch
@@ -175,7 +176,7 @@ class Watch:
             self._set_alive(alive=True)
         if self._sent_s is None or now_s - self._sent_s >= CANARY_EVERY_S or not self._alive:
             with suppress(OSError):
-                (self._canary / "canary").touch()
+                write_new(self._canary / "canary", b"", 0o644, durable=False)
                 self._sent_s = now_s
 
     def _set_alive(self, *, alive: bool) -> None:

@@ -10,7 +10,9 @@ from pinakad.config import Config
 from pinakad.nodes_folder import NodesFolder
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
+from pinakad.permissions import key_warnings, script_warnings
 from pinakad.polling import NodeReason, Now, Probe
+from pinakad.problems import Problem
 from pinakad.publisher import Publisher
 from pinakad.report import NodePart, Policy, Report
 from pinakad.script import ScriptOnDisk
@@ -118,6 +120,7 @@ class Wiring:
             snapshot=snapshot,
             script=script if settings.launch else None,
             key_problem=logins.problem,
+            loose_permissions=lambda: _loose(report.policy, paths.script_path),
             ask_all=logins.ask_all,
             ask=logins.ask,
         )
@@ -153,6 +156,12 @@ class Wiring:
             else:
                 self._patience.over()
                 return
+
+
+def _loose(policy: Policy, script: Path) -> list[Problem]:
+    """The script of the other runner is its unit's business."""
+    ours = policy.script.launch and policy.script.runner == "subprocess"
+    return (script_warnings(script) if ours else []) + key_warnings(policy.ssh.key or Path())
 
 
 def _target(node: NodePart, *, stalled: bool) -> Target:

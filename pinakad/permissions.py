@@ -1,0 +1,48 @@
+"""Who else could decide what runs here or log in to the nodes: is that refused, or only told?
+
+What OpenSSH and sudo would frown at. Anybody's script is never run as root; everything else is a warning.
+"""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from pinakad.problems import Code, Problem, Spot
+from pinakad.trust import weakness
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def refusal(script: Path) -> str | None:
+    """Return why the script is not run as root, None where it may be or where we are not root. Raises OSError."""
+    if os.getuid() != 0:
+        return None
+    real = script.resolve()
+    for place in (real, *real.parents):
+        mode = stat.S_IMODE(place.stat().st_mode)
+        if mode & stat.S_IWOTH and not (place != real and mode & stat.S_ISVTX):
+            return f"'{place}' can be changed by everybody (mode {mode:04o}), and it would run as root; chmod o-w it"
+    return None
+
+
+def script_warnings(script: Path) -> list[Problem]:
+    """Return what is to be told about a script that others than root and we ourselves could change."""
+    with suppress(OSError):
+        found = weakness(script.absolute(), {0, os.getuid()})
+        if found is not None:
+            text = f"{found}, and with it what runs as user id {os.getuid()}; chown it, or chmod go-w"
+            return [Spot(script.name).warning(Code.LOOSE_PERMISSIONS, text)]
+    return []
+
+
+def key_warnings(key: Path) -> list[Problem]:
+    """Return what is to be told about a private key that others may read: ssh(1) would ignore our own one then."""
+    with suppress(OSError):
+        status = key.stat()
+        forbidden = _OTHERS if status.st_uid == os.getuid() else stat.S_IRWXO | stat.S_IWGRP
+        if status.st_mode & forbidden:
+            mode = stat.S_IMODE(status.st_mode)
+            text = f"the private key '{key}' is open to others (mode {mode:04o}); chmod 600 it"
+            return [Spot(key.name).warning(Code.LOOSE_PERMISSIONS, text)]
+    return []
