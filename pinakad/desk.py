@@ -20,7 +20,7 @@ from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
 from pinakad.problems import Code, Spot
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of, rfc3339
-from pinakad.requests import CANCEL, REQUEST, Identity, Markers, Request
+from pinakad.requests import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
 from pinakad.steps import Step
 from pinakad.store import StateUnreadableError, Store
 
@@ -54,6 +54,7 @@ class Desk:
         self._outside_for = outside_for
         self._here = here
         self._patience = patience
+        self._served: Identity | None = None  # from the taking until it is out of the way
         self._stuck: tuple[str, Identity] | None = None
         self._gone_told = False
 
@@ -109,6 +110,8 @@ class Desk:
             return
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
+        self._served = request.identity
+        await asyncio.sleep(TICK_S)  # a touch after the node files are read must not look like this one
         await self._run(report, group, resumed=False)
 
     def _take(self, request: Request) -> Report:
@@ -170,7 +173,8 @@ class Desk:
                 await self._patience.wait_out("the answer", error)
         self._patience.over()
         self._let_go(report.id, served)
-        self._store.prune(self._config().history.keep)
+        with suppress(OSError):
+            self._store.prune(self._config().history.keep, spare=self._markers.asides())
         group.create_task(self._await_late_touches(report.id, served), name=f"late touches of {report.id}")
 
     def _let_go(self, identifier: str, served: Identity) -> bool:
@@ -179,6 +183,7 @@ class Desk:
             if identifier not in self._markers.asides():  # else it has gone before, and what is there is another one
                 self._markers.set_aside(served, identifier)
             self._store.mark_answered(identifier)
+            self._served = None
         except OSError as error:
             if self._stuck is None:
                 cause = (error.strerror or str(error)).lower()
@@ -199,13 +204,12 @@ class Desk:
         """Whoever held the request open while it was set aside may touch it still: then it counts again."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + LATE_TOUCH_S
-        while loop.time() < ends_s:
+        while True:
+            keep = loop.time() < ends_s
             with suppress(OSError):
-                if self._markers.release(identifier, served, keep=True):
+                if self._markers.release(identifier, served, keep=keep, running=self._served):
                     return
             await asyncio.sleep(_LOOK_S)
-        with suppress(OSError):
-            self._markers.release(identifier, served)
 
     # --- after a restart
 
@@ -213,11 +217,15 @@ class Desk:
         """Go on with what an earlier daemon left; `picked_up` is called once it is clear what that is."""
         while True:
             try:
-                self._release_asides()
+                asides = self._known_asides()
                 left = [(identifier, self._load(identifier)) for identifier in self._store.unanswered()]
                 break
             except OSError as error:
                 await self._patience.wait_out("the marker folder", error)
+        unfinished = [report for _, report in left if report is not None and not report.is_finished]
+        self._served = Identity.of(unfinished[0].request) if unfinished else None
+        for identifier, served in asides:
+            group.create_task(self._await_late_touches(identifier, served), name=f"late touches of {identifier}")
         picked_up()
         for identifier, report in left:
             if report is None:
@@ -231,10 +239,16 @@ class Desk:
             else:  # a later one was answered since
                 await self._insist(lambda: self._store.mark_answered(identifier))  # noqa: B023 - called at once
 
-    def _release_asides(self) -> None:
+    def _known_asides(self) -> list[tuple[str, Identity]]:
+        """Return which requests are set aside, and what was served of each; one that nobody knows is put back."""
+        known = []
         for identifier in self._markers.asides():
             report = self._load(identifier)
-            self._markers.release(identifier, Identity.of(report.request) if report else None)
+            if report is None:
+                self._markers.release(identifier, None)
+            else:
+                known.append((identifier, Identity.of(report.request)))
+        return known
 
     def _load(self, identifier: str) -> Report | None:
         try:

@@ -8,6 +8,7 @@ before it was compared.
 import logging
 import os
 import stat
+import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,8 @@ FAILED = "deployment_failed"
 OURS = ".pinakad-"
 _ASIDE = OURS + "request-"
 _DRAFT = OURS + "answer"
+TICK_S = 2 * time.clock_getres(5)
+"""The kernel stamps files by its coarse clock (CLOCK_REALTIME_COARSE, 5): touches so far apart never look alike."""
 _READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
@@ -109,13 +112,19 @@ class Markers:
     def remove_cancel(self, told_as: Step) -> bool:
         """Remove what asks to cancel; tell whether there was something."""
         with step(told_as):
-            return _remove(self.folder / CANCEL)
+            return self._remove_for_good(CANCEL)
 
     def remove_answers(self) -> None:
         """Remove what answered an earlier request, and a draft that a crash left."""
         with step(Step.ANSWERS_CLEARED):
-            for name in (COMPLETED, FAILED, _DRAFT):
-                _remove(self.folder / name)
+            self._remove_for_good(COMPLETED, FAILED, _DRAFT)
+
+    def _remove_for_good(self, *names: str) -> bool:
+        """Remove what is there of them: a power cut must not bring back an old answer, nor an old cancel."""
+        removed = [name for name in names if _remove(self.folder / name)]
+        if removed:
+            sync_folder(self.folder)
+        return bool(removed)
 
     def answer(self, report: Report) -> None:
         """Put the answer in place: the report, under the one name that fits its outcome."""
@@ -149,40 +158,47 @@ class Markers:
         sync_folder(self.folder)  # before we write down that it is gone: a power cut must not bring it back
         again = _read(aside)
         if again is not None and again.identity != served:
-            self._put_back(aside)
+            self._put_back(aside, None)
         return True
 
     def asides(self) -> list[str]:
         """Return the ids of the deployments whose requests are set aside."""
         return [entry.name[len(_ASIDE) :] for entry in os.scandir(self.folder) if entry.name.startswith(_ASIDE)]
 
-    def release(self, identifier: str, served: Identity | None, *, keep: bool = False) -> bool:
+    def release(
+        self, identifier: str, served: Identity | None, *, keep: bool = False, running: Identity | None = None
+    ) -> bool:
         """Remove a request that was set aside, or put it back where it was touched since.
 
         Return whether it is gone. `served` None: nobody knows what it was, so it is a request. `keep`: an untouched
-        one stays for now.
+        one stays for now. `running`: what is being served now; the touch may be later than the start of that run.
         """
         aside = self.folder / (_ASIDE + identifier)
         found = _read(aside)
         if found is None:
             return True
         if found.identity != served:
-            self._put_back(aside)
-        elif keep:
+            return self._put_back(aside, running)
+        if keep:
             return False
-        else:
-            with step(Step.REQUEST_REMOVED):
-                _remove(aside)
+        with step(Step.REQUEST_REMOVED):
+            _remove(aside)
         return True
 
-    def _put_back(self, aside: Path) -> None:
-        """An even newer request in its place wins: link(2) does not replace."""
+    def _put_back(self, aside: Path, running: Identity | None) -> bool:
+        """An even newer request in its place wins: link(2) does not replace. One that is being served is not newer:
+        the place is waited for then. Return whether it is done.
+        """
         with step(Step.REQUEST_PUT_BACK):
             try:
                 link_or_move(aside, self._request)
             except FileExistsError:
+                standing = _read(self._request)
+                if standing is None or standing.identity == running:
+                    return False
                 _remove(aside)
         log.info("the request was touched while it was being served: it counts again")
+        return True
 
 
 def _status(path: Path) -> os.stat_result | None:

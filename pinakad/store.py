@@ -16,7 +16,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -151,10 +151,11 @@ class Store:
 
     def _save_durably(self, report: Report, path: Path, data: bytes) -> None:
         folder = path.parent
-        aside, synced = folder / ".report.json.new", folder / "report.durable.json"
+        aside, twin = folder / ".report.json.new", folder / ".report.durable.json.new"
         write_new(aside, data, 0o644, durable=True)
-        synced.unlink(missing_ok=True)
-        os.link(aside, synced)
+        twin.unlink(missing_ok=True)
+        os.link(aside, twin)
+        twin.rename(folder / "report.durable.json")  # at no moment is there none
         aside.rename(path)
         sync_folder(folder)
         if report.phase == "validating":
@@ -193,10 +194,10 @@ class Store:
         with step(Step.MARKED_ANSWERED):
             write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
 
-    def prune(self, keep: int) -> None:
-        """Remove old deployments; never the latest, nor one that is not answered."""
+    def prune(self, keep: int, spare: Collection[str] = ()) -> None:
+        """Remove old deployments; never the latest, nor one that is not answered, nor those in `spare`."""
         for identifier in self.ids()[:-keep]:
-            if self.is_answered(identifier):
+            if self.is_answered(identifier) and identifier not in spare:
                 shutil.rmtree(self.folder(identifier), ignore_errors=True)
                 log.debug("removed the old deployment %s", identifier)
 
