@@ -43,6 +43,7 @@ class World:
         self.state, self.runtime = root / "state", root / "run"
         self.config, self.log = root / "pinakad.toml", root / "pinakad.log"
         self.drafts = root / "drafts"
+        self.program = ["-m", "pinakad"]
         self.daemon: subprocess.Popen[bytes] | None = None
         self.notify = NotifySocket()
         self._network = f"127.{os.getpid() % 250 + 2}.{next(_numbers) % 250 + 2}"
@@ -130,7 +131,7 @@ class World:
         }
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "pinakad", "--config", str(self.config)],
+                [sys.executable, *self.program, "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

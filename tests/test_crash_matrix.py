@@ -1,0 +1,129 @@
+"""Killed right before and right after each step between "request seen" and "request removed", the daemon goes on."""
+
+import os
+import signal
+
+import pytest
+
+from crashes import (
+    assert_old_deadline,
+    assert_served_once,
+    await_clean,
+    await_crash,
+    begin_to_crash,
+    crash,
+    restart,
+)
+from machines import Machines
+from pinakad.report import Outcome, Reason
+from pinakad.steps import Step
+from world import REQUEST, World
+
+MOMENTS = ("begins", "done")
+PUT_BACK = {Step.REQUEST_PUT_BACK}
+CANCELLED = {Step.SCRIPT_ENDED}
+COMPLETED = {
+    Step.CANCEL_CLEARED,
+    Step.FOLDER_MADE,
+    Step.SAVED_VALIDATING,
+    Step.ANSWERS_CLEARED,
+    Step.SNAPSHOT_TAKEN,
+    Step.SAVED_LAUNCHING,
+    Step.SUPERVISOR_STARTED,
+    Step.SAVED_WAITING,
+    Step.SAVED_POLLING,
+    Step.SAVED_FINISHING,
+    Step.SAVED_FINISHED,
+    Step.ANSWER_WRITTEN,
+    Step.CANCEL_REMOVED,
+    Step.REQUEST_SET_ASIDE,
+    Step.MARKED_ANSWERED,
+    Step.REQUEST_REMOVED,
+}
+FAILED = {Step.SUPERVISOR_STARTED, Step.SAVED_FINISHING, Step.SAVED_FINISHED}
+
+
+def each(steps: set[Step]) -> list[str]:
+    return [f"{moment}: {step}" for step in Step if step in steps for moment in MOMENTS]
+
+
+def test_every_step_is_crashed_at() -> None:
+    assert COMPLETED | CANCELLED | PUT_BACK == set(Step)
+
+
+@pytest.mark.parametrize("at", each(COMPLETED))
+def test_a_run_that_goes_well_goes_well_over_a_crash(world: World, machines: Machines, at: str) -> None:
+    machines.add(1)
+    world.add_node(1)
+    world.touch()
+    crash(world, at)
+    restart(world)
+    report = world.answer()
+    assert_served_once(world, report, Outcome.COMPLETED, 0)
+    if at.endswith((Step.REQUEST_SET_ASIDE, Step.REQUEST_REMOVED)):
+        await_clean(world)
+        assert world.runs() == [report.id]
+
+
+@pytest.mark.parametrize("at", each(FAILED))
+def test_the_exit_status_of_a_script_that_fails_is_kept_over_a_crash(world: World, at: str) -> None:
+    world.add_node(1)
+    world.write_script("exit 7")
+    world.touch()
+    crash(world, at)
+    restart(world)
+    report = world.answer()
+    assert_served_once(world, report, Outcome.FAILED, 7)
+    assert report.reason is Reason.SCRIPT_FAILED
+
+
+@pytest.mark.parametrize("at", each(CANCELLED | {Step.SAVED_FINISHING}))
+def test_a_cancelled_run_stays_cancelled_over_a_crash(world: World, at: str) -> None:
+    world.add_node(1)
+    line, _ = world.gate()
+    world.write_script(line)
+    world.touch()
+    begin_to_crash(world, at)
+    world.wait(world.runs, "a script that runs")
+    world.cancel()
+    await_crash(world)
+    restart(world)
+    report = world.answer()
+    assert_served_once(world, report, Outcome.CANCELLED, None)
+    assert report.script is not None
+    assert report.script.signal == signal.SIGTERM
+
+
+@pytest.mark.parametrize("at", each(PUT_BACK))
+def test_a_late_touch_of_a_request_that_was_set_aside_is_served_over_a_crash(world: World, at: str) -> None:
+    world.add_node(1)
+    world.write_script("exit 7")
+    world.touch()
+    held = os.open(world.markers / REQUEST, os.O_WRONLY)
+    begin_to_crash(world, at)
+    first = world.answer()
+    world.wait(lambda: list(world.markers.glob(".pinakad-request-*")), "a request that is set aside")
+    os.utime(held)
+    os.close(held)
+    await_crash(world)
+    restart(world)
+    second = world.answer()
+    await_clean(world)
+    world.wait_idle()
+    assert world.runs() == world.deployments() == [first.id, second.id]
+    assert_old_deadline(world, second)
+
+
+def test_a_late_touch_after_a_crash_between_setting_aside_and_removing_is_served(world: World) -> None:
+    world.add_node(1)
+    world.write_script("exit 7")
+    world.touch()
+    held = os.open(world.markers / REQUEST, os.O_WRONLY)
+    crash(world, f"done: {Step.MARKED_ANSWERED}")
+    first = world.answer()
+    restart(world)
+    os.utime(held)
+    os.close(held)
+    second = world.answer()
+    await_clean(world)
+    assert world.runs() == [first.id, second.id]
