@@ -123,6 +123,12 @@ class Event(Enum):
         "A bug in pinakad",
         "The deployment was answered with internal_error and the daemon lives on. Please report the traceback.",
     )
+    FEW_DESCRIPTORS = Kind(
+        "5a1c0b1fd2f94ffb8f4c2c7d1b0f7a16",
+        "Nodes are asked less often than configured",
+        "Each attempt needs an open file, and fewer are allowed than there are nodes. They take turns, and those that "
+        "answer come first. To ask all of them at the same time raise LimitNOFILE of pinakad.service.",
+    )
 
 
 def fields(event: Event, **values: Any) -> dict[str, Any]:

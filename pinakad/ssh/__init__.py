@@ -5,7 +5,8 @@ one of a few threads, with host_keys.py in between. This package is the only imp
 """
 
 import asyncio
-from collections import deque
+import logging
+import resource
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,17 +16,27 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from pinakad.config import SshSettings
+from pinakad.events import Event, fields
 from pinakad.polling import NodeReason, Probe
 from pinakad.problems import printable
 from pinakad.ssh.connect import Connector
 from pinakad.ssh.host_keys import HostKeys, name_for
+from pinakad.ssh.lane import Lane, Place
 from pinakad.ssh.login import Login
 from pinakad.ssh.reach import Failure, Limits, Reached, reach
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
-LOGINS = 8
-"""How many logins are under way at once: they share the interpreter's lock, more would only switch more."""
+LOGINS = 32
+"""How many logins work at once: enough to use the time in which nodes compute, each for far longer than we do."""
+SLOW_S = 0.5
+"""A login that takes longer waits for its node, and does not count among those that work."""
+MOST_LOGINS = 256
+"""How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""
+SPARE_DESCRIPTORS = 64
+"""Open files that are left for all but connections: node files, reports, the journal."""
+
+log = logging.getLogger(__name__)
 
 
 class SshKeyError(Exception):
@@ -66,43 +77,70 @@ def open_host_keys(pinned: Path, settings: SshSettings) -> HostKeys:
         raise SshKeyError(f"cannot read known_hosts '{settings.known_hosts}': {cause}") from None
 
 
-class Prober:
-    """Makes attempts, any number at once; only LOGINS of them log in at the same time."""
+def descriptors_left() -> int:
+    """Return how many connections the limit of open files (getrlimit(2), RLIMIT_NOFILE) leaves room for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return 1 << 20
+    return max(limit - len(list(Path("/proc/self/fd").iterdir())) - SPARE_DESCRIPTORS, 8)
 
-    def __init__(self, settings: SshSettings, key: paramiko.PKey, host_keys: HostKeys) -> None:
+
+class Prober:
+    """Makes attempts, any number at once: what they share is bounded by lanes, `connections` and LOGINS.
+
+    `connections` is how many may be open at once; by default as many as there may be open files.
+    """
+
+    def __init__(
+        self, settings: SshSettings, key: paramiko.PKey, host_keys: HostKeys, connections: int | None = None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._key = key
         self.host_keys = host_keys
-        self._lane = _Lane(LOGINS)
-        self._connector = Connector(asyncio.get_running_loop())
-        self._threads = ThreadPoolExecutor(LOGINS, thread_name_prefix="login")
+        self._logins = Lane(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
+        self._most_open = connections or descriptors_left()
+        self._open = Lane(self._most_open, self._most_open - self._most_open // 8)
+        self._told_full = False
+        self._connector = Connector(self._loop)
+        self._threads = ThreadPoolExecutor(MOST_LOGINS, thread_name_prefix="login")
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
-        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits."""
-        began_s = asyncio.get_running_loop().time()
-        found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
-        if isinstance(found, Failure):
-            return Probe(began_s, found.rung, found.reason, found.message)
-        return await self._login(found, target, began_s, cut_s, ready_command)
+        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
+
+        To wait for room for one more connection is not charged to it: it begins after that.
+        """
+        place = await self._enter(target)
+        try:
+            began_s = self._loop.time()
+            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
+            if isinstance(found, Failure):
+                return Probe(began_s, found.rung, found.reason, found.message)
+            return await self._login(found, target, began_s, cut_s, ready_command)
+        finally:
+            self._open.leave(place)
 
     async def ask_all(self, targets: Sequence[Target]) -> list[Probe]:
         """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
+        began_s = self._loop.time()
         reached: list[Target] = []
 
         async def one(target: Target) -> Probe:
-            found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
-            if isinstance(found, Failure):
-                return Probe(began_s, found.rung, found.reason, found.message)
-            reached.append(target)
-            return await self._login(found, target, began_s, None, "")
+            place = await self._enter(target)
+            try:
+                found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
+                if isinstance(found, Failure):
+                    return Probe(began_s, found.rung, found.reason, found.message)
+                reached.append(target)
+                return await self._login(found, target, began_s, None, "")
+            finally:
+                self._open.leave(place)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(target), name=f"baseline {target.address}") for target in targets]
             await asyncio.wait(tasks, timeout=BASELINE_S)
             ends_s = began_s + BASELINE_S + BASELINE_EACH_S * len(reached)
-            await asyncio.wait(tasks, timeout=max(0.0, ends_s - loop.time()))
+            await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))
             for task in tasks:
                 task.cancel()
         late = Probe(began_s, None, NodeReason.TIMEOUT, "it did not answer in time")
@@ -113,6 +151,14 @@ class Prober:
         self._connector.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _enter(self, target: Target) -> Place:
+        """Wait until one more connection may be open; where that is ever needed, say so once."""
+        if not self._told_full and self._open.is_full(behind=target.stalled):
+            self._told_full = True
+            text = "only %d connections can be open at once: nodes are asked less often; raise the limit of open files"
+            log.warning(text, self._most_open, extra=fields(Event.FEW_DESCRIPTORS))
+        return await self._open.enter(behind=target.stalled)
+
     def _limits(self, cut_s: float | None) -> Limits:
         settings = self._settings
         return Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s, cut_s)
@@ -121,12 +167,10 @@ class Prober:
         self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
     ) -> Probe:
         """Log in on one of the threads. To wait for one is not charged to the attempt."""
-        loop = asyncio.get_running_loop()
-        name = name_for(target.address, target.port)
-        sock = found.sock
-        login = Login(sock, name, target.user, self._key, self.host_keys)
+        loop, sock = self._loop, found.sock
+        login = Login(sock, name_for(target.address, target.port), target.user, self._key, self.host_keys)
         try:
-            await self._lane.enter(behind=target.stalled)
+            place = await self._logins.enter(behind=target.stalled)
         except BaseException:
             sock.close()
             raise
@@ -137,7 +181,7 @@ class Prober:
             loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)
 
         work = loop.run_in_executor(self._threads, lambda: login.run(began_s, ready_command, on_login=logged_in))
-        work.add_done_callback(lambda _: self._lane.leave())
+        work.add_done_callback(lambda _: self._logins.leave(place))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -173,35 +217,3 @@ class _Deadline:
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-
-
-class _Lane:
-    """Lets a bounded number of logins through; who stalled last time comes after all others."""
-
-    def __init__(self, width: int) -> None:
-        self._free = width
-        self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
-
-    async def enter(self, *, behind: bool) -> None:
-        """Wait for a free place."""
-        if self._free:
-            self._free -= 1
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[behind].append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self.leave()
-            raise
-
-    def leave(self) -> None:
-        """Give the place to whoever is next."""
-        for queue in self._waiting:
-            while queue:
-                place = queue.popleft()
-                if not place.done():
-                    place.set_result(None)
-                    return
-        self._free += 1

@@ -1,0 +1,83 @@
+"""How many at once, and who is next: healthy nodes never wait for those that hang?
+
+A lane bounds what is scarce: logins at work, and open connections. Whoever hung last time comes after all others, and
+never takes all of the room. A login that takes long does no work, it waits for its node: it takes a place among the
+`most` that may be inside, but none among the `width` that work, so that the next one is let in.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Place:
+    """Somebody is inside. `works`: not for so long that nothing but waiting can be what it does."""
+
+    behind: bool
+    works: bool = True
+    timer: asyncio.TimerHandle | None = None
+
+
+class Lane:
+    """Lets `most` in at once, `most_behind` of those that hung last time; `width` of them less than `slow_s` ago."""
+
+    def __init__(self, most: int, most_behind: int, width: int | None = None, slow_s: float = 0.0) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._most = most
+        self._most_behind = most_behind
+        self._width = width
+        self._slow_s = slow_s
+        self._inside = self._behind = self._working = 0
+        self._queues: tuple[deque[asyncio.Future[Place]], ...] = (deque(), deque())
+
+    def is_full(self, *, behind: bool) -> bool:
+        """Tell whether who comes now has to wait."""
+        return (
+            self._inside >= self._most
+            or (behind and self._behind >= self._most_behind)
+            or (self._width is not None and self._working >= self._width)
+        )
+
+    async def enter(self, *, behind: bool) -> Place:
+        """Wait until there is room; the place must be given back to `leave`."""
+        if not self.is_full(behind=behind):
+            return self._let_in(behind=behind)
+        waiter: asyncio.Future[Place] = self._loop.create_future()
+        self._queues[behind].append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.leave(waiter.result())
+            raise
+
+    def leave(self, place: Place) -> None:
+        """Make room for whoever is next."""
+        self._inside -= 1
+        self._behind -= place.behind
+        if place.timer is not None:
+            place.timer.cancel()
+        self._working -= place.works
+        self._call_next()
+
+    def _let_in(self, *, behind: bool) -> Place:
+        place = Place(behind)
+        self._inside += 1
+        self._behind += behind
+        self._working += 1
+        if self._width is not None:
+            place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
+        return place
+
+    def _is_slow(self, place: Place) -> None:
+        place.works, place.timer = False, None
+        self._working -= 1
+        self._call_next()
+
+    def _call_next(self) -> None:
+        for behind, queue in enumerate(self._queues):
+            while queue and not self.is_full(behind=bool(behind)):
+                waiter = queue.popleft()
+                if not waiter.done():
+                    waiter.set_result(self._let_in(behind=bool(behind)))
