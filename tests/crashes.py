@@ -5,8 +5,9 @@ import os
 import signal
 from pathlib import Path
 
-from pinakad.report import Outcome, Report
 from world import World
+
+from pinakad.report import Outcome, Report
 
 ORDINARY = ["-m", "pinakad"]
 CRASHING = [str(Path(__file__).with_name("crashing_pinakad.py"))]
@@ -26,7 +27,7 @@ def begin_to_crash(world: World, at: str) -> None:
 
 def await_crash(world: World) -> None:
     """Wait until the daemon has killed itself."""
-    code = world.wait(lambda: world.daemon_code(), "the daemon's death")
+    code = world.wait(world.daemon_code, "the daemon's death")
     assert code == -signal.SIGKILL, world.log_text()
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 
 import pytest
-
 from crashes import (
     assert_old_deadline,
     assert_served_once,
@@ -15,9 +14,10 @@ from crashes import (
     restart,
 )
 from machines import Machines
+from world import REQUEST, World
+
 from pinakad.report import Outcome, Reason
 from pinakad.steps import Step
-from world import REQUEST, World
 
 MOMENTS = ("begins", "done")
 PUT_BACK = {Step.REQUEST_PUT_BACK}
@@ -48,7 +48,7 @@ def each(steps: set[Step]) -> list[str]:
 
 
 def test_every_step_is_crashed_at() -> None:
-    assert COMPLETED | CANCELLED | PUT_BACK == set(Step)
+    assert set(Step) == COMPLETED | CANCELLED | PUT_BACK
 
 
 @pytest.mark.parametrize("at", each(COMPLETED))
