@@ -4,9 +4,9 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from pinakad.polling import PollSettings
 
@@ -20,26 +20,30 @@ class ConfigError(Exception):
     """The configuration cannot be used. The message has one line a finding: file, key, value and what is allowed."""
 
 
+def _absolute(value: Path) -> Path:
+    if not value.is_absolute() or "\0" in str(value):
+        raise ValueError("must be an absolute path")
+    return value
+
+
+AbsolutePath = Annotated[Path, Strict(strict=False), AfterValidator(_absolute)]
+
+
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a `true` is no number, a "5" neither
 
 
 class PathSettings(_Table):
     """The table `[paths]`. What is not set lies under `work_dir`."""
 
-    work_dir: Path = Field(DEFAULT_WORK_DIR, description="the folder that everything below is in")
-    nodes: Path | None = Field(None, description="the node files; default work_dir/cluster/nodes")
-    markers: Path | None = Field(None, description="request and answer; default work_dir/.markers/deplyment_status")
-    script: Path | None = Field(
+    work_dir: AbsolutePath = Field(DEFAULT_WORK_DIR, description="the folder that everything below is in")
+    nodes: AbsolutePath | None = Field(None, description="the node files; default work_dir/cluster/nodes")
+    markers: AbsolutePath | None = Field(
+        None, description="request and answer; default work_dir/.markers/deplyment_status"
+    )
+    script: AbsolutePath | None = Field(
         None, description="the deployment script; default work_dir/.scripts/deployment_service.sh"
     )
-
-    @field_validator("work_dir", "nodes", "markers", "script")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_absolute():
-            raise ValueError("must be an absolute path")
-        return value
 
 
 class ScriptSettings(_Table):
@@ -58,12 +62,12 @@ class SshSettings(_Table):
     """The table `[ssh]`: how nodes are logged in to."""
 
     user: str = Field("pinakasupport", min_length=1, max_length=64)
-    key: Path | None = Field(None, description="the private key; default work_dir/key/ps_key.pem")
+    key: AbsolutePath | None = Field(None, description="the private key; default work_dir/key/ps_key.pem")
     port: int = Field(22, ge=1, le=65535)
     host_keys: Literal["replace", "accept-new", "strict", "off"] = Field(
         "replace", description="what a host key that is new or has changed means"
     )
-    known_hosts: Path | None = Field(None, description='the operator\'s file for host_keys = "strict"')
+    known_hosts: AbsolutePath | None = Field(None, description='the operator\'s file for host_keys = "strict"')
     allow_loopback: bool = Field(False, description="poll addresses of 127.0.0.0/8, for rehearsals")
     connect_timeout_s: float = Field(5, gt=0, le=600)
     banner_timeout_s: float = Field(30, gt=0, le=600)
@@ -91,7 +95,7 @@ class HistorySettings(_Table):
 class MetricsSettings(_Table):
     """The table `[metrics]`."""
 
-    textfile: Path | None = Field(None, description="a .prom file for node_exporter's textfile collector")
+    textfile: AbsolutePath | None = Field(None, description="a .prom file for node_exporter's textfile collector")
 
 
 class LogSettings(_Table):
@@ -170,10 +174,10 @@ def parse(text: str, name: str) -> Config:
     """Return the configuration that the TOML text says; `name` is the file's, for messages."""
     try:
         return Config.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"cannot read the configuration '{name}': {str(error).lower()}") from None
     except ValidationError as error:
         raise ConfigError("\n".join(_findings(error, name))) from None
+    except (ValueError, RecursionError) as error:  # the parser has its own error, and passes on some of Python's
+        raise ConfigError(f"cannot read the configuration '{name}': {str(error).lower()}") from None
 
 
 def require_same_paths(old: Config, new: Config) -> None:

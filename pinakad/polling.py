@@ -24,7 +24,7 @@ TICK_S = 0.02
 class PollSettings(BaseModel):
     """The table `[poll]`: when nodes are polled and what is asked of them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     delay_s: float = Field(90, ge=0, le=86400, description="from the launch to the first slot")
     interval_s: float = Field(5, ge=0.05, le=3600, description="from one slot to the next")
