@@ -54,7 +54,9 @@ class Daemon:
         self._woken, self._nodes_woken = asyncio.Event(), asyncio.Event()
         self._looked, self._requested = asyncio.Event(), asyncio.Event()
         self._looked_s = self._time()
-        self._publisher = Publisher(runtime_dir, store, self._time)
+        self._blindness = ""
+        self._phase_changed = asyncio.Event()
+        self._publisher = Publisher(runtime_dir, store, self._time, self._phase_changed.set)
         self._patience = Patience(self._wait_for_a_look)
         self._markers = Markers(settings.markers_dir)
         self._marker_lock = MarkerLock(settings.markers_dir)
@@ -118,11 +120,20 @@ class Daemon:
             due_s = self._desk.look(self._time(), closed=closed)
             self._publisher.queued = self._desk.is_queued()
         except (OSError, LockedError) as error:
-            self._patience.say(f"cannot look at the markers: {error}")
+            self._note_blindness(f"cannot look at the markers: {error}")
             return RESCAN_S
+        self._note_blindness("")
         if due_s == 0.0:
             self._requested.set()
         return due_s or RESCAN_S
+
+    def _note_blindness(self, text: str) -> None:
+        """Say once that the marker folder cannot be used, and once that it can again."""
+        if text and text != self._blindness:
+            log.error("%s; it is tried again", text, extra=fields(Event.REQUEST_PROBLEM))
+        elif self._blindness and not text:
+            log.info("the markers can be looked at again", extra=fields(Event.REQUEST_PROBLEM))
+        self._blindness = text
 
     async def _look_at_nodes(self) -> None:
         """Look at node files as they arrive: a broken one is told long before it is needed."""
@@ -151,13 +162,15 @@ class Daemon:
         """Tell systemd and readers how it stands, and that the loops make progress."""
         interval_s = min(watchdog_interval_s() or STATUS_IDLE_S, STATUS_IDLE_S)
         while True:
+            self._phase_changed.clear()
             running = self._desk.running
             self._publisher.events_trusted = self._watch.trusted
             self._publisher.tell(None, progress=False)
             self._notifier.status(self._status())
             if self._is_sound():
                 self._notifier.alive()
-            await asyncio.sleep(min(interval_s, 1.0) if running else interval_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._phase_changed.wait(), min(interval_s, 1.0) if running else interval_s)
 
     # --- how it stands
 
@@ -169,8 +182,8 @@ class Daemon:
     def _status(self) -> str:
         running = self._desk.running
         line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
-        if self._patience.text:
-            line = f"{self._patience.text}; {line}"
+        trouble = self._blindness or self._patience.text
+        line = f"{trouble}; {line}" if trouble else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 
     def _is_sound(self) -> bool:

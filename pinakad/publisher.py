@@ -21,10 +21,13 @@ SHARE = 0.05
 class Publisher:
     """Writes status.json and the running report's progress. Nothing of it is durable, and none of it can fail a run."""
 
-    def __init__(self, runtime_dir: Path, store: Store, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, runtime_dir: Path, store: Store, now_s: Callable[[], float], changed: Callable[[], None]
+    ) -> None:
         self._path = runtime_dir / "status.json"
         self._store = store
         self._now_s = now_s
+        self._changed = changed
         self._started_at = rfc3339(time.time())
         self._due_s = 0.0
         self._phase: tuple[str, Phase] | None = None
@@ -51,6 +54,8 @@ class Publisher:
         if same_phase and daemon == self._daemon and (self.latest is self._told or not self.is_due):
             return
         self._phase, self._daemon, self._told = phase, daemon, self.latest
+        if not same_phase:
+            self._changed()
         began_s = time.thread_time()
         self._write(progress=progress and same_phase)
         cost_s = time.thread_time() - began_s

@@ -1,7 +1,9 @@
 """How does it stand, in one line for a person? ASCII, because systemd shows it."""
 
-from pinakad.polling import Grid, NodeState
+from pinakad.polling import Grid, NodeState, Rung
 from pinakad.report import NodePart, Outcome, Phase, Report, wall_s
+
+_RUNGS = {rung: step for step, rung in enumerate(Rung)}
 
 
 def status_line(report: Report | None, grid: Grid | None, boot_s: float, wall_now_s: float) -> str:
@@ -41,9 +43,13 @@ def polling_text(report: Report, grid: Grid | None, boot_s: float) -> str:
 
 
 def slowest_node(nodes: list[NodePart]) -> NodePart | None:
-    """Return the node that is furthest from being up: the fewest rungs, then the most attempts."""
-    waiting = [node for node in nodes if node.state is not NodeState.UP]
-    return max(waiting, key=lambda node: (node.last_rung is None, node.attempts), default=None)
+    """Return the node that is furthest from being up, None where all are."""
+    return min((node for node in nodes if node.state is not NodeState.UP), key=trouble_of, default=None)
+
+
+def trouble_of(node: NodePart) -> tuple[int, int]:
+    """Return what orders nodes by how far they are from being up: the fewest rungs first, then the most attempts."""
+    return (-1 if node.last_rung is None else _RUNGS[node.last_rung], -node.attempts)
 
 
 def duration_text(seconds: float) -> str:

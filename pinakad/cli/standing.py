@@ -9,14 +9,13 @@ from pydantic import ValidationError
 from pinakad.cli.session import FaultError
 from pinakad.files import NotRegularError, read_regular
 from pinakad.outside import Moment
-from pinakad.polling import Grid, NodeState, Now, Rung
+from pinakad.polling import Grid, NodeState, Now
 from pinakad.report import DaemonPart, NodePart, Report, ScriptPart, Status, wall_s
 from pinakad.store import Store, is_locked
-from pinakad.summary import status_line
+from pinakad.summary import status_line, trouble_of
 from pinakad.supervisor import boot_id
 
 _MAX_STATUS_BYTES = 1 << 30
-_RUNGS = {rung: step for step, rung in enumerate(Rung)}
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def grid_of(report: Report, boot: str, now: Now) -> Grid | None:
 def by_trouble(nodes: list[NodePart]) -> list[NodePart]:
     """Return the nodes that are not up, those that are furthest from it first."""
     waiting = [node for node in nodes if node.state is not NodeState.UP]
-    return sorted(waiting, key=lambda node: (_RUNGS[node.last_rung] if node.last_rung else -1, -node.attempts))
+    return sorted(waiting, key=trouble_of)
 
 
 def _exited_s(script: ScriptPart, now: Now) -> float | None:
