@@ -27,6 +27,9 @@ COMMANDS = {
     "status": "Tell what is running and how long it may take.",
     "validate": "Tell every problem of node files, all at once.",
     "config": "Print every setting, its value, and where it came from.",
+    "history": "Tell how the deployments ended, the newest first.",
+    "show": "Tell what happened in a deployment, and when.",
+    "logs": "Tell what was logged in a deployment.",
     "setup": "Make pinakad a service of this machine.",
 }
 """The commands in the order of `--help`, each with the first sentence of its own help. The module has the same name."""
