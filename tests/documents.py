@@ -2,11 +2,17 @@
 
 import json
 
+from jsonschema import Draft202012Validator
+
+from pinakad import schema
 from pinakad.report import Outcome, Phase, Report, Status, counts_of, wall_s
+
+_REPORT = Draft202012Validator(json.loads((schema.FOLDER / "report.json").read_bytes()))
 
 
 def checked_report(raw: bytes, *, answer: bool = False) -> Report:
     """Return a report that keeps what is promised of all reports; `answer`: it must be one that is over."""
+    _REPORT.validate(json.loads(raw))
     report = Report.model_validate_json(raw)
     assert json.loads(report.json_text()) == json.loads(raw), "a field that the model does not know"
     _check(report)

@@ -178,7 +178,7 @@ def test_a_file_that_is_half_written_when_the_request_comes_is_waited_for(world_
         file.write(whole[:100])
         file.flush()
         world.touch()
-        world.wait(world.deployments, "the request taken")
+        world.wait_for_log("the request is taken")
         world.wait_for_log("node_02.json: cannot read the file as JSON")
         assert world.report().phase == "validating"
         file.write(whole[100:])

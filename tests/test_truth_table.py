@@ -14,7 +14,6 @@ from processes import mentioning
 from world import REQUEST, World, write_key
 
 from pinakad.report import Report
-from pinakad.supervisor import boot_id
 
 
 def verdict(report: Report) -> tuple[str | None, str | None]:
@@ -257,30 +256,3 @@ def test_a_run_whose_report_cannot_be_read_is_answered_and_launched_no_second_ti
     assert broken.name in report.message
     assert broken.is_dir()
     assert lone_node.runs() == [broken.name]
-
-
-def test_a_host_that_was_booted_again_interrupts_the_script(lone_node: World) -> None:
-    interrupt(lone_node)
-    lone_node.start()
-    report = lone_node.answer()
-    assert verdict(report) == ("failed", "script_interrupted")
-    assert report.script is not None
-    assert report.script.state == "interrupted"
-    assert len(lone_node.runs()) == 1
-
-
-def interrupt(world: World) -> None:
-    """Leave the state of a run whose host went down while the script ran, under another boot id."""
-    wait, _ = world.gate()
-    world.write_script(wait)
-    world.start()
-    world.touch()
-    world.wait(lambda: world.deployments() and world.report().clock.launched_at, "the launch")
-    world.kill()
-    started = world.folder() / "started"
-    for pid in mentioning(f"PINAKAD_DEPLOYMENT_ID={world.folder().name}"):
-        os.kill(pid, signal.SIGKILL)
-    os.kill(json.loads(started.read_bytes())["supervisor_pid"], signal.SIGKILL)
-    for path in (started, *world.folder().glob("report*.json")):
-        path.write_text(path.read_text(encoding="utf-8").replace(boot_id(), "0" * 36), encoding="utf-8")
-    (world.folder() / "exit").unlink(missing_ok=True)
