@@ -110,7 +110,10 @@ def _read(
         return known
     if now_ns - max(status.st_ctime_ns, status.st_mtime_ns) < _RACY_NS:
         state = (*state[:4], -1)  # never equal: read again next time
-    return state, _read_one(entry, allow_loopback=allow_loopback)
+    try:
+        return state, _read_one(entry, allow_loopback=allow_loopback)
+    except FileNotFoundError:
+        return None
 
 
 def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
@@ -119,6 +122,8 @@ def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
     except NotRegularError:
         text = "a node file must be a regular file, not a folder, a link or the like"
         return unreadable(entry.name, Code.NOT_A_FILE, text)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         text = f"cannot read the file: {(error.strerror or str(error)).lower()}"
         return unreadable(entry.name, Code.UNREADABLE, text)

@@ -1,0 +1,150 @@
+import asyncio
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from pinakad.nodes import ReadFile
+from pinakad.nodes_folder import STILL_S, NodesFolder, _read
+from pinakad.problems import Code
+
+GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()
+
+
+def names(files: list[ReadFile] | str) -> list[str]:
+    assert isinstance(files, list), files
+    return sorted(file.name for file in files)
+
+
+def test_only_node_files_are_read_and_what_else_ends_in_json_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("node_01.json", "node_1.json", "nodes.json", "node_01.json.swp", "README"):
+        (tmp_path / name).write_bytes(GOOD)
+    folder = NodesFolder(tmp_path)
+    assert names(folder.scan(allow_loopback=False)) == ["node_01.json", "node_1.json"]
+    folder.scan(allow_loopback=False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "'nodes.json' is ignored: a node file is named node_<digits>.json"
+    ]
+    (tmp_path / "nodes.json").unlink()
+    folder.scan(allow_loopback=False)
+    (tmp_path / "nodes.json").write_bytes(GOOD)
+    folder.scan(allow_loopback=False)
+    assert len(caplog.records) == 2
+
+
+def test_a_file_that_did_not_change_is_not_read_again_and_one_that_did_is(tmp_path: Path) -> None:
+    path = tmp_path / "node_01.json"
+    path.write_bytes(GOOD)
+    os.utime(path, (1, 1))
+    folder = NodesFolder(tmp_path)
+    (first,) = folder.scan(allow_loopback=False)
+    (again,) = folder.scan(allow_loopback=False)
+    assert again == first
+    path.write_bytes(b"{}")
+    (changed,) = folder.scan(allow_loopback=False)
+    assert changed.raw == b"{}"
+    path.unlink()
+    assert folder.scan(allow_loopback=False) == []
+
+
+def test_a_change_in_the_same_moment_and_of_the_same_size_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "node_01.json"
+    folder = NodesFolder(tmp_path)
+    for text in (b'{"a": 1}', b'{"a": 2}', b'{"a": 3}'):
+        path.write_bytes(text)
+        assert [file.raw for file in folder.scan(allow_loopback=False)] == [text]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+def test_what_is_no_file_is_a_problem_of_its_own(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "node_01.json"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        (tmp_path / "target").write_bytes(GOOD)
+        path.symlink_to("target")
+    else:
+        os.mkfifo(path)
+    (found,) = NodesFolder(tmp_path).scan(allow_loopback=False)
+    assert [problem.code for problem in found.problems] == [Code.NOT_A_FILE]
+
+
+def test_a_file_over_a_mebibyte_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "node_01.json").write_bytes(b" " * (1024 * 1024 + 1))
+    (found,) = NodesFolder(tmp_path).scan(allow_loopback=False)
+    assert [problem.code for problem in found.problems] == [Code.TOO_LARGE]
+
+
+def test_a_file_that_goes_between_two_looks_was_not_there(tmp_path: Path) -> None:
+    (tmp_path / "node_01.json").write_bytes(GOOD)
+    with os.scandir(tmp_path) as entries:
+        (entry,) = entries
+    entry.stat(follow_symlinks=False)
+    (tmp_path / "node_01.json").unlink()
+    assert _read(entry, None, allow_loopback=False) is None
+
+
+def test_problems_are_told_when_a_file_arrives_or_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = NodesFolder(tmp_path)
+    path = tmp_path / "node_01.json"
+    for text in (b"[]", b"[]", b"[1]", GOOD):
+        path.write_bytes(text)
+        folder.scan(allow_loopback=False)
+        folder.tell_problems()
+    told = [(record.levelno, record.getMessage()) for record in caplog.records]
+    assert told == [
+        (logging.ERROR, "node_01.json: a node file must be a JSON object (found [])"),
+        (logging.ERROR, "node_01.json: a node file must be a JSON object (found [1])"),
+    ]
+
+
+async def test_files_that_parse_are_read_at_once(tmp_path: Path) -> None:
+    (tmp_path / "node_01.json").write_bytes(GOOD)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    assert names(await NodesFolder(tmp_path).read_for_good(allow_loopback=False)) == ["node_01.json"]
+    assert loop.time() - began_s < STILL_S
+
+
+async def test_a_writer_who_is_still_at_work_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "node_01.json"
+    path.write_bytes(GOOD[:50])
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(NodesFolder(tmp_path).read_for_good(allow_loopback=False), name="read")
+        asyncio.get_running_loop().call_later(0.3, path.write_bytes, GOOD)
+    (found,) = reading.result()
+    assert isinstance(found, ReadFile)
+    assert found.problems == ()
+
+
+async def test_a_file_that_stays_broken_is_given_up_when_the_folder_has_been_still(tmp_path: Path) -> None:
+    (tmp_path / "node_01.json").write_bytes(b"{")
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    (found,) = await NodesFolder(tmp_path).read_for_good(allow_loopback=False)
+    assert isinstance(found, ReadFile)
+    assert [problem.code for problem in found.problems] == [Code.NOT_JSON]
+    assert STILL_S <= loop.time() - began_s < 3
+
+
+@pytest.mark.looptime(start=0)
+async def test_a_folder_that_stays_unreadable_is_given_up_after_ten_seconds(tmp_path: Path) -> None:
+    found = await NodesFolder(tmp_path / "nowhere").read_for_good(allow_loopback=False)
+    assert found == "no such file or directory"
+    assert 10 <= asyncio.get_running_loop().time() < 11
+
+
+async def test_a_folder_that_comes_back_is_read(tmp_path: Path) -> None:
+    def come() -> None:
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "node_01.json").write_text(json.dumps({}))
+        (tmp_path / "new").rename(tmp_path / "nodes")
+
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(NodesFolder(tmp_path / "nodes").read_for_good(allow_loopback=False), name="read")
+        asyncio.get_running_loop().call_later(0.15, come)
+    assert names(reading.result()) == ["node_01.json"]

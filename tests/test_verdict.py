@@ -1,0 +1,95 @@
+import pytest
+from report_example import finished_report
+from stage import node_file
+
+from pinakad.nodes import combine
+from pinakad.outside import Ended
+from pinakad.polling import HostKey, NodeReason, NodeState, PollSettings
+from pinakad.problems import Code, Problem, Severity, Spot
+from pinakad.report import NodePart, Outcome, Reason, ScriptState
+from pinakad.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
+
+
+def node(number: int, **changes: object) -> NodePart:
+    plain = {"file": f"node_{number:02}.json", "hostname": f"n{number}", "reported_hostname": None}
+    sound = {"host_key": HostKey.SAME, "rebooted": True, "state": NodeState.UP}
+    return finished_report().nodes[0].model_copy(update=plain | sound | changes)
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason", "part"),
+    [
+        (Ended(ScriptState.EXITED, code=0), None, ""),
+        (Ended(ScriptState.EXITED, code=1), Reason.SCRIPT_FAILED, "status 1"),
+        (Ended(ScriptState.EXITED, signal=15), Reason.SCRIPT_FAILED, "signal 15"),
+        (Ended(ScriptState.LOST), Reason.SCRIPT_LOST, "not known"),
+        (Ended(ScriptState.INTERRUPTED), Reason.SCRIPT_INTERRUPTED, "booted again"),
+    ],
+)
+def test_only_an_exit_with_zero_leaves_the_verdict_to_the_nodes(ended: Ended, reason: object, part: str) -> None:
+    decided = on_script(ended)
+    assert (decided.reason if decided else None) == reason
+    assert decided is None or (decided.outcome is Outcome.FAILED and part in decided.message)
+
+
+@pytest.mark.parametrize(("count", "message"), [(1, "the node is up"), (3, "all 3 nodes are up")])
+def test_every_node_up_completes(count: int, message: str) -> None:
+    decided = on_nodes([node(number) for number in range(count)])
+    assert (decided.outcome, decided.reason, decided.message) == (Outcome.COMPLETED, None, message)
+
+
+@pytest.mark.parametrize("state", [NodeState.FAILED, NodeState.WAITING])
+def test_one_node_that_is_not_up_fails_and_is_named(state: NodeState) -> None:
+    decided = on_nodes([node(1), node(2, state=state, reason=NodeReason.REFUSED)])
+    assert (decided.outcome, decided.reason) == (Outcome.FAILED, Reason.NODES_UNREACHABLE)
+    assert decided.message == "1 of 2 nodes did not come up: n2 (refused)"
+
+
+def test_of_many_nodes_the_first_are_named() -> None:
+    decided = on_nodes([node(number, state=NodeState.FAILED, reason=NodeReason.TIMEOUT) for number in range(9)])
+    assert decided.message.endswith("n4 (timeout) and 4 more")
+
+
+def test_the_operators_wish_is_its_own_outcome() -> None:
+    assert (cancelled().outcome, cancelled().reason) == (Outcome.CANCELLED, Reason.CANCELLED)
+
+
+def test_wrong_input_is_told_by_its_first_error_and_their_number() -> None:
+    spot = Spot("node_01.json")
+    problems = [spot.warning(Code.MTU_RANGE, "odd"), spot.error(Code.MISSING, "gone"), spot.error(Code.MISSING, "too")]
+    assert refused(Reason.INVALID_NODES, problems).message == "node_01.json: gone (and 1 more, see problems)"
+    assert refused(Reason.INVALID_NODES, problems[:2]).message == "node_01.json: gone"
+
+
+def test_a_request_may_name_only_files_that_are_there_and_count() -> None:
+    files = [node_file(1, "a"), node_file(2, "a", "192.0.2.9"), node_file(3, "c")]
+    asked = ["node_01.json", "node_03.json", "node_04.json"]
+    found = request_problems(asked, files, combine(files, frozenset(asked), allow_loopback=False))
+    assert [(item.code, item.path, item.severity) for item in found] == [
+        (Code.SUPERSEDED, "/nodes/0", Severity.ERROR),
+        (Code.NO_SUCH_FILE, "/nodes/2", Severity.ERROR),
+    ]
+    assert request_problems(None, files, combine(files, allow_loopback=False)) == []
+
+
+def codes(problems: list[Problem]) -> list[tuple[str, Code]]:
+    assert {problem.severity for problem in problems} <= {Severity.WARNING}
+    return [(problem.file, problem.code) for problem in problems]
+
+
+def test_what_is_worth_a_look_at_the_end_is_a_warning_where_it_is_only_reported() -> None:
+    nodes = [
+        node(1),
+        node(2, rebooted=False),
+        node(3, reported_hostname="installer"),
+        node(4, reported_hostname="N4.example.org"),
+        node(5, host_key=HostKey.CHANGED),
+        node(6, rebooted=None),
+    ]
+    assert codes(end_warnings(nodes, PollSettings())) == [
+        ("node_02.json", Code.NOT_REBOOTED),
+        ("node_03.json", Code.WRONG_HOST),
+        ("node_05.json", Code.HOST_KEY_CHANGED),
+    ]
+    silent = PollSettings(reboot="ignore", identity="ignore")
+    assert codes(end_warnings(nodes, silent)) == [("node_05.json", Code.HOST_KEY_CHANGED)]
