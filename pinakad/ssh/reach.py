@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pinakad.polling import NodeReason, Rung
 from pinakad.problems import printable
 from pinakad.ssh.connect import Connector
+from pinakad.ssh.lookup import look_up
 
 CLIENT_BANNER = b"SSH-2.0-pinakad\r\n"
 MAX_BANNER_BYTES = 8192
@@ -112,13 +113,12 @@ async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.Ad
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(limits.until(loop.time(), limits.connect_s)):
-            found = await loop.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+            family, found = await look_up(address)
     except TimeoutError:
         return Failure(None, NodeReason.UNRESOLVED, f"the name {address} was not resolved in time")
     except (OSError, UnicodeError) as error:
         return Failure(None, NodeReason.UNRESOLVED, f"cannot resolve the name {address}: {_cause(error)}")
-    family, _, _, _, target = found[0]
-    return family, (str(target[0]), port)
+    return family, (found, port)
 
 
 async def _connect(

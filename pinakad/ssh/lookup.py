@@ -1,0 +1,35 @@
+"""Which address has a name?
+
+A resolver that gets no answer blocks for half a minute (resolv.conf(5)), and nothing can stop it. So it is asked in
+threads that nobody waits for: not the loop's own pool, where the state is written too, and not the daemon's end.
+"""
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import Future
+
+Address = tuple[socket.AddressFamily, str]
+_under_way: dict[str, Future[Address]] = {}
+"""One question a name: whoever asks again joins it."""
+
+
+async def look_up(name: str) -> Address:
+    """Return the family and the address that the resolver prefers. Raises OSError and UnicodeError."""
+    future = _under_way.get(name)
+    if future is None:
+        future = _under_way[name] = Future()
+        future.set_running_or_notify_cancel()  # from now on cancelling whoever waits does not cancel the question
+        threading.Thread(target=_ask, args=(name, future), name=f"lookup {name}", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def _ask(name: str, future: Future[Address]) -> None:
+    try:
+        family, _, _, _, target = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        del _under_way[name]
+        future.set_exception(error)
+    else:
+        del _under_way[name]
+        future.set_result((family, str(target[0])))
