@@ -101,7 +101,8 @@ class SystemdRunner:
         code, text = await _systemctl("show", "--property=ActiveState,Job,Result", self._unit)
         shown = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         # one that has ended may be forgotten already (CollectMode=): it is inactive then, and nothing tells why
-        if code != 0 or shown.get("ActiveState") not in ("inactive", "failed") or shown.get("Job", "0") != "0":
+        gone = shown.get("ActiveState") in ("inactive", "failed") and shown.get("Job") in (None, "", "0")
+        if code != 0 or not gone:
             return None
         return f"the unit {self._unit} has ended before it; journalctl -u {self._unit} tells why"
 

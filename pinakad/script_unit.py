@@ -17,14 +17,13 @@ from typing import Any
 
 from pinakad import config, supervisor
 from pinakad.config import Config, ConfigError
-from pinakad.processes import TERM_S
+from pinakad.processes import TERM_S, processes
 from pinakad.script import environment, make_executable
 from pinakad.trust import weakness
 
 EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CGROUPS = "/sys/fs/cgroup"
 
 
 class RefusedError(Exception):
@@ -175,14 +174,21 @@ def _outlive_the_rest() -> None:
 
 
 def _the_rest() -> list[int]:
-    """Return all other processes of our control group (cgroups(7)); zombies are not in it."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
-        own = next(line.removeprefix("0::") for line in lines if line.startswith("0::"))
-        pids = Path(f"{_CGROUPS}{own}/cgroup.procs").read_text(encoding="ascii").split()
-    except (OSError, StopIteration):
+    """Return all other processes of our unit."""
+    own = _control_group("self")
+    if not own:
         return []
-    return [int(pid) for pid in pids if int(pid) not in (0, os.getpid())]
+    return [item.pid for item in processes() if item.pid != os.getpid() and _control_group(str(item.pid)) == own]
+
+
+def _control_group(pid: str) -> list[str]:
+    """Return where systemd put a process (cgroups(7)): `0::PATH`, on older hosts `N:name=systemd:PATH`."""
+    try:
+        lines = Path("/proc", pid, "cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    paths = (line.split(":", 2) for line in lines)
+    return [path for _, name, path in paths if name in ("", "name=systemd") and path != "/"]
 
 
 if __name__ == "__main__":

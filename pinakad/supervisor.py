@@ -38,7 +38,13 @@ _JOURNAL = "/run/systemd/journal/stdout"
 
 
 def boot_id() -> str:
-    """Return the id of the host's boot (random(4))."""
+    """Return the id of the host's boot (random(4)).
+
+    The unit tells it to the daemon: in a container, the sandbox's own /proc shows the outer host's.
+    """
+    told = os.environ.get("PINAKAD_BOOT_ID", "")
+    if told:  # systemd.unit(5), %b: 32 digits
+        return "-".join((told[:8], told[8:12], told[12:16], told[16:20], told[20:]))
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 

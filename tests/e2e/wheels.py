@@ -1,0 +1,35 @@
+"""The wheels that a container without a network installs from: ours, built here, and all that it needs."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+UPGRADE = "99.0"
+
+
+def build_wheels(folder: Path) -> None:
+    """Build our wheel (`wheels/`, with all that it needs, and a later version in `upgrade/`) for the containers' Python."""
+    python = folder / "builder" / "bin" / "python"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "builder"], check=True)
+    _pip_wheel(python, CHECKOUT, folder / "wheels")
+    _pip_wheel(python, _newer_checkout(folder), folder / "upgrade", "--no-deps")
+
+
+def _newer_checkout(folder: Path) -> Path:
+    """Copy what a wheel is made of, as a later version."""
+    copy = folder / "newer"
+    for name in ("pinakad", "systemd"):
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(CHECKOUT / name, copy)
+    project = copy / "pyproject.toml"
+    lines = project.read_text(encoding="utf-8").splitlines()
+    changed = [f'version = "{UPGRADE}"' if line.startswith("version = ") else line for line in lines]
+    project.write_text("\n".join(changed), encoding="utf-8")
+    return copy
+
+
+def _pip_wheel(python: Path, source: Path, wheels: Path, *options: str) -> None:
+    words = [python, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", wheels]
+    subprocess.run([*words, *options, source], check=True)
