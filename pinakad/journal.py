@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pinakad.events import Event
 
 SOCKET = "/run/systemd/journal/socket"
+PATIENCE_US = 200_000
+STUCK_S = 10.0
+"""How long a full queue is waited for, and for how long after that it is not."""
 MAX_MESSAGE = 48 * 1024
 """One datagram must hold a record; a longer text (a traceback, say) is cut in its middle."""
 
@@ -31,14 +35,22 @@ class JournalHandler(logging.Handler):
         super().__init__()
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, PATIENCE_US))
+        self._stuck_until_s = 0.0
         self._fallback = StderrHandler()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record. journald may be restarting: then it must not be lost either."""
+        flags = socket.MSG_DONTWAIT if time.monotonic() < self._stuck_until_s else 0
         try:
-            self._socket.sendto(datagram(record, self.format(record)), self._path)
+            self._socket.sendto(datagram(record, self.format(record)), flags, self._path)
+        except BlockingIOError:  # its queue is full: the main loop must not wait for it again and again
+            self._stuck_until_s = time.monotonic() + STUCK_S
+            self._fallback.handle(record)
         except OSError:
             self._fallback.handle(record)
+        except Exception:  # noqa: BLE001 - a log call with wrong arguments; the library's own handlers do the same
+            self.handleError(record)
 
     def close(self) -> None:
         """Close the socket."""

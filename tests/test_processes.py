@@ -1,0 +1,77 @@
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+
+import pytest
+from scripts import state_of, until_gone
+
+from pinakad.processes import ID_VARIABLE, end_all, is_alive, of_run, processes
+from pinakad.supervisor import start_ticks
+
+IDENTIFIER = "20261123T212455Z.7777"
+Child = asyncio.subprocess.Process
+
+
+@pytest.fixture
+async def child() -> AsyncIterator[Child]:
+    """Give a process in a session of its own that does not carry the id."""
+    made = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
+    yield made
+    if made.returncode is None:
+        made.kill()
+    await made.wait()
+
+
+async def test_living_processes_are_listed_and_a_zombie_is_none(child: Child) -> None:
+    assert {item.pid: item.session for item in processes()}[child.pid] == child.pid
+    dead = subprocess.Popen(["true"])  # noqa: ASYNC220 - nobody but us reaps it
+    await until_gone(dead.pid)
+    assert state_of(dead.pid) == "Z"
+    assert dead.pid not in {item.pid for item in processes()}
+    dead.poll()
+
+
+async def test_a_run_has_its_session_and_what_carries_its_id(child: Child) -> None:
+    carrier = await asyncio.create_subprocess_exec(
+        "sleep", "1000", env={ID_VARIABLE: IDENTIFIER}, start_new_session=True
+    )
+    assert of_run(IDENTIFIER, child.pid, None) == sorted([child.pid, carrier.pid])
+    assert of_run(IDENTIFIER, None, None) == [carrier.pid]
+    assert of_run(IDENTIFIER, child.pid, child.pid) == [carrier.pid]
+    assert of_run(IDENTIFIER[:-1], None, None) == []
+    assert await end_all(IDENTIFIER, None, None)
+    assert await carrier.wait() == -signal.SIGTERM
+    assert child.returncode is None
+
+
+async def test_a_run_has_what_descends_from_it_in_whatever_session() -> None:
+    text = "setsid env -i sleep 60621 & echo; wait"
+    parent = await asyncio.create_subprocess_exec(
+        "bash", "-c", text, stdout=asyncio.subprocess.PIPE, env={ID_VARIABLE: IDENTIFIER, "PATH": os.environ["PATH"]}
+    )
+    assert parent.stdout is not None
+    await parent.stdout.readline()
+    async with asyncio.timeout(10):
+        while len(members := of_run(IDENTIFIER, None, None)) < 2:  # noqa: ASYNC110 - the event is another's fork
+            await asyncio.sleep(0.01)
+    assert parent.pid in members
+    assert await end_all(IDENTIFIER, None, None)
+    for pid in members:
+        await until_gone(pid)
+    await parent.communicate()
+
+
+async def test_where_there_is_nothing_to_end_it_is_done_at_once() -> None:
+    assert await end_all(IDENTIFIER, None, None)
+
+
+async def test_a_pid_alone_does_not_make_it_the_same_process(child: Child) -> None:
+    ticks = start_ticks(child.pid)
+    assert is_alive(child.pid, ticks)
+    assert not is_alive(child.pid, (ticks or 0) + 1)
+    assert not is_alive(child.pid, None)
+    child.kill()
+    await child.wait()
+    assert not is_alive(child.pid, ticks)
