@@ -131,7 +131,7 @@ class Deployment:
         else:
             started = await self._outside.script.launch()
             if isinstance(started, str):
-                return failed(Reason.LAUNCH_FAILED, f"the script was not started: {started}")
+                return self._cancellation() or failed(Reason.LAUNCH_FAILED, f"the script was not started: {started}")
             at = started.at
             text = "the script runs with pid %d"
             log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))

@@ -26,7 +26,7 @@ from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot
 from pinakad.processes import ID_VARIABLE, is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
-from pinakad.runners import runner_for
+from pinakad.runners import Runner, runner_for
 from pinakad.steps import Step, step
 
 log = logging.getLogger(__name__)
@@ -66,15 +66,23 @@ Look = NotRun | Running | Over
 
 
 class ScriptOnDisk:
-    """The script of one deployment, whose folder has the supervisor's files."""
+    """The script of one deployment, whose folder has the supervisor's files; `runner`: by default, as it is set."""
 
-    def __init__(self, folder: Path, identifier: str, path: Path, work_dir: Path, settings: ScriptSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identifier: str,
+        path: Path,
+        work_dir: Path,
+        settings: ScriptSettings,
+        runner: Runner | None = None,
+    ) -> None:
         self.folder = folder
         self._id = identifier
         self._path = path
         self._work_dir = work_dir
         self._settings = settings
-        self._runner = runner_for(settings, identifier)
+        self._runner = runner or runner_for(settings, identifier)
 
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
