@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CANARY_EVERY_S = 60.0
 CANARY_LIMIT_S = 4.0
+_MAX_CLOSED = 1000
 # not opened nor closed-no-write: our own reading of a file would wake us, for ever
 _TYPES: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -151,6 +152,8 @@ class Watch:
         if name.startswith(self._ours):
             return
         if event.event_type in ("closed", "moved"):
+            if len(self._closed) >= _MAX_CLOSED:  # names that nobody asks for; who is asked for then waits 200 ms
+                self._closed.clear()
             self._closed.add(name)
         if folder not in self._woken:
             self._woken.add(folder)
