@@ -120,7 +120,8 @@ class Daemon:
             due_s = self._desk.look(self._time(), closed=closed)
             self._publisher.queued = self._desk.is_queued()
         except (OSError, LockedError) as error:
-            self._note_blindness(f"cannot look at the markers: {error}")
+            cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._note_blindness(f"cannot look at the markers: {cause.lower()}")  # the watch names the folder
             return RESCAN_S
         self._note_blindness("")
         if due_s == 0.0:

@@ -31,7 +31,7 @@ from pinakad.events import Event, fields
 from pinakad.files import write_new
 
 if TYPE_CHECKING:
-    from watchdog.observers.api import ObservedWatch
+    from watchdog.observers.api import BaseObserver, ObservedWatch
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Watch:
         self._ours = ours
         self._folders = folders
         self._loop = asyncio.get_running_loop()
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None
         self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
         self._troubles: dict[Path, str] = {}
         self._closed: set[str] = set()
@@ -75,16 +75,20 @@ class Watch:
         self._alive = True
 
     def start(self) -> None:
-        """Begin to watch; `ensure` then says what. Where even this cannot be had, rescans must do."""
+        """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
         try:
-            self._observer.start()
+            observer = Observer()
+            observer.start()
         except (OSError, RuntimeError) as error:
-            self._note_trouble(self._canary, str(error))
+            self._note_trouble(self._canary, f"cannot watch anything: {_cause(error)}")
+        else:
+            self._observer = observer
 
     def stop(self) -> None:
         """End the watching; the library's threads end by themselves."""
         with suppress(RuntimeError, OSError):
-            self._observer.stop()
+            if self._observer is not None:
+                self._observer.stop()
 
     @property
     def trusted(self) -> bool:
@@ -105,11 +109,14 @@ class Watch:
 
     def ensure(self) -> None:
         """Watch each of the folders that is there now; one that was replaced is watched anew."""
-        for folder in (self._canary, *self._folders):
-            self._ensure(folder)
-        self._try_canary()
+        if self._observer is None:
+            self.start()
+        if self._observer is not None:
+            for folder in (self._canary, *self._folders):
+                self._ensure(self._observer, folder)
+            self._try_canary()
 
-    def _ensure(self, folder: Path) -> None:
+    def _ensure(self, observer: "BaseObserver", folder: Path) -> None:
         place = _place(folder)
         known = self._watched.get(folder)
         if known is not None and known[0] == place:
@@ -120,10 +127,9 @@ class Watch:
             return
         try:
             handler = _Handler(lambda event: self._note(folder, event))
-            watch = self._observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
+            watch = observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
         except (OSError, RuntimeError) as error:
-            cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._note_trouble(folder, f"cannot watch '{folder}': {cause.lower()}")
+            self._note_trouble(folder, f"cannot watch '{folder}': {_cause(error)}")
             return
         self._watched[folder] = (place, watch)
         if self._troubles.pop(folder, None) is not None:
@@ -132,7 +138,7 @@ class Watch:
 
     def _forget(self, folder: Path) -> None:
         known = self._watched.pop(folder, None)
-        if known is not None:
+        if known is not None and self._observer is not None:
             with suppress(KeyError, OSError, RuntimeError):
                 self._observer.unschedule(known[1])
 
@@ -201,6 +207,10 @@ class _Handler(FileSystemEventHandler):
         """Take one event. The loop may be closed already: then nobody needs it."""
         with suppress(RuntimeError):
             self._note(event)
+
+
+def _cause(error: Exception) -> str:
+    return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
 
 
 def _place(folder: Path) -> _Place | str:

@@ -127,7 +127,7 @@ def test_a_disk_that_fills_up_under_the_running_script_only_delays_the_answer(
     assert len(world.runs()) == 1
 
 
-@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("restart", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_verdict_waits_for_room_in_the_state_folder_even_over_a_restart(
     world: World, disk_on: Callable[..., Disk], restart: bool
 ) -> None:
