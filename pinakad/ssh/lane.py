@@ -29,6 +29,7 @@ class Lane:
         self._width = width
         self._slow_s = slow_s
         self._inside = self._behind = self._working = 0
+        self._plain = (Place(behind=False), Place(behind=True))
         self._queues: tuple[deque[asyncio.Future[Place]], ...] = (deque(), deque())
 
     def is_full(self, *, behind: bool) -> bool:
@@ -62,12 +63,13 @@ class Lane:
         self._call_next()
 
     def _let_in(self, *, behind: bool) -> Place:
-        place = Place(behind)
         self._inside += 1
         self._behind += behind
         self._working += 1
-        if self._width is not None:
-            place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
+        if self._width is None:
+            return self._plain[behind]  # nothing will change about it
+        place = Place(behind)
+        place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
         return place
 
     def _is_slow(self, place: Place) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 from dataclasses import dataclass
+from functools import cache
 
 from pinakad.polling import NodeReason, Rung
 from pinakad.problems import printable
@@ -70,31 +71,27 @@ async def reach(connector: Connector, address: str, port: int, limits: Limits) -
 
     The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
     """
-    family = await _family_of(address, port, limits)
-    if isinstance(family, Failure):
-        return family
-    kind, target = family
+    found = _literal(address, port) or await _resolve(address, port, limits)
+    if isinstance(found, Failure):
+        return found
+    kind, target = found
     try:
         sock = socket.socket(kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as error:
         return Failure(None, NodeReason.ERROR, f"no socket: {_cause(error)}")
     try:
-        found = await _talk(connector, sock, target, limits)
+        code = await connector.connect(sock, target, limits.until(connector.time(), limits.connect_s))
+        result = _unconnected(code) if code != 0 else await _talk(sock, limits)
     except BaseException:
         sock.close()
         raise
-    if isinstance(found, Failure):
+    if isinstance(result, Failure):
         sock.close()
-    return found
+    return result
 
 
-async def _talk(
-    connector: Connector, sock: socket.socket, target: tuple[str, int], limits: Limits
-) -> Reached | Failure:
+async def _talk(sock: socket.socket, limits: Limits) -> Reached | Failure:
     loop = asyncio.get_running_loop()
-    failure = await _connect(connector, sock, target, limits.until(loop.time(), limits.connect_s))
-    if failure is not None:
-        return failure
     length = await _wait_for_banner(sock, limits)
     if isinstance(length, Failure):
         return length
@@ -103,13 +100,20 @@ async def _talk(
     return failure or Reached(sock, limits.key_exchange_s - (loop.time() - began_s))
 
 
-async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.AddressFamily, tuple[str, int]] | Failure:
+_Place = tuple[socket.AddressFamily, tuple[str, int]]
+
+
+def _literal(address: str, port: int) -> _Place | None:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address)
         except OSError:
             continue
         return family, (address, port)
+    return None
+
+
+async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(limits.until(loop.time(), limits.connect_s)):
@@ -121,16 +125,11 @@ async def _family_of(address: str, port: int, limits: Limits) -> tuple[socket.Ad
     return family, (found, port)
 
 
-async def _connect(
-    connector: Connector, sock: socket.socket, target: tuple[str, int], deadline_s: float
-) -> Failure | None:
-    code = await connector.connect(sock, target, deadline_s)
+@cache
+def _unconnected(code: int | None) -> Failure:
     if code is None:
         return Failure(None, NodeReason.TIMEOUT, "nothing answered the connection")
-    if code == 0:
-        return None
-    reason = _REASONS.get(code, NodeReason.ERROR)
-    return Failure(None, reason, f"cannot connect: {os.strerror(code).lower()}")
+    return Failure(None, _REASONS.get(code, NodeReason.ERROR), f"cannot connect: {os.strerror(code).lower()}")
 
 
 async def _wait_for_banner(sock: socket.socket, limits: Limits) -> int | Failure:
