@@ -25,11 +25,13 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "demo": "Show the main job on this machine, with nothing else installed.",
     "status": "Tell what is running and how long it may take.",
+    "wait": "Wait for the verdict, and exit with it.",
     "validate": "Tell every problem of node files, all at once.",
     "config": "Print every setting, its value, and where it came from.",
     "history": "Tell how the deployments ended, the newest first.",
     "show": "Tell what happened in a deployment, and when.",
     "logs": "Tell what was logged in a deployment.",
+    "doctor": "Tell what would make the next deployment fail, before it does.",
     "setup": "Make pinakad a service of this machine.",
 }
 """The commands in the order of `--help`, each with the first sentence of its own help. The module has the same name."""

@@ -1,0 +1,97 @@
+"""Are the node files good, and how does each node answer right now?"""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from shlex import quote
+
+from pinakad.cli.checks.scene import Finding, Scene, fails, warning
+from pinakad.nodes import Node, NodeSet, combine
+from pinakad.nodes_folder import NodesFolder
+from pinakad.polling import Probe
+from pinakad.problems import Severity
+from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.store import Store
+
+_REACH_LIMIT_S = 20.0
+_SHOWN = 5
+
+
+def files(scene: Scene) -> Iterator[Finding]:
+    """Would the node files that are there now be taken?"""
+    folder, account = scene.settings.nodes_dir, scene.account
+    try:
+        found = read(scene)
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        yield fails(f"cannot read the node files in '{folder}': {cause}", "see the folders above")
+        return
+    if not found.nodes and not found.problems:
+        text = f"there is no node file (node_<digits>.json) in '{folder}': a deployment would fail with no_nodes"
+        yield fails(text, f"put them there; to check a draft: pinakactl validate FILE {quote(str(folder))}")
+    for problem in found.problems:
+        weight = fails if problem.severity is Severity.ERROR else warning
+        place = quote(str(folder / problem.file))
+        yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
+    for name in found.files:
+        obstacle = _obstacle(scene, name)
+        if obstacle:
+            yield fails(f"cannot read '{name}': {obstacle}", f"chown {account.name} {quote(str(folder / name))}")
+    if found.superseded:
+        text = ", ".join(f"{entry.file} by {entry.by}" for entry in found.superseded[:_SHOWN])
+        more = f" and {len(found.superseded) - _SHOWN} more" if len(found.superseded) > _SHOWN else ""
+        yield warning(f"files are superseded by later ones of the same host: {text}{more}", "none is needed; rm them")
+
+
+def read(scene: Scene) -> NodeSet:
+    """Return what the node files say together. Raises OSError."""
+    loopback = scene.settings.ssh.allow_loopback
+    return combine(NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=loopback), allow_loopback=loopback)
+
+
+def _obstacle(scene: Scene, name: str) -> str | None:
+    try:
+        return scene.account.obstacle(scene.settings.nodes_dir / name, os.R_OK)
+    except FileNotFoundError:
+        return None
+
+
+def reach(scene: Scene) -> list[tuple[Node, Probe]] | str:
+    """Make one attempt at each node, as a deployment would; return what it found, or why none can be made.
+
+    Nothing is remembered of it: no host key is pinned.
+    """
+    settings = scene.settings
+    try:
+        nodes = read(scene).nodes
+        key = load_key(settings.key_path)
+        host_keys = open_host_keys(Store(scene.state_dir).known_hosts, settings.ssh)
+    except OSError as error:
+        return f"cannot read the node files: {(error.strerror or str(error)).lower()}"
+    except SshKeyError as error:
+        return str(error)
+
+    async def ask() -> list[Probe]:
+        prober = Prober(settings.ssh, key, host_keys)
+        cut_s = asyncio.get_running_loop().time() + _REACH_LIMIT_S
+        ready = settings.poll.ready_command
+        try:
+            return await asyncio.gather(*(prober.ask(_target(scene, node), cut_s, ready) for node in nodes))
+        finally:
+            prober.close()
+
+    return list(zip(nodes, asyncio.run(ask()), strict=True))
+
+
+def unreached(answers: Sequence[tuple[Node, Probe]]) -> Iterator[Finding]:
+    """Tell which nodes would not count as up now. Some of them may have to be so before their deployment."""
+    for node, probe in answers:
+        if probe.reason is not None:
+            text = f"{node.hostname} at {node.address} got to {probe.rung or 'nothing'}: {probe.reason}"
+            remedy = f"pinakactl validate tells why {node.address}; {probe.message}"
+            yield warning(text, remedy)
+
+
+def _target(scene: Scene, node: Node) -> Target:
+    ssh = scene.settings.ssh
+    return Target(node.address, node.port or ssh.port, node.user or ssh.user)

@@ -1,0 +1,128 @@
+"""Are the daemon, its installation, its markers and its state as they should be?"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from shlex import quote
+
+from pinakad import __version__
+from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.cli.installation import wanted_files
+from pinakad.cli.setup_checks import work_dir_owner
+from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.store import StateUnreadableError, Store
+from pinakad.trust import weakness
+
+_TAKEN_AFTER_S = 10.0
+
+
+def configuration(scene: Scene) -> Iterator[Finding]:
+    """Where the script runs as root, the configuration decides what root runs."""
+    if not scene.by_systemd:
+        return
+    with suppress(OSError):
+        found = weakness(scene.config_file)
+        if found is not None:
+            place = quote(str(scene.config_file))
+            yield fails(f"the configuration is not trusted: {found}", f"chown root:root {place} && chmod go-w {place}")
+
+
+def daemon(scene: Scene) -> Iterator[Finding]:
+    """Does it run, is it of this version, does it see events?"""
+    standing = scene.standing
+    if not standing.running:
+        why = "; systemctl status pinakad tells why it does not" if UNIT_FILE.exists() else ""
+        yield fails(f"no daemon runs for '{scene.state_dir}': nobody would take a request", scene.start_command + why)
+        return
+    restart = "systemctl restart pinakad (what runs is gone on with)"
+    for note in standing.notes:
+        yield warning(note, restart)
+    told = standing.daemon
+    if told is None:
+        if not standing.notes:
+            text = f"a daemon runs, but there is no '{scene.runtime_dir / 'status.json'}'"
+            yield warning(text, "see that $RUNTIME_DIRECTORY is the daemon's")
+        return
+    if told.version != __version__:
+        yield warning(f"the daemon that runs is version {told.version}, this is {__version__}", restart)
+    if told.watch != "events":
+        text = "the daemon sees no file system events: requests are seen by rescans, every 5 seconds"
+        yield warning(text, "journalctl -u pinakad -p warning tells why")
+
+
+def installation(scene: Scene) -> Iterator[Finding]:
+    """Are the files that a setup would write now those that are there?"""
+    if not UNIT_FILE.exists():
+        return
+    root = Path("/")
+    stale = []
+    for place, text in wanted_files(scene.settings, root, work_dir_owner(scene.settings, root)).items():
+        try:
+            if (root / place).read_text(encoding="utf-8") != text:
+                stale.append(place.name)
+        except OSError:
+            stale.append(place.name)
+    if stale:
+        text = f"what is installed is not of this version and configuration: {', '.join(stale)}"
+        yield warning(text, "pinakactl setup && systemctl restart pinakad")
+
+
+def markers(scene: Scene) -> Iterator[Finding]:
+    """Does a marker lie around that nobody serves?"""
+    folder, running = scene.settings.markers_dir, scene.standing.running
+    try:
+        names = {entry.name for entry in os.scandir(folder)}
+    except OSError as error:
+        yield warning(f"cannot look at '{folder}': {(error.strerror or '').lower()}", "see the folders above")
+        return
+    if REQUEST in names:
+        yield from _request(scene, folder / REQUEST)
+    if CANCEL in names and (not running or scene.running is None):
+        text = f"'{CANCEL}' lies around: it is removed when the next request is taken, and cancels nothing"
+        yield warning(text, f"rm {quote(str(folder / CANCEL))}")
+    if {COMPLETED, FAILED} <= names:
+        text = f"both '{COMPLETED}' and '{FAILED}' are there: not by pinakad, and no reader knows which one counts"
+        yield warning(text, f"rm the older of both in {quote(str(folder))}")
+
+
+def _request(scene: Scene, path: Path) -> Iterator[Finding]:
+    if not scene.standing.running:
+        yield fails(f"'{REQUEST}' is there, and no daemon takes it", f"{scene.start_command}, or rm {quote(str(path))}")
+        return
+    report, request = scene.standing.report, Markers(path.parent).look()
+    if request is None or scene.running is not None:
+        return
+    age_s = time.time() - path.lstat().st_mtime
+    if report is not None and Identity.of(report.request) == request.identity:
+        if age_s > _TAKEN_AFTER_S:
+            text = f"'{REQUEST}' was served by {report.id} and cannot be removed by the daemon"
+            yield warning(text, f"rm {quote(str(path))}, and see who else owns {quote(str(path.parent))}")
+    elif age_s > _TAKEN_AFTER_S:
+        text = f"'{REQUEST}' is there for {age_s:.0f} s, and the daemon does not take it"
+        yield fails(text, "systemctl status pinakad tells what it waits for")
+
+
+def state(scene: Scene) -> Iterator[Finding]:
+    """Can every deployment that was not answered be gone on with?"""
+    store = Store(scene.state_dir)
+    try:
+        left = [identifier for identifier in store.ids() if not store.is_answered(identifier)]
+    except OSError as error:
+        yield warning(f"cannot look at '{scene.state_dir}': {(error.strerror or '').lower()}", "sudo pinakactl doctor")
+        return
+    for identifier in left:
+        yield from _unfinished(scene, store, identifier)
+
+
+def _unfinished(scene: Scene, store: Store, identifier: str) -> Iterator[Finding]:
+    try:
+        report = store.load(identifier)
+    except StateUnreadableError as error:
+        if not scene.standing.running and store.was_started(identifier):
+            yield fails(f"{error}; it would be answered with state_unreadable", "restore that file from a backup")
+        return
+    if not scene.standing.running and not report.is_finished:
+        text = f"deployment {identifier} is {report.phase} and stands still: the next one waits for its end"
+        yield warning(text, f"{scene.start_command}: it is gone on with")
