@@ -111,7 +111,8 @@ class Desk:
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
         self._served = request.identity
-        await asyncio.sleep(TICK_S)  # a touch after the node files are read must not look like this one
+        # a touch after the node files are read must not look like this one: let the clock of files go on
+        await asyncio.sleep(min(TICK_S, max(0.0, request.requested_wall_s + TICK_S - self._here().wall_s)))
         await self._run(report, group, resumed=False)
 
     def _take(self, request: Request) -> Report:

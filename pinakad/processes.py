@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pinakad.files import read_up_to
 from pinakad.supervisor import start_ticks
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
 TERM_S = 10.0
 _KILL_S = 5.0
 _LOOK_S = 0.05
+_MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
 _SHELLS = {"sh", "bash", "dash", "ksh", "zsh", "ash", "busybox"}
 
 
@@ -72,17 +74,28 @@ async def end_all(identifier: str, session: int | None, spare: int | None) -> bo
 
 def running_script(script: Path, own_identifier: str) -> int | None:
     """Return the pid of a process that runs this script, None where there is none; one of our own run is none."""
-    for item in processes():
+    wanted = os.fsencode(script.name)
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all we need
         with suppress(OSError):
-            words = Path(f"/proc/{item.pid}/cmdline").read_bytes().split(b"\0")[:-1]
-            if _runs(item.pid, words, script) and not _carries(item.pid, own_identifier):
-                return item.pid
+            if not name.isdigit() or wanted not in (line := _command_line(name)):
+                continue
+            if _runs(int(name), line.split(b"\0")[:-1], script) and not _carries(int(name), own_identifier):
+                return int(name)
     return None
+
+
+def _command_line(pid: str) -> bytes:
+    """Return a process's words (proc(5)), each ended by a zero byte; empty for a kernel thread or a zombie."""
+    descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_up_to(descriptor, _MAX_WORDS)
+    finally:
+        os.close(descriptor)
 
 
 def _runs(pid: int, words: list[bytes], script: Path) -> bool:
     """`bash [options] SCRIPT`, or the script itself; an editor or a pager that has it open does not run it."""
-    if not words or script.name.encode() not in b"\0".join(words):
+    if not words:
         return False
     shell = Path(os.fsdecode(words[0])).name.lstrip("-")
     candidate = _first_argument(words) if shell in _SHELLS else words[0]
