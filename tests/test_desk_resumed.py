@@ -1,0 +1,67 @@
+"""A request that was taken when the daemon died: is it still the one that was asked for?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from stage import Stage, StageScript
+
+from pinakad.config import Config, PathSettings
+from pinakad.desk import Desk
+from pinakad.outside import Moment, Outside
+from pinakad.patience import Patience
+from pinakad.problems import Code
+from pinakad.report import Reason, Report
+from pinakad.requests import CANCEL, FAILED, REQUEST, Markers
+from pinakad.store import Store
+
+
+class PowerCutError(Exception):
+    """The daemon died here."""
+
+
+class Office:
+    """A desk with a real state folder and marker folder, and a stage for the rest."""
+
+    def __init__(self, root: Path) -> None:
+        self.store, self.markers = Store(root / "state"), root / "markers"
+        for folder in (self.store.root, self.markers):
+            folder.mkdir()
+        self.store.prepare()
+        self.stage = Stage(script=StageScript())
+
+    def desk(self, *, dies: bool = False) -> Desk:
+        def outside_for(_report: Report) -> Outside:
+            if dies:
+                raise PowerCutError
+            return self.stage.outside()
+
+        def here() -> Moment:
+            return Moment("boot", 1000.0, 1_780_000_000.0)
+
+        config = Config(paths=PathSettings(markers=self.markers))
+        patience = Patience(lambda: asyncio.sleep(0))
+        return Desk(self.store, Markers(self.markers), lambda: config, outside_for, here, patience)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+@pytest.mark.looptime(start=1000)
+async def test_an_invalid_request_is_still_invalid_after_a_restart_and_never_one_for_all_nodes(office: Office) -> None:
+    (office.markers / REQUEST).write_text('{"nodes": []}')
+    (office.markers / CANCEL).touch()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.TaskGroup() as group:
+            await office.desk(dies=True).serve(group)
+    assert caught.group_contains(PowerCutError)
+    async with asyncio.TaskGroup() as group:
+        await office.desk().pick_up(group, lambda: None)
+    report = Report.model_validate_json((office.markers / FAILED).read_bytes())
+    assert report.reason is Reason.INVALID_REQUEST
+    assert [problem.code for problem in report.problems] == [Code.BAD_VALUE, Code.CANCEL_REMOVED]
+    assert office.stage.script is not None
+    assert office.stage.script.launches == 0
+    assert [entry.name for entry in office.markers.iterdir()] == [FAILED]
