@@ -1,6 +1,7 @@
 """Which address of a node is polled?"""
 
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 from pinakad.node_file import NodeFile, Port, ports_of
@@ -20,6 +21,7 @@ class AddressSource(StrEnum):
     ONLY = "only"
 
 
+@lru_cache(maxsize=4096)  # each address of a file is looked at several times, a gateway in thousands of files
 def ipv4(text: str) -> IPv4Address | None:
     """Return the address, or None: only four decimal numbers without leading zeros are one (as `ipaddress` has it)."""
     try:

@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -116,6 +117,7 @@ class Spot(NamedTuple):
         return Problem(file=self.file, path=self.path, value=shown, severity=severity, code=code, message=message)
 
 
+@lru_cache(maxsize=4096)  # thousands of files have the same few fields
 def pointer(*keys: str | int) -> str:
     """Return the JSON Pointer of a path of keys and indexes."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
