@@ -33,7 +33,12 @@ def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
     """Write a file that nobody else has open: what stood under the name is unlinked first, never written through."""
     with suppress(FileNotFoundError):
         path.unlink()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    _create(path, data, mode, durable=durable)
+
+
+def _create(path: Path | str, data: bytes, mode: int, *, durable: bool, folder: int | None = None) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode, dir_fd=folder)
     try:
         os.fchmod(descriptor, mode)  # whatever the umask says
         view = memoryview(data)
@@ -52,9 +57,13 @@ def make_folder(path: Path) -> None:
 
 
 def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
-    """Write many files into `folder` and make them durable with one sync for all."""
-    for name, data in files.items():
-        write_new(folder / name, data, mode, durable=False)
+    """Write many files into `folder`, which is new and empty, and make them durable with one sync for all."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name, data in files.items():
+            _create(name, data, mode, durable=False, folder=place)
+    finally:
+        os.close(place)
     sync_file_system(folder)
 
 
