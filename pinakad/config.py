@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from pinakad.polling import PollSettings
+from pinakad.problems import printable
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
@@ -190,7 +191,7 @@ def require_same_paths(old: Config, new: Config) -> None:
 
 def _findings(error: ValidationError, name: str) -> Iterator[str]:
     for finding in error.errors(include_url=False):
-        key = ".".join(str(part) for part in finding["loc"])
+        key = printable(".".join(str(part) for part in finding["loc"]))
         if finding["type"] == "extra_forbidden":
             yield f"{name}: unknown key '{key}'; known are {', '.join(_siblings(finding['loc']))}"
         else:

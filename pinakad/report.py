@@ -7,9 +7,10 @@ crash the daemon resumes from it. Readers accept fields that they do not know. T
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.fields import FieldInfo
 
 from pinakad.addresses import AddressSource
 from pinakad.config import Config, ScriptSettings, SshSettings
@@ -120,12 +121,27 @@ class RequestPart(_Part):
     nodes: list[str] | None
 
 
+def _known(field: FieldInfo | None, table: Any) -> Any:
+    """Return the keys of a table that its model knows."""
+    if field is None or field.annotation is None or not isinstance(table, dict):
+        return table
+    return {key: value for key, value in table.items() if key in field.annotation.model_fields}
+
+
 class Policy(_Part):
     """The settings that this run keeps, whatever is configured meanwhile."""
 
     script: ScriptSettings
     ssh: SshSettings
     poll: PollSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, policy: Any) -> Any:
+        """A configuration refuses unknown keys; the settings that another version has kept do not."""
+        if not isinstance(policy, dict):
+            return policy
+        return {name: _known(cls.model_fields.get(name), table) for name, table in policy.items()}
 
 
 class ClockPart(_Part):

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, make_folder, read_regular, sync_folder, write_all, write_new, write_whole
+from pinakad.problems import printable
 from pinakad.report import Report
 from pinakad.steps import Step, step
 
@@ -220,7 +221,7 @@ def _counter(identifier: str) -> int:
 def _cause(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}")
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
-    return str(error)
+    return printable(str(error))
