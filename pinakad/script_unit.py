@@ -164,7 +164,7 @@ def _kill_the_rest(_number: int, _frame: object) -> None:
 
 def _outlive_the_rest() -> None:
     """Wait for what the script left running: systemd would end it with us, the other runner does not."""
-    while rest := _the_rest():
+    while rest := _the_rest() or _the_rest():  # twice: one that forks and goes while we look is easily missed
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(rest[0])
             watch = select.poll()

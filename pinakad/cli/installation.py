@@ -18,6 +18,7 @@ UNIT_SAFE = re.compile(r"[\w./@+-]+")
 
 UNITS = Path("etc/systemd/system")
 PATHS_DROP_IN = UNITS / "pinakad.service.d/10-paths.conf"
+MANUALS = Path("usr/local/share/man")
 TMPFILES = Path("etc/tmpfiles.d/pinakad.conf")
 PROGRAM_LINK = Path("usr/local/bin/pinakactl")
 _PLACES = {
@@ -28,6 +29,9 @@ _PLACES = {
     Path("etc/sysusers.d/pinakad.conf"): "pinakad.sysusers",
     Path("usr/local/lib/systemd/catalog/pinakad.catalog"): "pinakad.catalog",
     Path("etc/pinakad/pinakad.toml.example"): "pinakad.toml",
+    MANUALS / "man8/pinakad.8": "man/pinakad.8",
+    MANUALS / "man1/pinakactl.1": "man/pinakactl.1",
+    MANUALS / "man5/pinakad.toml.5": "man/pinakad.toml.5",
 }
 
 
@@ -108,6 +112,7 @@ def paths_drop_in(settings: Config) -> str:
     if shown == [default.paths.work_dir] and writable == [default.markers_dir.parent]:
         return ""
     lines = ["# By `pinakactl setup`, from the paths in the configuration.", "[Service]"]
-    lines += ["BindReadOnlyPaths=", *(f"BindReadOnlyPaths=-{path}" for path in shown)]
-    lines += ["BindPaths=", *(f"BindPaths=-{path}" for path in writable)]
+    lines.append("BindPaths=")  # empties both lists
+    lines += [f"BindReadOnlyPaths=-{path}" for path in shown]
+    lines += [f"BindPaths=-{path}" for path in writable]
     return "\n".join(lines) + "\n"

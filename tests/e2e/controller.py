@@ -72,6 +72,10 @@ class Controller:
             self.write(WORK / f"cluster/nodes/node_{number:02d}.json", node_file(name, address))
         self.request()
 
+    def node_text(self, name: str) -> str:
+        """Return the file of one of the nodes."""
+        return node_file(name, self.nodes[name][1])
+
     def request(self) -> None:
         """Drop the request."""
         self.machine.run("touch", f"/{MARKERS}/deployment_in_progress")

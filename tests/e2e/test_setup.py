@@ -1,0 +1,108 @@
+"""Does `pinakactl setup` do what it says, once, and undo it?"""
+
+import subprocess
+
+import pytest
+
+from container import wait_for
+from controller import WORK, Controller
+
+PINAKACTL = "/opt/pinakad/bin/pinakactl"
+BACKEND = "etc/systemd/system/web-backend.service"
+CONFIG = "etc/pinakad/pinakad.toml"
+
+
+def setup(controller: Controller, *options: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    return controller.machine.run(PINAKACTL, "setup", *options, check=check)
+
+
+def installed_files(controller: Controller) -> str:
+    places = "/etc/systemd/system /etc/polkit-1 /etc/sysusers.d /etc/tmpfiles.d /etc/pinakad /usr/local"
+    return controller.machine.out("sh", "-c", f"find {places} -printf '%p %T@ %U %m\\n' | sort")
+
+
+def test_a_second_setup_changes_nothing(controller: Controller) -> None:
+    before = installed_files(controller)
+    said = setup(controller).stdout
+    assert installed_files(controller) == before
+    assert {line.split()[0] for line in said.splitlines()} <= {"unchanged", "run", "next"}
+
+
+def test_a_dry_run_tells_all_and_touches_nothing_and_remove_takes_away_all_but_the_data(controller: Controller) -> None:
+    said = setup(controller, "--remove").stdout
+    try:
+        assert "pinakad.service" not in controller.machine.out("systemctl", "list-unit-files", "--no-pager")
+        assert "/etc/systemd/system/pinakad-script@.service" in said
+        assert controller.has(WORK / "key/ps_key.pem")
+        assert controller.has(CONFIG)
+        assert "nothing to remove" in setup(controller, "--remove").stdout
+        before = installed_files(controller)
+        said = setup(controller, "--dry-run").stdout
+        assert "would write    /etc/systemd/system/pinakad.service" in said
+        assert installed_files(controller) == before
+    finally:
+        setup(controller)
+    controller.systemctl("start", "pinakad")
+    controller.deploy("exit 0\n", "sqdn-01")
+    assert controller.answer()["outcome"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (BACKEND, "[Service]\nExecStart=/bin/bash /{script}\n"),
+        (BACKEND, "[Service]\nExecStart=/usr/bin/python3 /opt/web/app.py\n"),
+        ("etc/cron.d/deploy", "* * * * * root /{script}\n"),
+    ],
+)
+def test_a_back_end_that_starts_the_script_itself_is_named_before_anything_is_touched(
+    controller: Controller, place: str, text: str
+) -> None:
+    script = WORK / ".scripts/deployment_service.sh"
+    controller.write("opt/web/app.py", f"subprocess.run(['bash', '/{script}'])\n")
+    controller.write(place, text.format(script=script))
+    try:
+        before = installed_files(controller)
+        refused = setup(controller, check=False)
+        assert refused.returncode == 1
+        assert f"'/{place}'" in refused.stderr
+        assert "launch = false" in refused.stderr
+        assert installed_files(controller) == before
+        controller.configure(script={"launch": False})
+        setup(controller)
+    finally:
+        controller.machine.run("rm", f"/{place}", "/opt/web/app.py")
+
+
+def test_other_paths_are_opened_in_the_sandbox_and_made(controller: Controller) -> None:
+    controller.configure(paths={"work_dir": "/srv/pinaka"}, ssh={"key": f"/{WORK}/key/ps_key.pem"})
+    setup(controller)
+    try:
+        controller.systemctl("start", "pinakad")
+        controller.write("srv/pinaka/.scripts/deployment_service.sh", "exit 0\n")
+        node = controller.node_text("sqdn-01")
+        controller.write("srv/pinaka/cluster/nodes/node_01.json", node)
+        markers = "srv/pinaka/.markers/deplyment_status"
+        controller.machine.run("touch", f"/{markers}/deployment_in_progress")
+        wait_for("the answer", lambda: controller.has(f"{markers}/deployment_completed"))
+    finally:
+        controller.systemctl("stop", "pinakad")
+        controller.machine.run("rm", "-r", f"/{CONFIG}", "/srv/pinaka")
+        setup(controller)
+    assert not controller.has("etc/systemd/system/pinakad.service.d/10-paths.conf")
+
+
+def test_an_image_is_set_up_without_touching_the_machine(controller: Controller) -> None:
+    polkit = "/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service"
+    image = "/var/tmp/image"
+    controller.machine.run("sh", "-ec", f"mkdir -p {image}/etc {image}/home; cp --parents {polkit} {image}")
+    before = installed_files(controller)
+    setup(controller, "--root", image)
+    assert installed_files(controller) == before
+    unit = controller.read(f"{image}/etc/systemd/system/pinakad.service".lstrip("/"))
+    assert "ExecStart=/opt/pinakad/bin/python" in unit
+    assert controller.has(f"{image}/etc/systemd/system/multi-user.target.wants/pinakad.service".lstrip("/")) or (
+        controller.machine.out("readlink", f"{image}/etc/systemd/system/multi-user.target.wants/pinakad.service")
+    )
+    assert controller.has(f"{image}/{WORK}/.markers/deplyment_status".lstrip("/"))
+    controller.machine.run("rm", "-r", image)
