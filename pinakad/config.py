@@ -62,18 +62,18 @@ class ScriptSettings(_Table):
 class SshSettings(_Table):
     """The table `[ssh]`: how nodes are logged in to."""
 
-    user: str = Field("pinakasupport", min_length=1, max_length=64)
+    user: str = Field("pinakasupport", min_length=1, max_length=64, description="who logs in")
     key: AbsolutePath | None = Field(None, description="the private key; default work_dir/key/ps_key.pem")
-    port: int = Field(22, ge=1, le=65535)
+    port: int = Field(22, ge=1, le=65535, description="where sshd listens")
     host_keys: Literal["replace", "accept-new", "strict", "off"] = Field(
         "replace", description="what a host key that is new or has changed means"
     )
     known_hosts: AbsolutePath | None = Field(None, description='the operator\'s file for host_keys = "strict"')
     allow_loopback: bool = Field(False, description="poll addresses of 127.0.0.0/8, for rehearsals")
-    connect_timeout_s: float = Field(5, gt=0, le=600)
-    banner_timeout_s: float = Field(30, gt=0, le=600)
+    connect_timeout_s: float = Field(5, gt=0, le=600, description="until the TCP connection stands")
+    banner_timeout_s: float = Field(30, gt=0, le=600, description="from there until the SSH banner")
     auth_timeout_s: float = Field(15, gt=0, le=600, description="key exchange and login")
-    command_timeout_s: float = Field(30, gt=0, le=3600)
+    command_timeout_s: float = Field(30, gt=0, le=3600, description="all commands of an attempt")
 
     @model_validator(mode="after")
     def _strict_needs_a_file(self) -> "SshSettings":
@@ -102,7 +102,7 @@ class MetricsSettings(_Table):
 class LogSettings(_Table):
     """The table `[log]`."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is less is not logged")
 
 
 class Config(_Table):

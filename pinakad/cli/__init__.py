@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from pinakad import __version__
 from pinakad.cli.session import EXIT_USAGE, Session
@@ -25,6 +26,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "demo": "Show the main job on this machine, with nothing else installed.",
     "status": "Tell what is running and how long it may take.",
+    "apply": "Store node files and ask for their deployment.",
     "wait": "Wait for the verdict, and exit with it.",
     "validate": "Tell every problem of node files, all at once.",
     "config": "Print every setting, its value, and where it came from.",
@@ -33,6 +35,7 @@ COMMANDS = {
     "logs": "Tell what was logged in a deployment.",
     "doctor": "Tell what would make the next deployment fail, before it does.",
     "setup": "Make pinakad a service of this machine.",
+    "completion": "Print what makes a shell complete commands, options, deployments and nodes.",
 }
 """The commands in the order of `--help`, each with the first sentence of its own help. The module has the same name."""
 
@@ -48,6 +51,11 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"pinakad.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing them all."""
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
         with formatter.section("Commands"):

@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+from click import Context, Parameter
+from click.shell_completion import CompletionItem
+
+from pinakad import config
 from pinakad.cli.session import FaultError, WrongUseError
+from pinakad.headline import read_headline
 from pinakad.report import NodePart, Report
 from pinakad.store import StateUnreadableError, Store
 
 _SHOWN = 5
+_OFFERED = 50
 
 
 def choose_id(store: Store, text: str | None) -> str:
@@ -26,6 +32,28 @@ def choose_id(store: Store, text: str | None) -> str:
         raise WrongUseError(f"cannot find a deployment '{text}' in '{store.deployments}'; pinakactl history lists them")
     names = ", ".join(found[-_SHOWN:])
     raise WrongUseError(f"cannot tell which deployment '{text}' is, {len(found)} begin so ({names}); write more of it")
+
+
+def complete_ids(_context: Context, _argument: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the ids to a shell, the newest first, each with what became of it."""
+    store = Store(config.state_dir())
+    try:
+        found = [identifier for identifier in reversed(store.ids()) if identifier.startswith(incomplete)]
+    except OSError:
+        return []
+    heads = ((identifier, read_headline(store.folder(identifier))) for identifier in found[:_OFFERED])
+    return [CompletionItem(name, help=str(head.outcome or head.phase) if head else "") for name, head in heads]
+
+
+def complete_nodes(context: Context, _option: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the host names of the deployment's nodes to a shell."""
+    store = Store(config.state_dir())
+    try:
+        report = load(store, choose_id(store, context.params.get("identifier")))
+    except FaultError:
+        return []
+    names = [node.hostname for node in report.nodes if node.hostname.startswith(incomplete)]
+    return [CompletionItem(name) for name in names[:_OFFERED]]
 
 
 def known_ids(store: Store) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from pinakad import config
-from pinakad.cli.choice import choose_id
+from pinakad.cli.choice import choose_id, complete_ids
 from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.store import Store
 
@@ -28,7 +28,7 @@ With -f, the script's log ends when the script has ended.
 
 
 @click.command(help=_HELP)
-@click.argument("identifier", metavar="[ID]", required=False)
+@click.argument("identifier", metavar="[ID]", required=False, shell_complete=complete_ids)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes next.")
 @click.option("--script", "only_script", is_flag=True, help="Only the script's output, from its script.log.")
 @pass_session

@@ -76,9 +76,9 @@ _HELP = """Make pinakad a service of this machine.
   pinakactl setup
   pinakactl setup --remove      state, configuration and folders stay
 
-Installs the units, the polkit rule, the user, the folders and the journal catalog from this package, and enables
-pinakad.service; it does not start it. To be run again after an upgrade. Everything is checked before anything is
-touched.
+Installs the units, the polkit rule, the user, the folders, the journal catalog and the manual pages from this package,
+and enables pinakad.service; it does not start it. To be run again after an upgrade. Everything is checked before
+anything is touched.
 """
 
 

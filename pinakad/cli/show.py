@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.choice import choose_id, choose_node, load
+from pinakad.cli.choice import choose_id, choose_node, complete_ids, complete_nodes, load
 from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import by_trouble, in_words, this_moment
@@ -35,8 +35,8 @@ its address or its file. Times are local, the second column counts from the requ
 
 
 @click.command(help=_HELP)
-@click.argument("identifier", metavar="[ID]", required=False)
-@click.option("--node", "name", metavar="NAME", help="Tell everything about one node.")
+@click.argument("identifier", metavar="[ID]", required=False, shell_complete=complete_ids)
+@click.option("--node", "name", metavar="NAME", shell_complete=complete_nodes, help="Tell everything about one node.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report, or with --node the node's part of it.")
 @pass_session
 def command(session: Session, identifier: str | None, name: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - every command has the session
