@@ -160,3 +160,9 @@ def _inline(value: Any) -> str:
 
 def _text(value: str) -> str:
     return '"' + "".join(f"\\U{ord(c):08x}" for c in value if not "\ud800" <= c <= "\udfff") + '"'
+
+
+def test_settings_that_a_newer_version_has_kept_do_not_make_its_report_unreadable() -> None:
+    document = json.loads(finished_report().json_text())
+    document["policy"]["ssh"]["of_tomorrow"] = document["policy"]["of_tomorrow"] = 5
+    assert Report.model_validate_json(json.dumps(document)) == finished_report()
