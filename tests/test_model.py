@@ -1,0 +1,186 @@
+"""Random deeds of producers, operators, crashes and time against the promise: never lost, never twice."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from undead_desk import Events, UndeadDesk
+from world import ANSWERS, CANCEL, REQUEST
+
+from pinakad.report import Report
+
+FIRST_MTIME_S = 1_700_000_000
+SHM = Path("/dev/shm")
+
+
+class Promise:
+    """What design.md section 3 says, in ten lines: a touch is owed a run that is launched after it was made, a request
+    that is taken was touched since the last one was, and no deployment is launched twice.
+    """
+
+    def __init__(self) -> None:
+        self.touched_since_taken = self.owed = False
+        self.launched: list[str] = []
+
+    def touched(self) -> None:
+        self.touched_since_taken = self.owed = True
+
+    def taken(self) -> None:
+        assert self.touched_since_taken, "served although nobody asked"
+        self.touched_since_taken = False
+
+    def launched_for(self, identifier: str) -> None:
+        assert identifier not in self.launched, "launched twice"
+        self.launched.append(identifier)
+        self.owed = self.touched_since_taken  # a touch since the taking is owed a run of its own
+
+
+class Requests(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self._root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
+        self.promise = Promise()
+        self.desk = UndeadDesk(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
+        self.request = self.desk.markers / REQUEST
+        self.held: list[int] = []
+        self._stamp = 0
+        self.desk.start()
+
+    # --- producers
+
+    @rule()
+    def touches(self) -> None:
+        self.request.touch()
+        self._stamped(self.request)
+
+    @rule(text=st.sampled_from(["", "\n", '{"request_id": "a"}', "not a request"]))
+    def writes(self, text: str) -> None:
+        self.request.write_text(text)
+        self._stamped(self.request)
+
+    @rule()
+    def renames_in(self) -> None:
+        draft = self.desk.markers / "draft"
+        draft.touch()
+        self._stamped(draft)
+        draft.rename(self.request)
+
+    @rule()
+    def links_in(self) -> None:
+        draft = self.desk.markers / "draft"
+        draft.touch()
+        with suppress(FileExistsError):
+            os.link(draft, self.request)
+            self._stamped(draft)
+        draft.unlink()
+
+    @precondition(lambda self: self.request.exists())
+    @rule()
+    def opens_and_holds(self) -> None:
+        self.held.append(os.open(self.request, os.O_WRONLY))
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 9))
+    def touches_what_it_holds(self, which: int) -> None:
+        held = self.held.pop(which % len(self.held))
+        if os.fstat(held).st_nlink:  # else it was replaced or removed, and asks for nothing
+            self._stamped(held)
+        os.close(held)
+
+    # --- operators
+
+    @precondition(lambda self: not list(self.desk.markers.glob(".pinakad-request-*")))
+    @rule()
+    def removes_the_request(self) -> None:
+        if self.request.exists():
+            self.request.unlink()
+            self.promise.owed = self.promise.owed and not self.promise.touched_since_taken
+
+    @rule()
+    def asks_to_cancel(self) -> None:
+        (self.desk.markers / CANCEL).touch()
+
+    @precondition(lambda self: not self.desk.lives)
+    @rule()
+    def starts_it(self) -> None:
+        self.desk.start()
+
+    # --- crashes and time
+
+    @rule()
+    def it_crashes(self) -> None:
+        self.desk.crash()
+
+    @precondition(lambda self: self.desk.lives)
+    @rule(steps=st.integers(0, 40))
+    def it_will_crash(self, steps: int) -> None:
+        self.desk.crash_at(steps)
+
+    @rule(seconds=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5]))
+    def time_passes(self, seconds: float) -> None:
+        self.desk.advance(seconds)
+
+    @rule()
+    def all_is_left_alone(self) -> None:
+        """Whatever happened, after some quiet time nothing is owed and nothing is left."""
+        self.desk.crash_at(1_000_000)
+        self.desk.advance(0)
+        if not self.desk.lives:
+            self.desk.start()
+        self.desk.advance(20)
+        assert self.desk.lives
+        assert not self.promise.owed or self._refused(), "a touch was lost"
+        names = set(os.listdir(self.desk.markers))  # noqa: PTH208 - names are all we need
+        assert names <= ANSWERS | {CANCEL}, names
+        assert not self.desk.store.unanswered()
+        ids = self.desk.store.ids()
+        if ids:
+            (answer,) = names - {CANCEL}
+            assert Report.model_validate_json((self.desk.markers / answer).read_bytes()).id == ids[-1]
+
+    @invariant()
+    def never_both_answers(self) -> None:
+        assert not set(os.listdir(self.desk.markers)) >= ANSWERS  # noqa: PTH208 - the same
+
+    def _refused(self) -> bool:
+        """Tell whether the latest request was answered without a launch: invalid, or cancelled before it."""
+        latest = self.desk.store.latest()
+        return latest is not None and not self.promise.touched_since_taken and latest.id not in self.promise.launched
+
+    def _stamped(self, what: Path | int) -> None:
+        """Touch it as the clock of a slow typist would: no two touches look alike, and each is later."""
+        self._stamp += 1
+        stamp_ns = FIRST_MTIME_S * 10**9 + self._stamp * 10**7
+        os.utime(what, ns=(stamp_ns, stamp_ns))
+        self.promise.touched()
+
+    def teardown(self) -> None:
+        try:
+            self.all_is_left_alone()
+        finally:
+            self.desk.close()
+            for held in self.held:
+                os.close(held)
+            self._root.cleanup()
+
+
+class ManyRequests(Requests):
+    """The same, for long."""
+
+
+def _settings(examples: int) -> settings:
+    unhealthy = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    return settings(
+        max_examples=examples, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=unhealthy
+    )
+
+
+TestRequests = Requests.TestCase
+TestRequests.settings = _settings(30)
+TestManyRequests = pytest.mark.timeout(900)(pytest.mark.long(ManyRequests.TestCase))
+TestManyRequests.settings = _settings(1000)
