@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from pinakad import __version__, config
+from pinakad import __version__, config, limits
 from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
@@ -264,6 +264,8 @@ class MarkerLock:
 def main(config_option: Path | None, runner: str | None) -> int:
     """Run the daemon in the foreground and return its exit code."""
     set_up("info")
+    limits.allow_many_files()
+    limits.collect_rarely()
     read = partial(_read, config_option, runner)
     try:
         settings = read()

@@ -14,8 +14,8 @@ from pinakad.store import Store, warn_unwritable
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-SHARE = 0.05
-"""What writing may cost of the time: a large report is written less often."""
+SHARE = 0.025
+"""What writing may cost of the time: a large report is written less often. To put it together costs as much again."""
 
 
 class Publisher:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pinakad import supervisor
+from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.files import write_new
 from pinakad.outside import Started
@@ -56,6 +56,7 @@ class SubprocessRunner:
             )
         except OSError as error:
             return (error.strerror or str(error)).lower()
+        limits.give_back(self._process.pid)
         return None
 
     async def failed(self) -> str | None:

@@ -1,0 +1,39 @@
+"""What may this process use: how many open files, and how often is garbage looked for?"""
+
+import gc
+import resource
+from contextlib import suppress
+from functools import cache
+
+_ENOUGH = 1 << 19
+_YOUNG, _MIDDLE, _OLD = 20_000, 20, 50
+
+
+@cache
+def inherited() -> tuple[int, int]:
+    """Return the limits of open files that this process was started with."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one: every attempt at a node needs one (getrlimit(2))."""
+    _, hard = inherited()
+    most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, inherited()[0]), hard))
+
+
+def give_back(pid: int) -> None:
+    """Set a child's limit of open files to what we were started with: select(2) in a script knows no file past 1023."""
+    with suppress(OSError):  # it may have ended
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, inherited())
+
+
+def collect_rarely() -> None:
+    """Look for garbage less often, and never at what is there now: a seventh of what polling thousands of nodes costs.
+
+    Call it when everything is imported.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
