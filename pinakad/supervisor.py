@@ -25,6 +25,7 @@ from contextlib import suppress
 TYPE_CHECKING = False  # typing and socket take longer to import than all the rest here, and the script waits for it
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 STARTED = "started"
@@ -80,7 +81,7 @@ def claim(folder: str, record: dict[str, Any]) -> int:
     return descriptor
 
 
-def leave_exit(folder: str, record: dict[str, Any]) -> None:
+def leave_exit(folder: str, record: dict[str, Any], wait: Callable[[float], None]) -> None:
     """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
     draft = f"{folder}/.exit.new"
     while True:
@@ -96,7 +97,7 @@ def leave_exit(folder: str, record: dict[str, Any]) -> None:
         except FileNotFoundError:
             return  # the folder is gone, and with it everybody who could ask
         except OSError:
-            time.sleep(1)
+            wait(1.0)
         else:
             return
 
@@ -259,7 +260,7 @@ def main(spec: dict[str, Any]) -> int:
         os.write(go, b"g")
     os.close(go)
     status = _drain_until_exit(pid, output, sink)
-    leave_exit(folder, _exit_record(status, sink))
+    leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
     _drain_to_the_end(output, sink)
     os.close(lock)
     return 0
@@ -344,6 +345,20 @@ def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
             break
         sink.write(data)
     return status
+
+
+def _drain_for(seconds: float, output: int, sink: Sink) -> None:
+    """Wait so long, and read on meanwhile: what the script left running must not block on its output."""
+    ends_s = time.monotonic() + seconds
+    watch = select.poll()
+    watch.register(output, select.POLLIN)
+    while (left_s := ends_s - time.monotonic()) > 0:
+        if watch.poll(left_s * 1000):
+            data = os.read(output, _CHUNK)
+            if not data:
+                time.sleep(left_s)
+                return
+            sink.write(data)
 
 
 def _drain_to_the_end(output: int, sink: Sink) -> None:

@@ -247,6 +247,28 @@ def test_output_goes_on_into_the_log_with_a_note_once_there_is_room_again(
     ]
 
 
+def test_what_the_script_left_running_does_not_block_on_its_output_while_its_exit_cannot_be_written(
+    world: World, disk_on: Callable[..., Disk]
+) -> None:
+    disk = disk_on(world.state)
+    (first, go), (second, go_on) = world.gate(), world.gate()
+    world.write_script(f'{first}; ({second}; head -c 1000000 /dev/zero; touch "{world.root}/said") & exit 0')
+    world.configure(poll={"attempts": 1})
+    world.add_node(1)
+    world.start()
+    world.touch()
+    world.wait(world.runs, "the script")
+    disk.fill()
+    go()
+    pid = json.loads((world.folder() / "started").read_bytes())["script_pid"]
+    world.wait(lambda: not Path(f"/proc/{pid}").exists(), "the end of the script")
+    go_on()
+    world.wait((world.root / "said").exists, "its child going on")
+    assert not (world.folder() / "exit").exists()
+    disk.free()
+    assert world.answer().reason == "nodes_unreachable"
+
+
 def script_log(world: World) -> str:
     file = world.folder() / "script.log"
     return file.read_text(encoding="utf-8") if file.exists() else ""
