@@ -23,6 +23,7 @@ from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
 from pinakad.journal import set_up
+from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
 from pinakad.publisher import Publisher
@@ -56,7 +57,8 @@ class Daemon:
         self._looked_s = self._time()
         self._blindness = ""
         self._phase_changed = asyncio.Event()
-        self._publisher = Publisher(runtime_dir, store, self._time, self._phase_changed.set)
+        self._metrics = MetricsFile(store, lambda: self.settings.metrics.textfile, lambda: self._publisher)
+        self._publisher = Publisher(runtime_dir, store, self._time, self._note_phase)
         self._patience = Patience(self._wait_for_a_look)
         self._markers = Markers(settings.markers_dir)
         self._marker_lock = MarkerLock(settings.markers_dir)
@@ -85,6 +87,7 @@ class Daemon:
                         group.create_task(self._look_at_nodes(), name="nodes"),
                         group.create_task(self._serve(group), name="serve"),
                         group.create_task(self._beat(), name="heart"),
+                        group.create_task(self._metrics.keep_up(), name="metrics"),
                     ]
                     await self._stop.wait()
                     self._notifier.stopping()
@@ -97,6 +100,7 @@ class Daemon:
             finally:
                 self._wiring.close()
                 self._watch.stop()
+                self._metrics.close()
 
     # --- the loops
 
@@ -172,6 +176,10 @@ class Daemon:
                 self._notifier.alive()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._phase_changed.wait(), min(interval_s, 1.0) if running else interval_s)
+
+    def _note_phase(self) -> None:
+        self._phase_changed.set()
+        self._metrics.due.set()
 
     # --- how it stands
 

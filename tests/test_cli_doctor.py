@@ -24,6 +24,8 @@ def findings(world: World, *arguments: str, code: int = 1) -> dict[tuple[str, st
     found: dict[tuple[str, str], list[str]] = {}
     for finding in told["findings"]:
         assert finding["remedy"], finding
+        if finding["message"].endswith("seen by rescans, every 5 seconds"):
+            continue  # other programs of this host may have all the watches that there are
         found.setdefault((finding["check"], finding["severity"]), []).append(finding["message"])
     assert any(severity == "fails" for _, severity in found) == (code == 1)
     return found

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from pinakad import cli
-from pinakad.__main__ import options
 from pinakad.cli import manual_text, roff
 from pinakad.config import Config
+from pinakad.options import options
 
 PAGES = ("pinakad.8", "pinakactl.1", "pinakad.toml.5")
 

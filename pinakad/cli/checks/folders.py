@@ -23,6 +23,8 @@ def rights(scene: Scene) -> Iterator[Finding]:
     yield from _one(scene, "paths.markers", settings.markers_dir, _WRITE)
     yield from _one(scene, "$STATE_DIRECTORY", scene.state_dir, _WRITE)
     yield from _one(scene, "$RUNTIME_DIRECTORY", scene.runtime_dir, _WRITE)
+    if settings.metrics.textfile is not None:
+        yield from _textfile(scene, settings.metrics.textfile)
 
 
 def _one(scene: Scene, name: str, folder: Path, wanted: int) -> Iterator[Finding]:
@@ -41,6 +43,17 @@ def _one(scene: Scene, name: str, folder: Path, wanted: int) -> Iterator[Finding
         yield fails(f"cannot use {name} = '{folder}': it is no folder", f"rm {place} && {_making(account.name, place)}")
     elif status is not None and status.st_mode & stat.S_IWOTH:
         yield warning(f"everybody may write in {name} = '{folder}'", f"chmod o-w {place}")
+
+
+def _textfile(scene: Scene, file: Path) -> Iterator[Finding]:
+    """The numbers hold nobody up. The unit's sandbox shows their folder only where a setup has seen the setting."""
+    try:
+        obstacle = scene.account.obstacle(file.parent, _WRITE)
+    except FileNotFoundError:
+        obstacle = f"there is no folder '{file.parent}'"
+    if obstacle is not None:
+        remedy = f"{_making(scene.account.name, quote(str(file.parent)))}, then pinakactl setup"
+        yield warning(f"the daemon cannot write [metrics] textfile = '{file}': {obstacle}", remedy)
 
 
 def _making(user: str, place: str) -> str:

@@ -1,6 +1,7 @@
 """Do this host's limits suffice, and do file system events come?"""
 
 import asyncio
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def watches(scene: Scene) -> Iterator[Finding]:
 
 async def _canary(ours: Path, proof: Path, folders: list[Path]) -> str:
     """Watch the folders as the daemon does, and one with a canary; return what is wrong, "" for nothing."""
+    logging.getLogger("pinakad.watch").setLevel(logging.ERROR)  # what it warns of is what we return
     came = asyncio.Event()
     watch = Watch(ours, OURS, {proof: came.set, **dict.fromkeys(folders, _nothing)})
     watch.start()

@@ -1,0 +1,66 @@
+"""What would Prometheus get to see right now?"""
+
+from pathlib import Path
+
+import click
+
+from pinakad import config
+from pinakad.cli.choice import no_access
+from pinakad.cli.session import FaultError, Session, pass_session
+from pinakad.cli.standing import look, this_moment
+from pinakad.files import write_whole
+from pinakad.metrics import Facts, Ledger, text
+from pinakad.store import Store
+
+_HELP = """Print what Prometheus wants to know.
+
+\b
+  pinakactl metrics
+  pinakactl metrics | grep pinakad_nodes
+  pinakactl metrics --textfile /var/lib/prometheus/node-exporter/pinakad.prom
+
+It has the deployments by outcome, how long the latest took, its nodes by state and by reason, when the last answer was
+given, whether the daemon runs and whether it sees events. With [metrics] textfile in the configuration the daemon
+writes the same by itself, at each change of phase and otherwise every 15 seconds.
+"""
+
+
+@click.command(help=_HELP)
+@click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it there, in one step, for node_exporter's textfile collector.",
+)
+@pass_session
+def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - every command has the session
+    """Print or write the numbers."""
+    told = text(_facts())
+    if textfile is None:
+        click.echo(told, nl=False)
+        return
+    try:
+        write_whole(textfile, told, durable=False)
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        raise FaultError(
+            f"cannot write '{textfile}': {cause}; name a file in a folder that you may write in"
+        ) from error
+
+
+def _facts() -> Facts:
+    state = config.state_dir()
+    standing = look(state, config.runtime_dir())
+    daemon = standing.daemon
+    try:
+        heads = Ledger(Store(state)).heads()
+    except OSError as error:
+        raise no_access(state, error) from error
+    return Facts(
+        up=standing.running,
+        events=daemon is not None and daemon.watch == "events",
+        queued=daemon is not None and daemon.queued,
+        heads=heads,
+        latest=standing.report,
+        now_wall_s=this_moment().wall_s,
+    )
