@@ -194,7 +194,7 @@ class Deployment:
         if ended.state is ScriptState.INTERRUPTED and any(node.this_host for node in self.report.nodes):
             log.warning("this host was booted again as a node of the deployment: every node must prove a reboot")
             poller.require_reboot()
-            poller.script_exited(now.boot_s)
+            poller.script_exited(0.0)  # it ended before this boot began: another restart must not put the end off
             return None
         decided = verdict.on_script(ended)
         if decided is None and ended.at is not None:
