@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
-_NO_REPLACE = 1  # RENAME_NOREPLACE (renameat2(2))
+_NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
@@ -76,12 +76,21 @@ def link_or_move(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
-        names = (os.fsencode(source), os.fsencode(target))
-        if ctypes.CDLL(None, use_errno=True).renameat2(_HERE, names[0], _HERE, names[1], _NO_REPLACE) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(target)) from None
+        _renameat2(source, target, _NO_REPLACE)
     else:
         source.unlink()
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two files change names at one stroke: at no moment is there none. Raises OSError."""
+    _renameat2(one, other, _EXCHANGE)
+
+
+def _renameat2(source: Path, target: Path, flags: int) -> None:
+    names = (os.fsencode(source), os.fsencode(target))
+    if ctypes.CDLL(None, use_errno=True).renameat2(_HERE, names[0], _HERE, names[1], flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target)) from None
 
 
 def sync_folder(folder: Path) -> None:

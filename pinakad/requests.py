@@ -85,7 +85,7 @@ class Markers:
 
     def look(self) -> Request | None:
         """Read the request that is there, None where there is none."""
-        return _read(self._request)
+        return read_request(self._request)
 
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
@@ -141,7 +141,7 @@ class Markers:
         What differs from `served` is another request and stays, or comes back. The file that was set aside is kept:
         whoever holds it open may still touch it, see `release`.
         """
-        found = _read(self._request)
+        found = read_request(self._request)
         if found is None:
             return False
         if found.identity != served:
@@ -156,7 +156,7 @@ class Markers:
         except FileNotFoundError:
             return False
         sync_folder(self.folder)  # before we write down that it is gone: a power cut must not bring it back
-        again = _read(aside)
+        again = read_request(aside)
         if again is not None and again.identity != served:
             self._put_back(aside, None)
         return True
@@ -174,7 +174,7 @@ class Markers:
         one stays for now. `running`: what is being served now; the touch may be later than the start of that run.
         """
         aside = self.folder / (_ASIDE + identifier)
-        found = _read(aside)
+        found = read_request(aside)
         if found is None:
             return True
         if found.identity != served:
@@ -193,7 +193,7 @@ class Markers:
             try:
                 link_or_move(aside, self._request)
             except FileExistsError:
-                standing = _read(self._request)
+                standing = read_request(self._request)
                 if standing is None or standing.identity == running:
                     return False
                 _remove(aside)
@@ -226,7 +226,7 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _read(path: Path) -> Request | None:
+def read_request(path: Path) -> Request | None:
     """Read a request without following or waiting; read again where it changed under our eyes."""
     before = _status(path)
     for _ in range(_READS):

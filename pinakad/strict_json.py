@@ -23,14 +23,14 @@ class JsonError(ValueError):
         self.code = code
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     """Return the JSON value of `raw` (UTF-8, a byte order mark is accepted, RFC 8259).
 
     Raises JsonError where readers could disagree about the meaning: duplicate keys, lone surrogates (RFC 8259,
-    section 8.2), numbers past 64 bits, NaN, more than MAX_DEPTH levels, more than MAX_BYTES bytes.
+    section 8.2), numbers past 64 bits, NaN, more than MAX_DEPTH levels, more than `max_bytes` bytes.
     """
-    if len(raw) > MAX_BYTES:
-        raise JsonError("too_large", f"it has {len(raw):,} bytes, {MAX_BYTES:,} are allowed")
+    if len(raw) > max_bytes:
+        raise JsonError("too_large", f"it has {len(raw):,} bytes, {max_bytes:,} are allowed")
     text = _decode(raw)
     try:
         value = json.loads(

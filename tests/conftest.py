@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from machines import SSHD, Machines
+from operator_desk import Operator
 from world import World
 
 _PRIVSEP = Path("/run/sshd")
@@ -33,6 +34,14 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def operator(world: World) -> Iterator[Operator]:
+    """Give somebody who calls pinakactl for the world."""
+    operator = Operator(world)
+    yield operator
+    operator.close()
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_the_list_of_slow_nodes_ends_where_the_screen_does(tmp_path: Path) -> No
     text = pinakactl(tmp_path, "status").stdout
     assert "\nsqdn-30 " in text
     assert "\nsqdn-20 " not in text
-    assert text.endswith("and 20 more, see --json\n")
+    assert text.endswith("and 20 more, see --nodes\n")
 
 
 # --- the slots of a run, as they can be told from its report

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pinakad.problems import printable
+from pinakad.report import Outcome
 
+OUTCOME_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}
 _PIPE_WIDTH = 1000
 """Nobody's lines are broken or cut in a pipe."""
 
@@ -49,3 +51,11 @@ def show_table(console: Console, table: Table) -> None:
         console.print(table)
     for line in lines.get().splitlines():
         show(console, Text(line.rstrip()))
+
+
+def show_part(console: Console, part: Text | Table) -> None:
+    """Print a line or a table."""
+    if isinstance(part, Table):
+        show_table(console, part)
+    else:
+        show(console, part)

@@ -10,7 +10,7 @@ from pinakad.cli.choice import choose_id, choose_node, complete_ids, complete_no
 from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import by_trouble, in_words, this_moment
-from pinakad.cli.status import script_text
+from pinakad.cli.overview import script_text
 from pinakad.polling import NodeState
 from pinakad.report import NodePart, Outcome, Report, ScriptState, wall_s
 from pinakad.store import Store

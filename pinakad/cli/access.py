@@ -1,0 +1,33 @@
+"""Why may this operator not write there, and what would let them?"""
+
+import errno
+import grp
+from pathlib import Path
+
+from pinakad.cli.session import FaultError
+
+
+def no_write(folder: Path, error: OSError) -> FaultError:
+    """Return the failure to write in a folder: what, why, and what to do about it."""
+    cause = (error.strerror or str(error)).lower()
+    return FaultError(f"cannot write in '{folder}': {cause}; {_remedy(folder, error)}")
+
+
+def _remedy(folder: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "pinakactl setup makes the folders, --config FILE names others"
+    if isinstance(error, PermissionError):
+        group = _group_of(folder)
+        return f"join the group '{group}' (usermod -aG {group} YOU), or use sudo" if group else "use sudo"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on that disk"
+    return "pinakactl doctor tells more"
+
+
+def _group_of(folder: Path) -> str | None:
+    """Return the group that may write there; root's is not one to join."""
+    try:
+        status = folder.stat()
+        return grp.getgrgid(status.st_gid).gr_name if status.st_gid and status.st_mode & 0o020 else None
+    except (OSError, KeyError):
+        return None

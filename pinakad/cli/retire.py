@@ -1,0 +1,95 @@
+"""Move the files of machines that are gone aside, so that they do not fail every later deployment."""
+
+import click
+from rich.console import Console
+
+from pinakad import config
+from pinakad.addresses import choose
+from pinakad.cli.apply import node_files
+from pinakad.cli.follow import unserved
+from pinakad.cli.node_store import RETIRED, locked, retire
+from pinakad.cli.screen import open_console, plain, show
+from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.config import Config
+from pinakad.nodes import ReadFile
+from pinakad.requests import REQUEST, Markers
+from pinakad.store import Store
+
+_SHOWN = 5
+_HELP = f"""Move a node's files aside.
+
+\b
+  pinakactl retire sqdn-007             by its host name (without case)
+  pinakactl retire 10.0.0.7             by the address that is polled
+  pinakactl retire node_07.json         by a file
+  pinakactl retire --dry-run sqdn-007 sqdn-008
+
+A machine that is gone fails every deployment of all nodes. This moves all of its files, the superseded ones too,
+into the sub-folder `{RETIRED}` of the nodes folder, which the daemon does not look at. To take one back, move it back.
+A deployment that runs has its own copy and is not changed.
+
+\b
+Exit codes:
+  0  moved
+  1  it could not be moved, nothing was
+  2  wrong usage or configuration, or there is no such node
+"""
+
+
+@click.command(name="retire", help=_HELP)
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.option("--dry-run", is_flag=True, help="Tell what would be moved, and do nothing.")
+@pass_session
+def command(session: Session, nodes: tuple[str, ...], *, dry_run: bool) -> None:
+    """Retire."""
+    settings, console = session.settings(), open_console()
+    with locked(settings.nodes_dir):
+        files = node_files(settings)
+        chosen = {file.name: file for text in nodes for file in _chosen(files, text, settings)}
+        _refuse_if_asked_for(settings, set(chosen))
+        names = sorted(chosen, key=lambda name: chosen[name].key)
+        places = retire(settings.nodes_dir, names) if not dry_run else [settings.nodes_dir / RETIRED / n for n in names]
+    verb = "would retire" if dry_run else "retired"
+    for name, place in zip(names, places, strict=True):
+        show(
+            console,
+            plain(f"{verb:<13}", "dim"),
+            plain(f"{name} ({chosen[name].hostname or 'no host name'}) -> {place}"),
+        )
+    _tell_rest(console, len(files) - len(names))
+
+
+def _tell_rest(console: Console, left: int) -> None:
+    if left == 0:
+        show(console, plain("no node file is left: a deployment would fail with no_nodes", "yellow"))
+
+
+def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile]:
+    """Return all files of the node that `text` names. Raises WrongUseError."""
+    wanted = text.lower()
+    found = [file for file in files if wanted in (file.name.lower(), (file.hostname or "").lower())]
+    found = found or [file for file in files if _address(file, settings) == wanted]
+    found = found or [file for file in files if (file.hostname or "").lower().split(".")[0] == wanted]
+    names = sorted({(file.hostname or file.name).lower() for file in found})
+    if not found:
+        text = f"cannot find a node '{text}' in '{settings.nodes_dir}'; pinakactl validate lists them"
+        raise WrongUseError(text)
+    if len(names) > 1:
+        which = ", ".join(names[:_SHOWN])
+        raise WrongUseError(f"cannot tell which node '{text}' is: {which}; write the host name or the file")
+    hostname = (found[0].hostname or "").lower()
+    return [file for file in files if hostname and (file.hostname or "").lower() == hostname] or found
+
+
+def _address(file: ReadFile, settings: Config) -> str | None:
+    chosen = choose(file.content, allow_loopback=settings.ssh.allow_loopback) if file.content else None
+    return chosen[0].lower() if chosen else None
+
+
+def _refuse_if_asked_for(settings: Config, names: set[str]) -> None:
+    markers = Markers(settings.markers_dir)
+    waiting = unserved(Store(config.state_dir()), markers)
+    asked = set(waiting.document.nodes or ()) if waiting and waiting.document else set()
+    if asked & names:
+        text = f"cannot retire {', '.join(sorted(asked & names)[:_SHOWN])}: a request that waits to be served names it"
+        raise FaultError(f"{text}; pinakactl wait waits for it, rm '{markers.folder / REQUEST}' takes it back")
