@@ -1,6 +1,7 @@
 """A script in a folder of its own, as a daemon would have it, and ways to wait for processes."""
 
 import asyncio
+import secrets
 from pathlib import Path
 
 from processes import end_all_that_mention
@@ -10,16 +11,15 @@ from pinakad.config import ScriptSettings
 from pinakad.outside import Ended, Started
 from pinakad.script import ScriptOnDisk
 
-IDENTIFIER = "20261123T212455Z.0001"
-
 
 class Place:
     """A script in a work folder of its own, and a deployment's folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.id = f"20261123T212455Z.{secrets.randbelow(10**12):012}"  # what carries it is ended, wherever it is
         self.path = root / "deploy it.sh"
-        self.folder = root / IDENTIFIER
+        self.folder = root / self.id
         self.folder.mkdir()
         self._made: list[ScriptOnDisk] = []
 
@@ -27,9 +27,7 @@ class Place:
         """Write the script, unless there is one already that shall be found; return it as a daemon would have it."""
         if text:
             self.path.write_text(text)
-        made = ScriptOnDisk(
-            self.folder, IDENTIFIER, self.path, self.root, ScriptSettings.model_validate(settings or {})
-        )
+        made = ScriptOnDisk(self.folder, self.id, self.path, self.root, ScriptSettings.model_validate(settings or {}))
         self._made.append(made)
         return made
 

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from scripts import state_of, until_gone
 from pinakad.processes import ID_VARIABLE, end_all, is_alive, of_run, processes
 from pinakad.supervisor import start_ticks
 
-IDENTIFIER = "20261123T212455Z.7777"
+IDENTIFIER = f"20261123T212455Z.{secrets.randbelow(10**12):012}"
 Child = asyncio.subprocess.Process
 
 

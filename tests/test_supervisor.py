@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts import IDENTIFIER, Place, run, started, until_there
+from scripts import Place, run, started, until_there
 
 from pinakad import supervisor
 from pinakad.report import ScriptState
@@ -48,7 +48,7 @@ async def test_the_script_has_its_environment_and_nothing_else(place: Place, tmp
         *("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG"),
         *("PINAKAD_DEPLOYMENT_ID", "PINAKAD_NODES_DIR", "PINAKAD_WORK_DIR"),
     }
-    assert environment["PINAKAD_DEPLOYMENT_ID"] == IDENTIFIER
+    assert environment["PINAKAD_DEPLOYMENT_ID"] == place.id
     assert environment["PINAKAD_NODES_DIR"] == str(place.folder / "nodes")
     assert environment["PINAKAD_WORK_DIR"] == str(tmp_path)
     assert (place.read("cwd"), place.read("umask")) == (f"{tmp_path}\n", "0022\n")
