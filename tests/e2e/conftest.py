@@ -1,4 +1,4 @@
-"""The fixtures of the tests on a real systemd: a lab, three nodes and a controller, made once and cleaned for each test."""
+"""The fixtures of the tests on a real systemd: a lab, nodes and a controller, made once and cleaned for each test."""
 
 import os
 import shutil
@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from container import Container
-from controller import Controller
+from controller import HOST, HOST_ADDRESS, Controller
 from lab import Lab, why_not
 from wheels import build_wheels
 
-HOST = "controller-01"
-HOST_ADDRESS = "10.77.0.1"
 NODES = {"sqdn-01": "10.77.0.11", "sqdn-02": "10.77.0.12", "sqdn-03": "10.77.0.13"}
 
 

@@ -84,8 +84,8 @@ class Container:
         self._command = [
             "nsenter", f"--net=/run/netns/{namespace}",
             "setpriv", "--pdeathsig", "KILL",
-            "systemd-nspawn", "--quiet", "-D", str(overlay.root), "-b", "--register=no", "--keep-unit", "--link-journal=no",
-            "--resolv-conf=off", "--timezone=off", "-M", f"{namespace}-{name}", f"--network-bridge={bridge}",
+            "systemd-nspawn", "--quiet", "-D", str(overlay.root), "-b", "--register=no", "--keep-unit",
+            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "-M", f"{namespace}-{name}", f"--network-bridge={bridge}",
             "systemd.unit=multi-user.target",
         ]  # fmt: skip
         self._log = log
@@ -114,7 +114,9 @@ class Container:
             return None
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-            inits = [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "systemd\n"]
+            inits = [
+                int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "systemd\n"
+            ]
         except OSError:
             return None
         return inits[0] if inits else None

@@ -1,20 +1,22 @@
 """The machine that pinakad runs on: installed as the README says, and used as a back end and an operator would."""
 
 import json
-import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from container import Container, wait_for
 
+HOST = "controller-01"
+HOST_ADDRESS = "10.77.0.1"
 WORK = Path("home/pinakasupport/.pinaka_wd")
 MARKERS = WORK / ".markers/deplyment_status"
 STATE = Path("var/lib/pinakad")
 KEY = f"/{WORK}/key/ps_key.pem"
 SSH = f"ssh -i {KEY} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=3"
 FAST = {"delay_s": 0, "interval_s": 1, "attempts": 40}
-GATE = "/var/tmp/go"  # noqa: S108 - the machine is the test's own
-RUNS = "/var/tmp/runs"  # noqa: S108 - the same
+GATE = "/var/tmp/go"
+RUNS = "/var/tmp/runs"
 WAITING_SCRIPT = f"echo run >>{RUNS}\nwhile [ ! -e {GATE} ]; do sleep 0.1; done\n"
 """A script that leaves a line for each time it runs, and ends when `open_gate` is called."""
 INSTALL = ("python3 -m venv /opt/pinakad", "/opt/pinakad/bin/pip install pinakad", "/opt/pinakad/bin/pinakactl setup")
@@ -24,7 +26,13 @@ INSTALL = ("python3 -m venv /opt/pinakad", "/opt/pinakad/bin/pip install pinakad
 def node_file(hostname: str, address: str) -> str:
     """Return the file of a node with one interface."""
     properties = {"IP_ADDRESS": address, "Netmask": "255.255.255.0", "DNS": "", "mtu": "1500", "gateway": ""}
-    interface = {"interface_name": "host0", "type": ["Primary"], "vlan_id": "", "Bond_Slave": "NO", "Properties": properties}
+    interface = {
+        "interface_name": "host0",
+        "type": ["Primary"],
+        "vlan_id": "",
+        "Bond_Slave": "NO",
+        "Properties": properties,
+    }
     document = {"using_interfaces": {"interface_01": interface}, "hostname": hostname, "disk": [], "roles": ["Compute"]}
     return json.dumps(document)
 
@@ -47,10 +55,13 @@ class Controller:
     def configure(self, **tables: dict[str, Any]) -> None:
         """Write the configuration."""
         tables = {"poll": FAST, **tables}
-        rows = [f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items()) for name, table in tables.items()]
+        rows = [
+            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+            for name, table in tables.items()
+        ]
         self.write("etc/pinakad/pinakad.toml", "\n".join(rows))
 
-    def systemctl(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def systemctl(self, *words: str, check: bool = True) -> CompletedProcess[str]:
         """Run systemctl."""
         return self.machine.run("systemctl", *words, check=check)
 
@@ -146,7 +157,18 @@ class Controller:
         """Bring it back to how it was installed: nothing asked, nothing known, nothing configured, not running."""
         self.systemctl("stop", "pinakad.service", "pinakad-script@*.service")
         self.systemctl("reset-failed")
-        gone = (GATE, RUNS, f"{STATE}/deployments", f"{STATE}/known_hosts", "etc/pinakad/pinakad.toml", "run/pinakad/status.json")
+        gone = (
+            GATE,
+            RUNS,
+            f"{STATE}/deployments",
+            f"{STATE}/known_hosts",
+            "etc/pinakad/pinakad.toml",
+            "run/pinakad/status.json",
+        )
         places = " ".join(f"/{path}" for path in gone)
-        self.machine.run("sh", "-c", f"rm -rf {places} /{MARKERS}/deployment_* /{MARKERS}/.pinakad-* /{WORK}/cluster/nodes/* /{WORK}/.scripts/*")
+        self.machine.run(
+            "sh",
+            "-c",
+            f"rm -rf {places} /{MARKERS}/deployment_* /{MARKERS}/.pinakad-* /{WORK}/cluster/nodes/* /{WORK}/.scripts/*",
+        )
         self.configure()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from container import Container, Overlay
 
-_BASE = Path("/var/tmp")  # noqa: S108 - a mount point
+_BASE = Path("/var/tmp")
 _PREFIX = "pinakad-e2e-"
 NEEDED = ("systemd-nspawn", "ip", "nsenter", "setpriv", "sshd", "ssh-keygen", "mount")
 

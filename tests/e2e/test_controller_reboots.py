@@ -1,8 +1,7 @@
 """What becomes of a deployment when the machine that runs it goes down in the middle?"""
 
 from container import wait_for
-from conftest import HOST
-from controller import RUNS, SSH, WAITING_SCRIPT, Controller
+from controller import HOST, RUNS, SSH, WAITING_SCRIPT, Controller
 
 REBOOT_ALL_AND_ONESELF = f"""echo run >>{RUNS}
 {SSH} root@10.77.0.11 systemctl reboot
@@ -11,7 +10,9 @@ sleep 1000
 """
 
 
-def test_a_deployment_that_includes_the_controller_goes_on_after_the_reboot_and_completes(controller: Controller) -> None:
+def test_a_deployment_that_includes_the_controller_goes_on_after_the_reboot_and_completes(
+    controller: Controller,
+) -> None:
     controller.configure(poll={"delay_s": 0, "interval_s": 1, "attempts": 60}, ssh={"user": "root"})
     controller.systemctl("start", "pinakad")
     boots = controller.machine.boots

@@ -50,7 +50,9 @@ def test_the_output_of_the_script_is_in_its_log_and_in_the_journal_of_its_unit(r
     running.deploy("echo to stdout; echo to stderr >&2\n", "sqdn-01")
     report = running.answer()
     assert running.read(report["script"]["log"].lstrip("/")) == "to stdout\nto stderr\n"
-    said = [record["MESSAGE"] for record in running.machine.journal("-u", running.script_unit(), "-t", "pinakad-script")]
+    said = [
+        record["MESSAGE"] for record in running.machine.journal("-u", running.script_unit(), "-t", "pinakad-script")
+    ]
     assert said == ["to stdout", "to stderr"]
 
 

@@ -50,7 +50,9 @@ def test_a_node_that_reboots_a_second_time_is_up_only_when_it_stays(controller: 
     controller.systemctl("start", "pinakad")
     node = controller.nodes["sqdn-01"][0]
     controller.deploy(configure_and_reboot(ADDRESSES[0]), "sqdn-01")
-    first = wait_for("a first success", lambda: next((n for n in controller.report()["nodes"] if n["stable_count"]), None))
+    first = wait_for(
+        "a first success", lambda: next((n for n in controller.report()["nodes"] if n["stable_count"]), None)
+    )
     node.run("systemctl", "reboot")
     report = controller.answer()
     assert report["outcome"] == "completed", report

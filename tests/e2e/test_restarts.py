@@ -1,12 +1,11 @@
 """Does a deployment live through whatever is done to the daemon, with one script, one deadline and one answer?"""
 
-import datetime
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
-
 from container import wait_for
 from controller import MARKERS, RUNS, WAITING_SCRIPT, Controller
 from wheels import UPGRADE
@@ -109,7 +108,7 @@ def test_the_end_of_polling_stands_over_a_restart(controller: Controller) -> Non
     controller.systemctl("restart", "pinakad")
     report = controller.answer()
     assert report["reason"] == "nodes_unreachable"
-    ended_s = datetime.datetime.fromisoformat(report["finished_at"]).timestamp() - before["wall_s"]
+    ended_s = datetime.fromisoformat(report["finished_at"]).timestamp() - before["wall_s"]
     assert 10 <= ended_s < 12
     check_one_run(controller, report, before)
 

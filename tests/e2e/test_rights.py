@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-
 from container import wait_for
 from controller import MARKERS, STATE, WORK, Controller
 
@@ -37,8 +36,8 @@ def start(unit):
 
 folders = {{
     "state": "/{STATE}", "runtime": "/run/pinakad", "markers": "/{MARKERS}", "nodes": "/{WORK}/cluster/nodes",
-    "scripts": "/{WORK}/.scripts", "work_dir": "/{WORK}", "home": "/home/pinakasupport", "homes": "/home", "etc": "/etc",
-    "configuration": "/etc/pinakad", "program": "/opt/pinakad/bin", "other state": "/var/lib/shared",
+    "scripts": "/{WORK}/.scripts", "work_dir": "/{WORK}", "home": "/home/pinakasupport", "homes": "/home",
+    "etc": "/etc", "configuration": "/etc/pinakad", "program": "/opt/pinakad/bin", "other state": "/var/lib/shared",
     "run": "/run", "spool": "/var/spool/cron", "sys": "/sys/fs/cgroup", "proc": "/proc/sys/kernel",
 }}
 seen = {{
@@ -62,7 +61,9 @@ with open("/{STATE}/probe.json", "w") as file:
 def seen(controller: Controller) -> dict[str, Any]:
     """Run a program in exactly the daemon's sandbox, as the daemon's user, and return what it could do."""
     unit = controller.read("etc/systemd/system/pinakad.service").splitlines()
-    kept = [line for line in unit if not line.startswith(("ExecStart=", "ExecReload=", "Watchdog", "Restart=", "Type="))]
+    kept = [
+        line for line in unit if not line.startswith(("ExecStart=", "ExecReload=", "Watchdog", "Restart=", "Type="))
+    ]
     text = "\n".join(kept).replace("[Service]", f"[Service]\nType=exec\nExecStart=/opt/pinakad/bin/python -I {PROBE}")
     controller.write("run/systemd/system/pinakad-probe.service", text)
     controller.write(PROBE.lstrip("/"), PROBE_TEXT)

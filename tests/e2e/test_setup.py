@@ -1,9 +1,8 @@
 """Does `pinakactl setup` do what it says, once, and undo it?"""
 
-import subprocess
+from subprocess import CompletedProcess
 
 import pytest
-
 from container import wait_for
 from controller import WORK, Controller
 
@@ -12,7 +11,7 @@ BACKEND = "etc/systemd/system/web-backend.service"
 CONFIG = "etc/pinakad/pinakad.toml"
 
 
-def setup(controller: Controller, *options: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+def setup(controller: Controller, *options: str, check: bool = True) -> CompletedProcess[str]:
     return controller.machine.run(PINAKACTL, "setup", *options, check=check)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-
 from container import wait_for
 from controller import KEY, MARKERS, RUNS, STATE, WAITING_SCRIPT, WORK, Controller
 

@@ -9,7 +9,7 @@ UPGRADE = "99.0"
 
 
 def build_wheels(folder: Path) -> None:
-    """Build our wheel (`wheels/`, with all that it needs, and a later version in `upgrade/`) for the containers' Python."""
+    """Build for the containers' Python: our wheel with all that it needs (wheels/), and a later one (upgrade/)."""
     python = folder / "builder" / "bin" / "python"
     subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "builder"], check=True)
     _pip_wheel(python, CHECKOUT, folder / "wheels")
@@ -31,5 +31,5 @@ def _newer_checkout(folder: Path) -> Path:
 
 
 def _pip_wheel(python: Path, source: Path, wheels: Path, *options: str) -> None:
-    words = [python, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", wheels]
-    subprocess.run([*words, *options, source], check=True)
+    words = [str(python), "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", str(wheels)]
+    subprocess.run([*words, *options, str(source)], check=True)
