@@ -260,6 +260,7 @@ class Desk:
 
     async def _answer_unreadable(self, identifier: str, group: asyncio.TaskGroup) -> None:
         """Nobody knows how this run stands. Where its script was started, the request must not start it again."""
+        await self._insist(lambda: self._store.forbid_start(identifier))
         if not self._store.was_started(identifier):
             await self._insist(lambda: self._store.mark_answered(identifier))
             return

@@ -17,10 +17,12 @@ import shutil
 import threading
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from pinakad import supervisor
 from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, make_folder, read_regular, sync_folder, write_all, write_new, write_whole
 from pinakad.problems import printable
@@ -192,7 +194,13 @@ class Store:
 
     def was_started(self, identifier: str) -> bool:
         """Tell whether the script of a deployment was ever started."""
-        return (self.folder(identifier) / "started").exists()
+        started = self.folder(identifier) / supervisor.STARTED
+        return started.exists() and b'"tombstone"' not in started.read_bytes()
+
+    def forbid_start(self, identifier: str) -> None:
+        """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""
+        with suppress(FileExistsError):
+            os.close(supervisor.claim(str(self.folder(identifier)), {"schema": 1, "tombstone": True}))
 
     def mark_answered(self, identifier: str) -> None:
         """Write down that the answer is out and the request is gone."""

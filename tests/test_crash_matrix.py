@@ -127,3 +127,19 @@ def test_a_late_touch_after_a_crash_between_setting_aside_and_removing_is_served
     second = world.answer()
     await_clean(world)
     assert world.runs() == [first.id, second.id]
+
+
+def test_a_launch_whose_report_cannot_be_read_is_forbidden_before_its_request_is_served_anew(world: World) -> None:
+    world.add_node(1)
+    world.write_script("exit 7")
+    world.touch()
+    crash(world, f"begins: {Step.SUPERVISOR_STARTED}")
+    (unreadable,) = world.deployments()
+    for name in ("report.json", "report.durable.json"):
+        (world.folder(unreadable) / name).write_text("{", encoding="utf-8")
+    restart(world)
+    report = world.answer()
+    world.wait_idle()
+    assert "tombstone" in (world.folder(unreadable) / "started").read_text(encoding="utf-8")
+    assert world.runs() == [report.id]
+    assert report.id != unreadable
