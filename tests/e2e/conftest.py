@@ -15,6 +15,13 @@ from wheels import build_wheels
 NODES = {"sqdn-01": "10.77.0.11", "sqdn-02": "10.77.0.12", "sqdn-03": "10.77.0.13"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the wheels and the installation too."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Give the lab. Without root or systemd-nspawn the test is skipped, but not where CI is to prove something."""

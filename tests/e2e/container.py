@@ -85,7 +85,8 @@ class Container:
             "nsenter", f"--net=/run/netns/{namespace}",
             "setpriv", "--pdeathsig", "KILL",
             "systemd-nspawn", "--quiet", "-D", str(overlay.root), "-b", "--register=no", "--keep-unit",
-            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "-M", f"{namespace}-{name}", f"--network-bridge={bridge}",
+            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "-M", f"{namespace}-{name}",
+            f"--network-bridge={bridge}",
             "systemd.unit=multi-user.target",
         ]  # fmt: skip
         self._log = log

@@ -1,0 +1,68 @@
+"""Is everything that starts the script itself found, and nothing else?"""
+
+from pathlib import Path
+
+import pytest
+
+from pinakad.cli.backends import find_backends
+
+SCRIPT = Path("/home/pinakasupport/.pinaka_wd/.scripts/deployment_service.sh")
+UNIT = "etc/systemd/system/web.service"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """Give a machine with a web back end that has nothing to do with the script."""
+    write(tmp_path, UNIT, "[Service]\nExecStart=/usr/bin/python3 /opt/web/app.py --port=80\n")
+    write(tmp_path, "opt/web/app.py", "serve()\n")
+    return tmp_path
+
+
+def write(image: Path, place: str, text: str) -> None:
+    path = image / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_machine_without_such_a_thing_has_none(image: Path) -> None:
+    assert list(find_backends(image, SCRIPT)) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (UNIT, f"[Service]\nExecStart=/bin/bash {SCRIPT}\n"),
+        ("usr/lib/systemd/system/deploy.service", f"[Service]\nExecStart=-/bin/sh -c 'exec {SCRIPT}'\n"),
+        ("etc/cron.d/deploy", f"* * * * * root {SCRIPT}\n"),
+        ("etc/crontab", f"@reboot root bash {SCRIPT}\n"),
+        ("etc/init.d/deploy", f"#!/bin/sh\n{SCRIPT} &\n"),
+    ],
+)
+def test_a_job_that_names_the_script_is_found(image: Path, place: str, text: str) -> None:
+    write(image, place, text)
+    assert list(find_backends(image, SCRIPT)) == [f"'{image / place}' names 'deployment_service.sh'"]
+
+
+def test_a_program_of_a_unit_that_names_the_script_is_found(image: Path) -> None:
+    write(image, "opt/web/app.py", "Popen(['bash', HOME + '/.scripts/deployment_service.sh'])\n")
+    found = list(find_backends(image, SCRIPT))
+    assert found == [f"'{image / UNIT}' runs '{image / 'opt/web/app.py'}', which names 'deployment_service.sh'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# deployment_service.sh was here\n",
+        "run('other_deployment_service.sh')\n",
+        "run('deployment_service.sh-old')\n",
+    ],
+)
+def test_what_only_looks_like_it_is_not_found(image: Path, text: str) -> None:
+    write(image, "opt/web/app.py", text)
+    assert list(find_backends(image, SCRIPT)) == []
+
+
+def test_our_own_files_are_not_a_back_end(image: Path) -> None:
+    write(image, "etc/systemd/system/pinakad.service.d/10-paths.conf", f"BindReadOnlyPaths=-{SCRIPT}\n")
+    write(image, "etc/systemd/system/pinakad-script@.service", f"# {SCRIPT}\nExecStart={SCRIPT}\n")
+    assert list(find_backends(image, SCRIPT)) == []
