@@ -1,11 +1,12 @@
 """What does an operator have in a test? pinakactl, pointed at the daemon of a `World`."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from ctl import PROGRAM, environment, pinakactl
+from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
 from forms import default
 from world import World
 
@@ -15,6 +16,7 @@ class Operator:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.without_rights: list[str] = []
         self._begun: list[subprocess.Popen[str]] = []
 
     def call(self, *arguments: str | Path, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -29,7 +31,7 @@ class Operator:
     def begin(self, *arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
         """Start a command that takes its time."""
         process = subprocess.Popen(
-            [*PROGRAM, "--config", str(self.world.config), *map(str, arguments)],
+            [*self.without_rights, *PROGRAM, "--config", str(self.world.config), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -39,6 +41,11 @@ class Operator:
         )
         self._begun.append(process)
         return process
+
+    def give_up_rights(self) -> None:
+        """Be bound by modes and owners from now on, as people are who are not root."""
+        if os.geteuid() == 0:
+            self.without_rights = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -69,3 +76,9 @@ class Operator:
         for process in self._begun:
             process.kill()
             process.communicate()
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of what was begun, at its end."""
+    out, err = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, out, err

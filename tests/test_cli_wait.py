@@ -3,18 +3,13 @@
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
 
 import pytest
-from ctl import DEADLINE_S
 from machines import Machines
-from operator_desk import Operator
+from operator_desk import Operator, ended
 from world import World
 
 from pinakad.cli import COMMANDS
-
-if TYPE_CHECKING:
-    from subprocess import Popen
 
 
 @pytest.fixture
@@ -23,12 +18,6 @@ def deployment(world: World, machines: Machines) -> World:
     machines.add(1)
     world.add_node(1)
     return world
-
-
-def ended(process: "Popen[str]") -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of what was begun, at its end."""
-    out, err = process.communicate(timeout=DEADLINE_S)
-    return process.returncode, out, err
 
 
 def phases(err: str) -> list[str]:
