@@ -92,6 +92,24 @@ class Requests(RuleBasedStateMachine):
             self._stamped(held)
         os.close(held)
 
+    @rule()
+    def touches_just_before_it_is_set_aside(self) -> None:
+        self.desk.just_before_aside(self.touches)
+
+    @precondition(lambda self: self.desk.lives)
+    @rule(another_runs=st.booleans())
+    def touches_what_was_set_aside(self, another_runs: bool) -> None:
+        self.touches()
+        self.opens_and_holds()
+        for _ in range(40):
+            self.desk.advance(0.1)
+            if not self.request.exists():
+                break
+        if another_runs:
+            self.touches()
+            self.desk.advance(0.7)
+        self.touches_what_it_holds(len(self.held) - 1)
+
     # --- operators
 
     @precondition(lambda self: not list(self.desk.markers.glob(".pinakad-request-*")))

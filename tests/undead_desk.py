@@ -42,9 +42,13 @@ class _CrashHandler(logging.Handler):
     def __init__(self, taken: Callable[[], None]) -> None:
         super().__init__()
         self.left: int | None = None
+        self.before_aside: Callable[[], None] | None = None
         self._taken = taken
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == f"begins: {Step.REQUEST_SET_ASIDE}" and self.before_aside is not None:
+            act, self.before_aside = self.before_aside, None
+            act()
         if record.getMessage() == f"done: {Step.SAVED_VALIDATING}":
             self._taken()
         if self.left is not None:
@@ -107,6 +111,10 @@ class UndeadDesk:
     def crash_at(self, steps: int) -> None:
         """Let the daemon die when so many times a step has begun or was done."""
         self._crash.left = steps
+
+    def just_before_aside(self, act: Callable[[], None]) -> None:
+        """Let somebody do something once, between the last look at a served request and its being set aside."""
+        self._crash.before_aside = act
 
     def crash(self) -> None:
         """Let the daemon die where it waits."""
