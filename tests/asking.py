@@ -35,10 +35,10 @@ def begin(world: World, *arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, env=own, cwd=world.root)
 
 
-def on_a_terminal(world: World, *arguments: str) -> str:
+def on_a_terminal(world: World, *arguments: str, **variables: str) -> str:
     """Run pinakactl on a terminal to its end; return every byte that came there, with new lines as they were sent."""
     ours, theirs = pty.openpty()
-    own = environment(world.root, TERM="xterm", **folders(world))
+    own = environment(world.root, TERM="xterm", **folders(world), **variables)
     with subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=own) as process:
         os.close(theirs)
         text, ends_s = b"", time.monotonic() + DEADLINE_S

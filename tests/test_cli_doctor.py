@@ -223,7 +223,7 @@ def test_reach_tells_how_far_a_login_to_each_node_gets_and_pins_nothing(world: W
     assert {finding["severity"] for finding in told["findings"]} == {"warning"}
     assert not (world.state / "known_hosts").exists()
     text = ask(world, "doctor", "--reach")
-    assert f"warning  reach: sqdn-002 at {world.address(2)} got to nothing: refused\n" in text
+    assert f"warning  reach: sqdn-002 at {world.address(2)} got to nothing: refused (" in text
 
 
 def test_on_a_bare_machine_it_says_what_to_do_first(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], 
     if isinstance(answers, str):
         found["reach"] = [fails(answers, "see above")]
         return found, None
-    found["reach"] = list(unreached(answers))
+    found["reach"] = list(unreached(scene, answers))
     return found, answers
 
 
@@ -128,11 +128,11 @@ def _print(console: Console, found: dict[str, list[Finding]], answers: _Answers 
 
 
 def _print_answers(console: Console, answers: _Answers) -> None:
-    table = columns("node", "address", "got to", "reason", "names itself", "what it says")
+    table = columns("node", "got to", "reason", "address", "names itself", "what it says")
     ordered = sorted(answers, key=lambda answer: answer[1].reason is None)
     for node, probe in ordered[: _MAX_SHOWN * 5]:
-        cells = (probe.rung or "-", probe.reason or "-", probe.hostname or "-", probe.message)
-        table.add_row(plain(node.hostname), plain(node.address), *map(plain, cells))
+        cells = (probe.rung or "-", probe.reason or "-", node.address, probe.hostname or "-", probe.message)
+        table.add_row(plain(node.hostname), *map(plain, cells))
     show_table(console, table)
 
 

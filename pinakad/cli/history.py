@@ -7,15 +7,14 @@ import click
 
 from pinakad import config
 from pinakad.cli.choice import known_ids
-from pinakad.cli.screen import columns, open_console, plain, show, show_table
+from pinakad.cli.screen import OUTCOME_STYLES, columns, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import this_moment
 from pinakad.headline import Headline, read_headline
-from pinakad.report import Outcome, wall_s
+from pinakad.report import wall_s
 from pinakad.store import Store
 from pinakad.summary import ago_text, duration_text
 
-_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}
 _DEFAULT_ROWS = 20
 
 _HELP = """Tell how the deployments ended, the newest first.
@@ -57,7 +56,7 @@ def command(session: Session, rows: int, *, as_json: bool) -> None:  # noqa: ARG
 def _cells(identifier: str, head: Headline | None, now_s: float) -> list[Any]:
     if head is None:
         return [plain(identifier), plain("-"), plain("unreadable", "red"), plain("-"), plain("-"), plain("-")]
-    style = _STYLES[head.outcome] if head.outcome else "bold"
+    style = OUTCOME_STYLES[head.outcome] if head.outcome else "bold"
     why = f"{head.reason}: {head.message}" if head.reason else head.message
     return [
         plain(identifier),

@@ -5,7 +5,8 @@ Texts from outside go through `plain`: no control character reaches the terminal
 
 import sys
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,9 @@ from pinakad.report import Outcome
 OUTCOME_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}
 _PIPE_WIDTH = 1000
 """Nobody's lines are broken or cut in a pipe."""
+_GAP = 2
+_LEAST_COLUMN = 6
+"""A column of which less would be seen is left out."""
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -31,7 +35,7 @@ def plain(text: object, style: str = "") -> Text:
 
 def columns(*names: str) -> Table:
     """Return an empty table without lines, as wide as its content; what does not fit is cut at the terminal's edge."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
     for name in names:
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     return table
@@ -42,10 +46,30 @@ def show(console: Console, *parts: Text) -> None:
     console.print(Text("").join(parts), soft_wrap=not console.is_terminal)
 
 
+def cut(table: Table, width: int) -> Table:
+    """Return the part of a table that is left of the terminal's edge: rich would make every column unreadable."""
+    widths = [max(_cell_width(cell) for cell in (column.header, *column.cells)) for column in table.columns]
+    shown, used = columns(), 0
+    for column, natural in zip(table.columns, widths, strict=True):
+        left = width - used
+        if left < min(natural, _LEAST_COLUMN):
+            break
+        shown.add_column(column.header, no_wrap=True, overflow="ellipsis", width=min(natural, left))
+        used += natural + _GAP
+    cells = [list(column.cells) for column in table.columns[: len(shown.columns)]]
+    for row in zip(*cells, strict=True):
+        shown.add_row(*row)
+    return shown
+
+
+def _cell_width(cell: RenderableType) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(str(cell))
+
+
 def show_table(console: Console, table: Table) -> None:
     """Print a table; in a pipe without the spaces that fill its last column."""
     if console.is_terminal:
-        console.print(table)
+        console.print(cut(table, console.width))
         return
     with console.capture() as lines:
         console.print(table)

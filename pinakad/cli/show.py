@@ -7,17 +7,18 @@ from rich.console import Console
 
 from pinakad import config
 from pinakad.cli.choice import choose_id, choose_node, complete_ids, complete_nodes, load
-from pinakad.cli.screen import columns, open_console, plain, show, show_table
+from pinakad.cli.overview import script_text
+from pinakad.cli.screen import OUTCOME_STYLES, columns, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import by_trouble, in_words, this_moment
-from pinakad.cli.overview import script_text
 from pinakad.polling import NodeState
-from pinakad.report import NodePart, Outcome, Report, ScriptState, wall_s
+from pinakad.problems import Problem, Severity
+from pinakad.report import NodePart, Report, ScriptState, wall_s
 from pinakad.store import Store
 
-_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}
 _NODE_STYLES = {NodeState.UP: "green", NodeState.WAITING: "yellow", NodeState.FAILED: "red"}
 _MAX_ROWS = 500
+_MAX_PROBLEMS = 30
 _LABEL = 20
 
 _HELP = """Tell what happened in a deployment, and when.
@@ -79,7 +80,7 @@ def _how_it_ended(report: Report) -> str:
 
 
 def _print_report(console: Console, report: Report) -> None:
-    style = _STYLES[report.outcome] if report.outcome else "bold"
+    style = OUTCOME_STYLES[report.outcome] if report.outcome else "bold"
     _line(console, "deployment", f"{report.id} on {report.host}, by pinakad {report.version}")
     _line(console, "phase", in_words(report, this_moment()), style)
     if report.message:
@@ -88,9 +89,8 @@ def _print_report(console: Console, report: Report) -> None:
         _line(console, "script", f"{report.script.path}, by the runner {report.script.runner}")
     console.print()
     _print_times(console, report, timeline(report))
-    for problem in report.problems:
-        _line(console, problem.severity, problem.line(), "red" if problem.severity == "error" else "yellow")
-    for entry in report.superseded:
+    _print_problems(console, report.problems)
+    for entry in report.superseded[:_MAX_PROBLEMS]:
         _line(console, "superseded", f"{entry.file} by {entry.by}, which is {entry.hostname} too")
     if report.nodes:
         console.print()
@@ -98,14 +98,13 @@ def _print_report(console: Console, report: Report) -> None:
 
 
 def _print_nodes(console: Console, report: Report) -> None:
-    table = columns("node", "address", "state", "first asked", "up", "attempts", "got to", "rebooted", "last reason")
+    table = columns("node", "state", "up", "attempts", "got to", "reason", "rebooted", "first asked", "address")
     troubled = by_trouble(report.nodes)
     ordered = [*troubled, *(node for node in report.nodes if node.state is NodeState.UP)]
     for node in ordered[:_MAX_ROWS]:
-        cells = (_since(report, node.first_attempt_at), _since(report, node.up_at), node.attempts, node.rung or "-")
-        state = plain(node.state, _NODE_STYLES[node.state])
-        rest = (_yes_or_no(rebooted=node.rebooted), node.reason or "-")
-        table.add_row(plain(node.hostname), plain(node.address), state, *map(plain, (*cells, *rest)))
+        polled = (_since(report, node.up_at), node.attempts, node.rung or "-", node.reason or "-")
+        rest = (_yes_or_no(rebooted=node.rebooted), _since(report, node.first_attempt_at), node.address)
+        table.add_row(plain(node.hostname), plain(node.state, _NODE_STYLES[node.state]), *map(plain, (*polled, *rest)))
     show_table(console, table)
     if len(ordered) > _MAX_ROWS:
         show(console, plain(f"and {len(ordered) - _MAX_ROWS} more nodes; see --node NAME or --json"))
@@ -134,9 +133,7 @@ def _print_node(console: Console, report: Report, node: NodePart) -> None:
         _line(console, field, _value_text(value), style)
     console.print()
     _print_times(console, report, node_timeline(report, node))
-    mine = [problem for problem in report.problems if problem.file == node.file]
-    for problem in mine:
-        _line(console, problem.severity, problem.line(), "red" if problem.severity == "error" else "yellow")
+    _print_problems(console, [problem for problem in report.problems if problem.file == node.file])
 
 
 def _value_text(value: object) -> str:
@@ -148,6 +145,14 @@ def _value_text(value: object) -> str:
 
 
 # --- lines
+
+
+def _print_problems(console: Console, problems: list[Problem]) -> None:
+    ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
+    for problem in ordered[:_MAX_PROBLEMS]:
+        _line(console, problem.severity, problem.line(), "red" if problem.severity is Severity.ERROR else "yellow")
+    if len(ordered) > _MAX_PROBLEMS:
+        _line(console, "", f"and {len(ordered) - _MAX_PROBLEMS} more problems, see --json")
 
 
 def _print_times(console: Console, report: Report, steps: list[tuple[str, str]]) -> None:

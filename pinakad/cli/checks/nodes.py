@@ -83,13 +83,15 @@ def reach(scene: Scene) -> list[tuple[Node, Probe]] | str:
     return list(zip(nodes, asyncio.run(ask()), strict=True))
 
 
-def unreached(answers: Sequence[tuple[Node, Probe]]) -> Iterator[Finding]:
+def unreached(scene: Scene, answers: Sequence[tuple[Node, Probe]]) -> Iterator[Finding]:
     """Tell which nodes would not count as up now. Some of them may have to be so before their deployment."""
+    key = quote(str(scene.settings.key_path))
     for node, probe in answers:
         if probe.reason is not None:
-            text = f"{node.hostname} at {node.address} got to {probe.rung or 'nothing'}: {probe.reason}"
-            remedy = f"pinakactl validate tells why {node.address}; {probe.message}"
-            yield warning(text, remedy)
+            said = f" ({probe.message})" if probe.message else ""
+            text = f"{node.hostname} at {node.address} got to {probe.rung or 'nothing'}: {probe.reason}{said}"
+            target = _target(scene, node)
+            yield warning(text, f"see what ssh says: ssh -v -i {key} -p {target.port} {target.user}@{target.address}")
 
 
 def _target(scene: Scene, node: Node) -> Target:
