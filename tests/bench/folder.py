@@ -1,0 +1,120 @@
+"""Target 5: what do thousands of node files cost, and what does it cost to tell how they stand?"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from forms import default
+from scene import Scene
+from table import Row, median_of
+
+from pinakad.config import Config
+from pinakad.nodes import combine
+from pinakad.nodes_folder import NodesFolder
+from pinakad.polling import NodePoll, NodeReason
+from pinakad.publisher import SHARE, Publisher
+from pinakad.report import ClockPart, Phase, Report, RequestPart, counts_of, node_parts, policy_of, rfc3339
+from pinakad.store import Store
+
+
+def node_files(scene: Scene) -> list[Row]:
+    """Read, check and snapshot."""
+    folder, count = scene.folder / "nodes", scene.size(10_000)
+    folder.mkdir()
+    for number in range(1, count + 1):
+        write_node(folder, number)
+    time.sleep(0.2)  # a file that is younger is read again
+    store = Store(scene.folder / "state")
+    store.root.mkdir()
+    store.prepare()
+    return median_of(scene.times, lambda: _read_all(folder, store, count))
+
+
+def publishing(scene: Scene) -> list[Row]:
+    """Tell how the nodes stand, as often as the publisher does."""
+    report, store = example(scene.folder, scene.size(10_000)), Store(scene.folder / "told")
+    (store.folder(report.id)).mkdir(parents=True)
+    publisher = Publisher(scene.folder, store, time.monotonic, lambda: None)
+    publisher.tell(report)
+    poll = NodePoll(attempts=3, reason=NodeReason.REFUSED, reasons={NodeReason.REFUSED: 3}, last_attempt_wall_s=1e9)
+
+    def put_together() -> Report:
+        nodes = [node.with_poll(poll) for node in report.nodes]
+        return report.model_copy(update={"nodes": nodes, "counts": counts_of(nodes)})
+
+    def tell_it() -> None:
+        publisher._due_s = 0.0
+        publisher.tell(now_it_stands)
+
+    together_s, _ = min(_cost(put_together) for _ in range(3))
+    now_it_stands = put_together()
+    tell_s, _ = _cost(tell_it)
+    every_s = max(0.9, tell_s / SHARE)
+    what = f"report and status.json of {len(report.nodes):,} nodes, put together and written"
+    return [
+        Row(what, (together_s + tell_s) * 1000, None, "ms"),
+        Row(f"- every {every_s:.1f} s: of one core", (together_s + tell_s) / every_s * 100, None, "%", bound="<= 5"),
+        Row("- answer put together and written", _cost(report.json_text)[0] * 1000, None, "ms"),
+    ]
+
+
+def write_node(folder: Path, number: int) -> Path:
+    """Write the file of one node."""
+    address = f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+    path = folder / f"node_{number:02d}.json"
+    path.write_text(json.dumps(default(f"sqdn-{number:05d}", address)), encoding="utf-8")
+    return path
+
+
+def example(folder: Path, count: int) -> Report:
+    """Return the report of a deployment that polls so many nodes."""
+    made = folder / "made"
+    made.mkdir()
+    for number in range(1, count + 1):
+        write_node(made, number)
+    nodes = node_parts(combine(NodesFolder(made).scan(allow_loopback=True), allow_loopback=True).nodes, Config().ssh)
+    return Report(
+        schema=1,
+        id="20261123T212455Z.0001",
+        host="bench",
+        version="0",
+        request=RequestPart(id=None, inode=1, mtime_ns=1, size=0, sha256="0" * 64, nodes=None),
+        phase=Phase.POLLING,
+        requested_at=rfc3339(0),
+        started_at=rfc3339(0),
+        policy=policy_of(Config()),
+        clock=ClockPart(boot_id="", taken_boot_s=0.0),
+        nodes=nodes,
+        counts=counts_of(nodes),
+    )
+
+
+def _read_all(folder: Path, store: Store, count: int) -> list[Row]:
+    nodes = NodesFolder(folder)
+    cpu = [0.0, 0.0]
+    cpu[0], scan_s = _cost(lambda: nodes.scan(allow_loopback=False))
+    files = nodes.scan(allow_loopback=False)
+    found = combine(files, allow_loopback=False)
+    _, combine_s = _cost(lambda: combine(files, allow_loopback=False))
+    identifier = store.begin()
+    cpu[1], snapshot_s = _cost(lambda: store.snapshot(identifier, found.files))
+    store.drop(identifier)
+    os.utime(write_node(folder, count), ns=(1, 1))
+    _, changed_s = _cost(lambda: nodes.scan(allow_loopback=False))
+    return [
+        Row(f"{count:,} node files: read, checked, snapshotted", scan_s + combine_s + snapshot_s, None, "s",
+            bound="<= 3"),
+        Row("- of it: read and checked, which is done as they arrive", scan_s, None, "s"),
+        Row("- of it: held against each other", combine_s, None, "s"),
+        Row("- of it: snapshot, durable", snapshot_s, None, "s"),
+        Row("- one file changed: looked at all, checked again the one", changed_s * 1000, None, "ms"),
+    ]  # fmt: skip
+
+
+def _cost(work: Callable[[], object]) -> tuple[float, float]:
+    """Return CPU and wall seconds."""
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    return time.process_time() - cpu_s, time.perf_counter() - began_s
