@@ -226,9 +226,26 @@ def test_a_link_in_place_of_the_log_is_not_followed(world: World) -> None:
 def test_what_the_journal_has_is_read_by_journalctl_itself(world: World, arguments: list[str], options: str) -> None:
     report = failed_run(world)
     programs = journalctl_that_tells_its_arguments(world.root)
-    matches = f"DEPLOYMENT_ID={report.id} + _SYSTEMD_UNIT=pinakad-script@{report.id}.service"
-    assert ask(world, *arguments, PATH=programs) == f"{options}--no-hostname {matches}\n"
+    told = ask(world, *arguments, PATH=programs)
+    assert told == f"--no-hostname {options}DEPLOYMENT_ID={report.id} + {script_matches(world, report)}\n"
     assert ask(world, *arguments, "--script", PATH=programs) == ""
+
+
+def test_what_the_script_said_to_the_journal_is_read_there(world: World) -> None:
+    world.configure(script={"output": "journal"})
+    report = failed_run(world)
+    programs = journalctl_that_tells_its_arguments(world.root)
+    told = ask(world, "logs", "--script", "-f", PATH=programs)
+    assert told == f"--no-hostname --output=cat --follow --lines=all {script_matches(world, report)}\n"
+    assert "its output went to the journal" in ask(world, "logs", "--script", code=1)
+
+
+def script_matches(world: World, report: Report) -> str:
+    """Return what finds the script's output in the journal: its unit, or what its supervisor has sent."""
+    started = json.loads((world.folder(report.id) / "started").read_bytes())
+    boot = started["boot_id"].replace("-", "")
+    sent = f"SYSLOG_IDENTIFIER=pinakad-script _BOOT_ID={boot} _PID={started['supervisor_pid']}"
+    return f"_SYSTEMD_UNIT=pinakad-script@{report.id}.service + {sent}"
 
 
 def journalctl_that_tells_its_arguments(root: Path) -> str:

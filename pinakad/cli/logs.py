@@ -1,5 +1,6 @@
 """What was logged in a deployment: by the daemon, and by the deployment script?"""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,10 @@ from pinakad import config
 from pinakad.cli.choice import choose_id, complete_ids
 from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.store import Store
+from pinakad.supervisor import LOG, STARTED
+
+JOURNAL_NAME = "pinakad-script"
+"""How the supervisor names its stream to the journal."""
 
 _HELP = """Tell what was logged in a deployment.
 
@@ -30,38 +35,46 @@ With -f, the script's log ends when the script has ended.
 @click.command(help=_HELP)
 @click.argument("identifier", metavar="[ID]", required=False, shell_complete=complete_ids)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes next.")
-@click.option("--script", "only_script", is_flag=True, help="Only the script's output, from its script.log.")
+@click.option("--script", "only_script", is_flag=True, help="Only what the script said.")
 @pass_session
 def command(session: Session, identifier: str | None, *, follow: bool, only_script: bool) -> None:
     """Print a deployment's log."""
     store = Store(config.state_dir())
     chosen = choose_id(store, identifier)
-    if not only_script and _is_in_the_journal(chosen):
-        _become_journalctl(chosen, follow=follow)
+    script = _script_matches(store, chosen)
+    everything = [f"DEPLOYMENT_ID={chosen}", "+", *script]
+    following = ["--follow", "--lines=all"] if follow else []
+    if not only_script and _are_in_the_journal(everything):
+        _become_journalctl(everything, following)
+    if only_script and not (store.folder(chosen) / LOG).exists() and _are_in_the_journal(script):
+        _become_journalctl(script, ["--output=cat", *following])
     from pinakad.cli.script_log import ScriptLog  # noqa: PLC0415 - the journal needs none of it
 
-    log = ScriptLog(store, chosen, session.settings())
     sys.stdout.flush()
-    log.copy(sys.stdout.fileno(), follow=follow)
+    ScriptLog(store, chosen, session.settings()).copy(sys.stdout.fileno(), follow=follow)
 
 
-def journal_matches(identifier: str) -> list[str]:
-    """Return the matches of journalctl(1) that find all of a deployment: what is logged about it, its script's unit."""
-    return [f"DEPLOYMENT_ID={identifier}", "+", f"_SYSTEMD_UNIT=pinakad-script@{identifier}.service"]
+def _script_matches(store: Store, identifier: str) -> list[str]:
+    """Return the matches of journalctl(1) that find the script's output: its unit's, or its supervisor's stream."""
+    unit = f"_SYSTEMD_UNIT=pinakad-script@{identifier}.service"
+    try:
+        record = json.loads((store.folder(identifier) / STARTED).read_bytes())
+        boot, pid = record["boot_id"].replace("-", ""), record["supervisor_pid"]
+    except (OSError, ValueError, KeyError):  # it was not started, or never will be
+        return [unit]
+    return [unit, "+", f"SYSLOG_IDENTIFIER={JOURNAL_NAME}", f"_BOOT_ID={boot}", f"_PID={pid}"]
 
 
-def _is_in_the_journal(identifier: str) -> bool:
+def _are_in_the_journal(matches: list[str]) -> bool:
     """The daemon may log to stderr, the journal may have been cleared, or be closed to us."""
     if shutil.which("journalctl") is None:
         return False
-    words = ["journalctl", "--quiet", "--lines=1", "--output=cat", *journal_matches(identifier)]
+    words = ["journalctl", "--quiet", "--lines=1", "--output=cat", *matches]
     return bool(subprocess.run(words, capture_output=True, check=False).stdout)
 
 
-def _become_journalctl(identifier: str, *, follow: bool) -> None:
-    words = ["journalctl", "--no-hostname", *journal_matches(identifier)]
-    if follow:
-        words[1:1] = ["--follow", "--lines=all"]
+def _become_journalctl(matches: list[str], options: list[str]) -> None:
+    words = ["journalctl", "--no-hostname", *options, *matches]
     sys.stdout.flush()
     try:
         os.execvp(words[0], words)  # noqa: S606 - its pager and its signals are better than what we could pass on
