@@ -12,6 +12,8 @@ from pinakad.files import read_up_to
 from pinakad.supervisor import start_ticks
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
+NODES_VARIABLE = "PINAKAD_NODES_DIR"
+"""By its value a process is known to belong to a run: two state folders may have deployments of one id."""
 TERM_S = 10.0
 _KILL_S = 5.0
 _LOOK_S = 0.05
@@ -39,13 +41,13 @@ def processes() -> Iterator[Process]:
                 yield Process(int(name), int(parent), int(session))
 
 
-def of_run(identifier: str, session: int | None, spare: int | None) -> list[int]:
-    """Return the pids of all that a run started: its session, what carries its id, and what descends from these.
+def of_run(nodes_dir: str, session: int | None, spare: int | None) -> list[int]:
+    """Return the pids of all that a run started: its session, what carries its mark, and what descends from these.
 
     `spare` is the supervisor: it is to tell how the script ended.
     """
     table = list(processes())
-    members = {item.pid for item in table if item.session == session or _carries(item.pid, identifier)}
+    members = {item.pid for item in table if item.session == session or _carries(item.pid, nodes_dir)}
     grown = True
     while grown:
         below = {item.pid for item in table if item.parent in members} - members
@@ -54,12 +56,12 @@ def of_run(identifier: str, session: int | None, spare: int | None) -> list[int]
     return sorted(members - {os.getpid(), spare or 0})
 
 
-async def end_all(identifier: str, session: int | None, spare: int | None) -> bool:
+async def end_all(nodes_dir: str, session: int | None, spare: int | None) -> bool:
     """End a run's processes: TERM, after TERM_S seconds KILL. Return whether all are gone."""
     for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, _KILL_S)):
         told: set[int] = set()
         deadline_s = asyncio.get_running_loop().time() + patience_s
-        while members := of_run(identifier, session, spare):
+        while members := of_run(nodes_dir, session, spare):
             for pid in members:
                 if pid not in told or number == signal.SIGKILL:
                     _send(pid, number)
@@ -72,14 +74,14 @@ async def end_all(identifier: str, session: int | None, spare: int | None) -> bo
     return False
 
 
-def running_script(script: Path, own_identifier: str) -> int | None:
+def running_script(script: Path, own_nodes_dir: str) -> int | None:
     """Return the pid of a process that runs this script, None where there is none; one of our own run is none."""
     wanted = os.fsencode(script.name)
     for name in os.listdir("/proc"):  # noqa: PTH208 - names are all we need
         with suppress(OSError):
             if not name.isdigit() or wanted not in (line := _command_line(name)):
                 continue
-            if _runs(int(name), line.split(b"\0")[:-1], script) and not _carries(int(name), own_identifier):
+            if _runs(int(name), line.split(b"\0")[:-1], script) and not _carries(int(name), own_nodes_dir):
                 return int(name)
     return None
 
@@ -118,8 +120,8 @@ def _first_argument(words: list[bytes]) -> bytes:
     return b""
 
 
-def _carries(pid: int, identifier: str) -> bool:
-    wanted = f"{ID_VARIABLE}={identifier}".encode()
+def _carries(pid: int, nodes_dir: str) -> bool:
+    wanted = f"{NODES_VARIABLE}={nodes_dir}".encode()
     with suppress(OSError):
         return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return False

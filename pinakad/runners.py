@@ -30,7 +30,7 @@ class Runner(Protocol):
     async def failed(self) -> str | None:
         """Return why the supervisor that was started is gone, None while it may live."""
 
-    async def stop(self, identifier: str, started: Started) -> bool:
+    async def stop(self, nodes_dir: str, started: Started) -> bool:
         """End the script and all that it started. Return whether all is gone."""
 
 
@@ -68,11 +68,11 @@ class SubprocessRunner:
             return "the start cannot be recorded in the state folder"
         return f"the supervisor ended with status {code}"
 
-    async def stop(self, identifier: str, started: Started) -> bool:
+    async def stop(self, nodes_dir: str, started: Started) -> bool:
         """TERM, then KILL, to everything that the script started."""
         now = start_ticks(started.script_pid)
         session = started.script_pid if now in (None, started.script_start_ticks) else None  # somebody else's by now
-        return await end_all(identifier, session, started.supervisor_pid)
+        return await end_all(nodes_dir, session, started.supervisor_pid)
 
 
 class SystemdRunner:
@@ -107,7 +107,7 @@ class SystemdRunner:
             return None
         return f"the unit {self._unit} has ended before it; journalctl -u {self._unit} tells why"
 
-    async def stop(self, identifier: str, started: Started) -> bool:  # noqa: ARG002 - the unit knows its processes
+    async def stop(self, nodes_dir: str, started: Started) -> bool:  # noqa: ARG002 - the unit knows its processes
         """Stop the unit, and wait until that is done."""
         code, _ = await _systemctl("stop", self._unit)
         return code == 0

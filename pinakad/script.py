@@ -24,7 +24,7 @@ from pinakad.events import Event, fields
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot
-from pinakad.processes import ID_VARIABLE, is_alive, running_script
+from pinakad.processes import ID_VARIABLE, NODES_VARIABLE, is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.runners import Runner, runner_for
 from pinakad.steps import Step, step
@@ -79,6 +79,7 @@ class ScriptOnDisk:
     ) -> None:
         self.folder = folder
         self._id = identifier
+        self._nodes_dir = str(folder / "nodes")
         self._path = path
         self._work_dir = work_dir
         self._settings = settings
@@ -94,7 +95,7 @@ class ScriptOnDisk:
             return reason, f"cannot run '{self._path}': {_cause(error)}"
         if cause:
             return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self._path}': {cause}"
-        other = running_script(self._path, self._id)
+        other = running_script(self._path, self._nodes_dir)
         if other is not None:
             text = f"'{self._path}' is already run by process {other}, which pinakad did not start"
             return Reason.SCRIPT_ALREADY_RUNNING, text
@@ -177,7 +178,7 @@ class ScriptOnDisk:
         if isinstance(found, Over) and found.started.at.boot_id != supervisor.boot_id():
             return found.ended  # nothing outlived the boot, and the pids are somebody else's now
         with step(Step.SCRIPT_ENDED):
-            await self._runner.stop(self._id, found.started)
+            await self._runner.stop(self._nodes_dir, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
         # the event is a file of another process
         while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
@@ -191,7 +192,7 @@ class ScriptOnDisk:
             "folder": str(self.folder),
             "script": str(self._path),
             "cwd": str(self._work_dir),
-            "environment": environment(self._id, self.folder / "nodes", self._work_dir),
+            "environment": environment(self._id, Path(self._nodes_dir), self._work_dir),
             "output": self._settings.output,
             "log_max_bytes": self._settings.log_max_bytes,
         }
@@ -251,7 +252,7 @@ def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:
         "PATH": _PATH,
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         ID_VARIABLE: identifier,
-        "PINAKAD_NODES_DIR": str(nodes),
+        NODES_VARIABLE: str(nodes),
         "PINAKAD_WORK_DIR": str(work_dir),
     }
 

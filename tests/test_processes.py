@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 from scripts import state_of, until_gone
 
-from pinakad.processes import ID_VARIABLE, end_all, is_alive, of_run, processes
+from pinakad.processes import NODES_VARIABLE, end_all, is_alive, of_run, processes
 from pinakad.supervisor import start_ticks
 
-IDENTIFIER = f"20261123T212455Z.{secrets.randbelow(10**12):012}"
+NODES_DIR = f"/nowhere/{secrets.randbelow(10**12):012}/nodes"
 Child = asyncio.subprocess.Process
 
 
 @pytest.fixture
 async def child() -> AsyncIterator[Child]:
-    """Give a process in a session of its own that does not carry the id."""
+    """Give a process in a session of its own that does not carry the mark."""
     made = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
     yield made
     if made.returncode is None:
@@ -34,15 +34,15 @@ async def test_living_processes_are_listed_and_a_zombie_is_none(child: Child) ->
     dead.poll()
 
 
-async def test_a_run_has_its_session_and_what_carries_its_id(child: Child) -> None:
+async def test_a_run_has_its_session_and_what_carries_its_mark(child: Child) -> None:
     carrier = await asyncio.create_subprocess_exec(
-        "sleep", "1000", env={ID_VARIABLE: IDENTIFIER}, start_new_session=True
+        "sleep", "1000", env={NODES_VARIABLE: NODES_DIR}, start_new_session=True
     )
-    assert of_run(IDENTIFIER, child.pid, None) == sorted([child.pid, carrier.pid])
-    assert of_run(IDENTIFIER, None, None) == [carrier.pid]
-    assert of_run(IDENTIFIER, child.pid, child.pid) == [carrier.pid]
-    assert of_run(IDENTIFIER[:-1], None, None) == []
-    assert await end_all(IDENTIFIER, None, None)
+    assert of_run(NODES_DIR, child.pid, None) == sorted([child.pid, carrier.pid])
+    assert of_run(NODES_DIR, None, None) == [carrier.pid]
+    assert of_run(NODES_DIR, child.pid, child.pid) == [carrier.pid]
+    assert of_run(NODES_DIR[:-1], None, None) == []
+    assert await end_all(NODES_DIR, None, None)
     assert await carrier.wait() == -signal.SIGTERM
     assert child.returncode is None
 
@@ -50,22 +50,22 @@ async def test_a_run_has_its_session_and_what_carries_its_id(child: Child) -> No
 async def test_a_run_has_what_descends_from_it_in_whatever_session() -> None:
     text = "setsid env -i sleep 60621 & echo; wait"
     parent = await asyncio.create_subprocess_exec(
-        "bash", "-c", text, stdout=asyncio.subprocess.PIPE, env={ID_VARIABLE: IDENTIFIER, "PATH": os.environ["PATH"]}
+        "bash", "-c", text, stdout=asyncio.subprocess.PIPE, env={NODES_VARIABLE: NODES_DIR, "PATH": os.environ["PATH"]}
     )
     assert parent.stdout is not None
     await parent.stdout.readline()
     async with asyncio.timeout(10):
-        while len(members := of_run(IDENTIFIER, None, None)) < 2:  # noqa: ASYNC110 - the event is another's fork
+        while len(members := of_run(NODES_DIR, None, None)) < 2:  # noqa: ASYNC110 - the event is another's fork
             await asyncio.sleep(0.01)
     assert parent.pid in members
-    assert await end_all(IDENTIFIER, None, None)
+    assert await end_all(NODES_DIR, None, None)
     for pid in members:
         await until_gone(pid)
     await parent.communicate()
 
 
 async def test_where_there_is_nothing_to_end_it_is_done_at_once() -> None:
-    assert await end_all(IDENTIFIER, None, None)
+    assert await end_all(NODES_DIR, None, None)
 
 
 async def test_a_pid_alone_does_not_make_it_the_same_process(child: Child) -> None:
