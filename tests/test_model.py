@@ -1,5 +1,6 @@
 """Random deeds of producers, operators, crashes and time against the promise: never lost, never twice."""
 
+import asyncio
 import os
 import tempfile
 from contextlib import suppress
@@ -189,6 +190,31 @@ class Requests(RuleBasedStateMachine):
 
 class ManyRequests(Requests):
     """The same, for long."""
+
+
+def test_a_touch_right_after_the_node_files_were_read_does_not_look_like_the_one_that_is_served() -> None:
+    """The clock of files is the real one here, on a fast disk: before Linux 6.13 it stands still for milliseconds."""
+    root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
+    launched: list[str] = []
+    desk = UndeadDesk(Path(root.name), Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
+    request = desk.markers / REQUEST
+
+    def touch_once() -> None:
+        desk.during_the_reading = lambda: None
+        request.touch()
+
+    desk.during_the_reading = touch_once
+    request.touch()
+    desk.start()
+    try:
+        for _ in range(40):
+            desk.advance(0.1)
+            if len(launched) == 2:
+                break
+        assert len(launched) == 2
+    finally:
+        desk.close()
+        root.cleanup()
 
 
 def _settings(examples: int) -> settings:

@@ -77,15 +77,21 @@ class _Script(StageScript):
 
 
 class UndeadDesk:
-    """One state folder and one marker folder, served by one daemon's life after the other."""
+    """One state folder and one marker folder, served by one daemon's life after the other.
 
-    def __init__(self, root: Path, events: Events) -> None:
+    `loop`: by default one with virtual time; `closed`: an event tells of every request that its writer is done with it.
+    """
+
+    def __init__(
+        self, root: Path, events: Events, loop: asyncio.AbstractEventLoop | None = None, *, closed: bool = False
+    ) -> None:
         self.markers, state = root / "markers", root / "state"
         for folder in (self.markers, state):
             folder.mkdir()
         self.store = Store(state)
         self.store.prepare()
-        self.loop = looptime.patch_event_loop(asyncio.new_event_loop())
+        self.loop = loop or looptime.patch_event_loop(asyncio.new_event_loop())
+        self._closed = closed
         self.during_the_reading: Callable[[], None] = lambda: None
         self._events = events
         self._config = Config(paths=PathSettings(work_dir=root), history={"keep": 1})
@@ -150,7 +156,7 @@ class UndeadDesk:
 
         async def look_on() -> None:
             while True:
-                due_s = desk.look(self.now_s(), closed=False)
+                due_s = desk.look(self.now_s(), closed=self._closed)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(max(due_s, TICK_S) if due_s else LOOK_S)  # virtual time stands still for less
