@@ -1,9 +1,10 @@
 """Does `doctor` find what would make the next deployment fail, and nothing else?"""
 
+import errno
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from machines import Machines
 from world import CANCEL, REQUEST, World
 
 from pinakad.cli.checks.host import file_system
-from pinakad.cli.checks.scene import Account
+from pinakad.cli.checks.scene import Account, Check, Finding, Scene, Weight, fails
+from pinakad.cli.standing import Standing
+from pinakad.config import Config
 
 
 def findings(world: World, *arguments: str, code: int = 1) -> dict[tuple[str, str], list[str]]:
@@ -265,6 +268,20 @@ def test_a_closed_folder_on_the_way_is_named(tmp_path: Path) -> None:
     assert text.startswith("somebody may not enter '/")
     with pytest.raises(FileNotFoundError):
         Account("root", 0, frozenset({0})).obstacle(tmp_path / "none", os.R_OK)
+
+
+def test_what_we_may_not_look_at_is_a_warning_and_what_was_found_before_is_told(tmp_path: Path) -> None:
+    def look(_: Scene) -> Iterator[Finding]:
+        yield fails("first", "mend it")
+        raise PermissionError(errno.EACCES, "Permission denied", "/closed")
+
+    daemon = Account("pinakasupport", 4_000_001, frozenset())
+    nobody = Standing(running=False, daemon=None, report=None)
+    scene = Scene(Config(), tmp_path, tmp_path, tmp_path, nobody, daemon, by_systemd=False)
+    first, second = Check("closed", "", look).findings(scene)
+    assert first.message == "first"
+    assert (second.weight, second.remedy) == (Weight.WARNING, "sudo pinakactl doctor")
+    assert second.message == "we may not look at '/closed', the daemon's user (pinakasupport) may be able to"
 
 
 def test_the_innermost_mount_tells_the_type_of_a_folders_file_system() -> None:

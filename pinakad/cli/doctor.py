@@ -61,7 +61,7 @@ def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], 
     except WrongUseError as error:
         file, _ = config.config_file(session.config)
         return {"configuration": [fails(line, f"edit {file}") for line in error.message.splitlines()]}, None
-    found = {check.name: list(check.look(scene)) for check in CHECKS}
+    found = {check.name: check.findings(scene) for check in CHECKS}
     if not asks:
         return found, None
     answers = reach(scene)

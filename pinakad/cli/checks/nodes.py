@@ -22,6 +22,8 @@ def files(scene: Scene) -> Iterator[Finding]:
     folder, account = scene.settings.nodes_dir, scene.account
     try:
         found = read(scene)
+    except PermissionError:
+        raise  # we may not look: that says nothing about the daemon
     except OSError as error:
         cause = (error.strerror or str(error)).lower()
         yield fails(f"cannot read the node files in '{folder}': {cause}", "see the folders above")

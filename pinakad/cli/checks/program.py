@@ -27,6 +27,8 @@ def script(scene: Scene) -> Iterator[Finding]:
     try:
         status = path.stat()
         obstacle = None if scene.by_systemd else scene.account.obstacle(path, os.R_OK)
+    except PermissionError:
+        raise  # we may not look: that says nothing about the daemon
     except OSError as error:
         text = f"cannot run the script '{path}': {(error.strerror or '').lower()}"
         yield fails(text, f"install -D -m 0755 deployment_service.sh {quote(str(path))}, or set [paths] script")

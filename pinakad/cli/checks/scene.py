@@ -58,13 +58,14 @@ class Account:
     def obstacle(self, path: Path, wanted: int) -> str | None:
         """Return why the account may not use `path` for `wanted` (os.R_OK and the like), None where it may.
 
-        Access control lists count only where the account is our own. Raises FileNotFoundError.
+        Access control lists count only where the account is our own. Raises FileNotFoundError, and PermissionError
+        where we ourselves may not look: that says nothing about the account.
         """
         for place in (*reversed(path.parents), path):
             needed = wanted if place == path else os.X_OK
             try:
                 status = place.stat()
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):
                 raise
             except OSError as error:
                 return f"cannot look at '{place}': {(error.strerror or '').lower()}"
@@ -115,11 +116,25 @@ class Scene:
 
 
 class Check(NamedTuple):
-    """One look: its name, what is so where it finds nothing, and the function."""
+    """One look: its name, what is so where it finds nothing, and the function.
+
+    The function may raise PermissionError: whoever asks is not always the one who may look.
+    """
 
     name: str
     about: str
     look: Callable[[Scene], Iterator[Finding]]
+
+    def findings(self, scene: Scene) -> list[Finding]:
+        """Look, and return what was found; what we may not look at is a finding too, but no failure."""
+        found: list[Finding] = []
+        try:
+            for finding in self.look(scene):
+                found.append(finding)  # noqa: PERF402 - what was found before the error counts
+        except PermissionError as error:
+            text = f"we may not look at '{error.filename}', the daemon's user ({scene.account.name}) may be able to"
+            found.append(warning(text, "sudo pinakactl doctor"))
+        return found
 
 
 def account_of(pid: int | None) -> Account:
