@@ -32,7 +32,7 @@ class Publisher:
         self._due_s = 0.0
         self._phase: tuple[str, Phase] | None = None
         self._daemon: tuple[bool, bool] | None = None
-        self._failing = False
+        self.trouble = ""
         self._told: Report | None = None
         self.latest: Report | None = None
         self.events_trusted = True
@@ -62,16 +62,20 @@ class Publisher:
         self._due_s = self._now_s() + max(EVERY_S * 0.9, cost_s / SHARE)
 
     def _write(self, *, progress: bool) -> None:
+        """Write both, each for itself: they may lie on two disks. `trouble` has what cannot be written, for people."""
+        before, self.trouble = self.trouble, ""
+        if progress and self.latest is not None and not self.latest.is_finished:
+            running = self.latest
+            self._try("the running report", lambda: self._store.save(running, durable=False), before)
+        self._try(f"'{self._path}'", lambda: write_whole(self._path, self._status(), 0o644, durable=False), before)
+
+    def _try(self, what: str, write: Callable[[], None], before: str) -> None:
         try:
-            if progress and self.latest is not None and not self.latest.is_finished:
-                self._store.save(self.latest, durable=False)
-            write_whole(self._path, self._status(), 0o644, durable=False)
+            write()
         except OSError as error:
-            if not self._failing:
-                warn_unwritable(f"'{error.filename or self._path}'", error)
-            self._failing = True
-        else:
-            self._failing = False
+            if not before and not self.trouble:
+                warn_unwritable(what, error)
+            self.trouble = self.trouble or f"cannot write {what}: {(error.strerror or str(error)).lower()}"
 
     def _status(self) -> bytes:
         daemon = DaemonPart(

@@ -218,7 +218,7 @@ class Store:
 def warn_unwritable(what: str, error: OSError) -> None:
     """Log once what cannot be written now."""
     text = "cannot write %s: %s; it is tried again"
-    log.error(text, what, error.strerror or error, extra=fields(Event.STORAGE))
+    log.error(text, what, (error.strerror or str(error)).lower(), extra=fields(Event.STORAGE))
 
 
 def _counter(identifier: str) -> int:

@@ -9,6 +9,7 @@ from disks import Disk, read_only, require_root
 from world import ANSWERS, World
 
 from pinakad.problems import Code
+from pinakad.report import Report
 
 DOCUMENTS = ("report.json", "report.durable.json", "started", "exit", "answered", "status.json", *ANSWERS)
 SMALL = 512 * 1024
@@ -33,9 +34,11 @@ def disk_on(world: World) -> Iterator[Callable[..., Disk]]:
         disk.close()
 
 
-def poke(world: World) -> None:
-    """Wake the daemon by something that is none of its business."""
-    (world.markers / "somebody_elses").touch()
+def answer_now(world: World) -> Report:
+    """Return the answer; the daemon is woken meanwhile by something that is none of its business."""
+    woken = lambda: (world.markers / "somebody_elses").touch() or world._new_answer()  # noqa: E731
+    world.wait(woken, "an answer")
+    return world.answer()
 
 
 def assert_whole(world: World) -> bool:
@@ -68,8 +71,7 @@ def test_a_request_waits_for_room_before_anything_is_launched(world: World, disk
     wait_until_told(world, NO_ROOM)
     assert (world.requested(), world.runs(), world.deployments()) == (True, [], [])
     disk.free()
-    poke(world)
-    assert world.answer().reason == "nodes_unreachable"
+    assert answer_now(world).reason == "nodes_unreachable"
     world.wait_idle()
     assert len(world.runs()) == 1
 
@@ -93,8 +95,7 @@ def test_a_run_whose_disk_is_full_at_any_page_is_launched_once_or_not_at_all(
         )
         assert world.requested() or world._new_answer()
         disk.free()
-        poke(world)
-        report = world.answer()
+        report = answer_now(world)
         world.wait_idle()
         reasons.add(report.reason)
         assert report.reason in ("nodes_unreachable", "launch_failed"), report.message
@@ -146,8 +147,7 @@ def test_a_verdict_waits_for_room_in_the_state_folder_even_over_a_restart(
         wait_until_told(world, NO_ROOM)
     assert (world.requested(), ANSWERS & {path.name for path in world.markers.iterdir()}) == (True, set())
     disk.free()
-    poke(world)
-    report = world.answer()
+    report = answer_now(world)
     world.wait_idle()
     assert report.reason == "nodes_unreachable"
     assert report == world.report(report.id)
@@ -166,8 +166,7 @@ def test_the_answer_waits_for_room_in_the_marker_folder(world: World, disk_on: C
     assert (world.requested(), finished.phase, len(world.runs())) == (True, "finished", 1)
     assert ANSWERS & {path.name for path in world.markers.iterdir()} == set()
     disk.free()
-    poke(world)
-    assert world.answer() == finished
+    assert answer_now(world) == finished
     world.wait_idle()
     assert len(world.runs()) == 1
 
@@ -181,8 +180,7 @@ def test_a_state_folder_that_becomes_read_only_is_waited_out(world: World) -> No
         world.touch()
         wait_until_told(world, READ_ONLY)
         assert (world.requested(), world.runs()) == (True, [])
-    poke(world)
-    assert world.answer().reason == "nodes_unreachable"
+    assert answer_now(world).reason == "nodes_unreachable"
     world.wait_idle()
     assert len(world.runs()) == 1
 
@@ -200,8 +198,7 @@ def test_a_marker_folder_that_becomes_read_only_during_a_run_gets_its_answer_lat
         go()
         wait_until_told(world, READ_ONLY)
         assert world.requested()
-    poke(world)
-    report = world.answer()
+    report = answer_now(world)
     world.wait_idle()
     assert world.runs() == [report.id]
 

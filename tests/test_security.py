@@ -157,7 +157,7 @@ def test_a_deployment_that_is_a_link_is_none_and_is_never_pruned(world: World, e
     world.start()
     world.touch()
     first = world.answer()
-    world.wait(lambda: not world.requested(), "the request gone")
+    world.wait(lambda: not list(world.markers.glob(".pinakad-*")), "the first request gone for good")
     world.touch()
     world.answer()
     world.wait(lambda: not world.folder(first.id).exists(), "the first one pruned")

@@ -154,6 +154,7 @@ def other() -> Iterator[tuple[World, str]]:
         world.close()
 
 
+@pytest.mark.long
 def test_a_marker_folder_that_is_unreadable_for_a_while_is_watched_again(other: tuple[World, str]) -> None:
     world, user = other
     world.start(AS_USER=user)
@@ -182,7 +183,11 @@ def hog(user: str, what: str, folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("what", "cause"), [("instances", "inotify instance limit"), ("watches", "inotify watch limit")]
+    ("what", "cause"),
+    [
+        ("instances", "inotify instance limit"),
+        pytest.param("watches", "inotify watch limit", marks=pytest.mark.long),
+    ],
 )
 def test_without_inotify_at_the_start_it_serves_by_rescans_says_so_and_recovers(
     other: tuple[World, str], what: str, cause: str
