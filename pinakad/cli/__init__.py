@@ -38,6 +38,7 @@ COMMANDS = {
     "logs": "Tell what was logged in a deployment.",
     "doctor": "Tell what would make the next deployment fail, before it does.",
     "metrics": "Print what Prometheus wants to know.",
+    "simulate": "Run fake nodes on this machine, with scripted lives.",
     "setup": "Make pinakad a service of this machine.",
     "completion": "Print what makes a shell complete commands, options, deployments and nodes.",
 }

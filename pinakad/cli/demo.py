@@ -1,11 +1,7 @@
 """Show the main job on this machine, with nothing else installed: the real daemon, and nodes that really go away."""
 
 import asyncio
-import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -15,6 +11,7 @@ from pinakad.cli.progress import Progress, View
 from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.cli.stage import CAST, Stage
+from pinakad.cli.stopping import unless_stopped
 from pinakad.report import NodePart, Outcome, Report, wall_s
 from pinakad.simulate import Rack
 
@@ -42,7 +39,7 @@ nothing behind. The exit code is 0 if the deployment completed, else 1.
 @pass_session
 def command(session: Session, *, keep: bool) -> int:  # noqa: ARG001 - every command has the session
     """Run the demo."""
-    code = asyncio.run(_unless_stopped(_demo(open_console(), keep=keep)))
+    code = asyncio.run(unless_stopped("the demo", _demo(open_console(), keep=keep)))
     click.get_current_context().exit(code)
 
 
@@ -137,39 +134,3 @@ def _reboot_text(node: NodePart) -> str:
         return "not known"
     proof = {"boot_id": "new boot id", "uptime": "short uptime"}.get(node.reboot_evidence or "", "")
     return f"yes, {proof}" if node.rebooted else "no"
-
-
-# --- signals
-
-
-async def _unless_stopped(work: Coroutine[Any, Any, int]) -> int:
-    """Do the work; where a signal stops it, it cleans up, and the exit code tells the signal."""
-    with _signals() as caught:
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if not caught:
-                raise
-            click.echo(f"pinakactl: the demo was stopped by {signal.Signals(caught[0]).name}", err=True)
-            return 128 + caught[0]
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """The first signal cancels this task; later ones must not disturb its cleaning up."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    caught: list[int] = []
-
-    def stop(number: int) -> None:
-        if not caught and task is not None:
-            task.cancel()
-        caught.append(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        yield caught
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

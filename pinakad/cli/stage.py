@@ -1,9 +1,10 @@
-"""A throw-away world for the demo: folders, configuration, key, node files and a deployment script."""
+"""A world for simulated nodes: folders, configuration, key, node files and a deployment script."""
 
 import asyncio
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from pinakad.files import NotRegularError, read_regular
 from pinakad.report import Report, Status
 from pinakad.simulate import CONTROL_ADDRESS, Scenario, SimulatedNode, free_port, new_key
+from pinakad.ssh import load_key
 from pinakad.store import is_locked
 
 REQUEST = "deployment_in_progress"
@@ -22,12 +24,12 @@ _MAX_BYTES = 1 << 24
 _GONE_LIMIT_S = 5.0
 _LOOK_S = 0.02
 _NETMASK = "255.255.255.0"
-_GATEWAY = "127.0.1.254"
+_A_NET = 250  # addresses of a /24 that are used
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A node of the demo: its life, and that in a word."""
+    """A simulated node: its life, and that in a word."""
 
     hostname: str
     address: str
@@ -68,10 +70,11 @@ done
 
 
 class Stage:
-    """One work_dir with all that a deployment needs, below a new temporary folder. `close` removes it."""
+    """One work_dir with all that a deployment needs, below `root` or a new temporary folder. `close` removes it."""
 
-    def __init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="pinakad-demo-")).resolve()
+    def __init__(self, cast: Sequence[Actor] = CAST, root: Path | None = None) -> None:
+        self.cast = tuple(cast)
+        self.root = (root or Path(tempfile.mkdtemp(prefix="pinakad-demo-"))).resolve()
         self.work_dir = self.root / "work_dir"
         self.state, self.runtime = self.root / "state", self.root / "run"
         self.config, self.log = self.root / "pinakad.toml", self.root / "pinakad.log"
@@ -80,17 +83,25 @@ class Stage:
         self.script = self.work_dir / ".scripts" / "deployment_service.sh"
         self.key = self.work_dir / "key" / "ps_key.pem"
 
-    def prepare(self) -> list[SimulatedNode]:
-        """Make the folders and files; return the nodes, which are not started. Raises OSError."""
+    def prepare(self, trusted: Path | None = None, port: int | None = None) -> list[SimulatedNode]:
+        """Make the folders and files; return the nodes, which are not started. Raises OSError.
+
+        `trusted`: a private key that is there already, which the nodes let in; `port`: theirs.
+        """
         for folder in (self.nodes_dir, self.markers, self.script.parent, self.key.parent, self.state, self.runtime):
             folder.mkdir(parents=True)
-        key = new_key(self.key)
-        port = free_port([actor.address for actor in CAST])
-        for number, actor in enumerate(CAST, start=1):
-            file = self.nodes_dir / f"node_{number:02d}.json"
-            file.write_text(json.dumps(_node_file(number, actor), indent=1) + "\n", encoding="utf-8")
+        self.key = trusted or self.key
+        key = load_key(self.key) if trusted else new_key(self.key)
+        port = port or free_port([actor.address for actor in self.cast])
+        self.write_nodes(self.nodes_dir)
         self.config.write_text(self._config_text(port), encoding="utf-8")
-        return [SimulatedNode(actor.hostname, actor.address, port, key, actor.life) for actor in CAST]
+        return [SimulatedNode(actor.hostname, actor.address, port, key, actor.life) for actor in self.cast]
+
+    def write_nodes(self, folder: Path) -> None:
+        """Write the node files, as a producer does."""
+        for number, actor in enumerate(self.cast, start=1):
+            file = folder / f"node_{number:02d}.json"
+            file.write_text(json.dumps(_node_file(number, actor), indent=1) + "\n", encoding="utf-8")
 
     def write_script(self, control_port: int) -> None:
         """Write the deployment script, once it is known where orders are taken."""
@@ -133,11 +144,12 @@ class Stage:
 
     def _config_text(self, port: int) -> str:
         return f"""\
-# the daemon's configuration for the demo: short delays, and nodes on this machine
+# the daemon's configuration for simulated nodes: short delays, and nodes on this machine
 [paths]
 work_dir = {json.dumps(str(self.work_dir), ensure_ascii=False)}
 
 [ssh]
+key = {json.dumps(str(self.key), ensure_ascii=False)}
 port = {port}
 allow_loopback = true
 
@@ -152,9 +164,15 @@ identity = "require"  # and only one that names itself as its file does: an inst
 
 def _node_file(number: int, actor: Actor) -> dict[str, Any]:
     """Return what a producer writes for a node of the segregated layout, with a bond for its management network."""
-    properties = {"IP_ADDRESS": actor.address, "Netmask": _NETMASK, "gateway": _GATEWAY, "DNS": _GATEWAY, "mtu": "1500"}
+    gateway = f"{actor.address.rpartition('.')[0]}.254"
+    properties = {"IP_ADDRESS": actor.address, "Netmask": _NETMASK, "gateway": gateway, "DNS": gateway, "mtu": "1500"}
     slave = {"Bond_Slave": "YES", "Bond_Interface_Name": "bond1"}
-    vxlan = {"IP_ADDRESS": f"198.51.100.{number}", "Netmask": _NETMASK, "DNS": "NULL", "mtu": "9000"}
+    vxlan = {
+        "IP_ADDRESS": f"198.18.{number // _A_NET}.{number % _A_NET + 1}",
+        "Netmask": _NETMASK,
+        "DNS": "NULL",
+        "mtu": "9000",
+    }
     return {
         "using_interfaces": {
             "bond1": {"interface_name": "bond1", "type": ["Mgmt"], "vlan_id": "NULL", "Properties": properties},

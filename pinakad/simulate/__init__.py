@@ -10,6 +10,6 @@ the running event loop, except for one thread of paramiko's own for each connect
 
 from pinakad.simulate.life import Face, Scenario, Spell
 from pinakad.simulate.node import SimulatedNode, new_key
-from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, free_port
+from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, free_port, is_free
 
-__all__ = ["CONTROL_ADDRESS", "Face", "Rack", "Scenario", "SimulatedNode", "Spell", "free_port", "new_key"]
+__all__ = ["CONTROL_ADDRESS", "Face", "Rack", "Scenario", "SimulatedNode", "Spell", "free_port", "is_free", "new_key"]

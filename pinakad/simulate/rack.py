@@ -72,12 +72,13 @@ def free_port(addresses: Sequence[str]) -> int:
         with socket.socket() as probe:
             probe.bind((addresses[0], 0))
             port: int = probe.getsockname()[1]
-        if _is_free(addresses, port):
+        if is_free(addresses, port):
             return port
     raise OSError(f"no port is free on all of {', '.join(addresses)}")
 
 
-def _is_free(addresses: Sequence[str], port: int) -> bool:
+def is_free(addresses: Sequence[str], port: int) -> bool:
+    """Tell whether nobody uses the port on any of the addresses."""
     with ExitStack() as stack:
         for address in addresses:
             sock = stack.enter_context(socket.socket())

@@ -1,0 +1,42 @@
+"""What if a signal stops what goes on in an event loop? It cleans up, and the exit code tells the signal."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+
+async def unless_stopped(what: str, work: Coroutine[Any, Any, int]) -> int:
+    """Do the work; where a signal stops it, it cleans up, and the exit code tells the signal."""
+    with _signals() as caught:
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not caught:
+                raise
+            click.echo(f"pinakactl: {what} was stopped by {signal.Signals(caught[0]).name}", err=True)
+            return 128 + caught[0]
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """The first signal cancels this task; later ones must not disturb its cleaning up."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    caught: list[int] = []
+
+    def stop(number: int) -> None:
+        if not caught and task is not None:
+            task.cancel()
+        caught.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield caught
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
