@@ -19,6 +19,8 @@ Read the files in the order in which the data goes through them:
     report.py        the one document: what happened
     store.py         the state folder
     limits.py        what the process may use: open files, and when garbage is looked for
+    headline.py      the head of a report, of which hundreds are read in no time
+    metrics.py       the same facts as numbers, for Prometheus
     journal.py       what happened, for people, with fields (the kinds of events: events.py)
     notify.py        ready, alive, status: what systemd is told
     daemon.py        the loop that puts these together

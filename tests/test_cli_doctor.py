@@ -288,3 +288,10 @@ def test_the_innermost_mount_tells_the_type_of_a_folders_file_system() -> None:
     mounts = "/dev/a / ext4 rw 0 0\nhost:/x /mnt/with\\040space nfs4 rw 0 0\nproc /proc proc rw 0 0\n"
     assert file_system(Path("/mnt/with space/deep"), mounts) == "nfs4"
     assert file_system(Path("/usr"), mounts) == "ext4"
+
+
+def test_where_no_node_can_be_asked_it_is_told_why_once(healthy: World) -> None:
+    no_key(healthy)
+    found = findings(healthy, "--reach")
+    assert list(found) == [("key", "fails"), ("reach", "warning")]
+    assert found["reach", "warning"] == [f"no node can be asked: cannot read the SSH key '{healthy.key}': no such file"]

@@ -3,6 +3,9 @@
     session.py   what all commands share: the configuration, and how a failure is told
     screen.py    what is shown to people, safely
     status.py, validate.py, config.py, demo.py ...   one file a command, imported when it is called
+    choice.py    which deployment and which node is meant, for those that take an ID
+    checks/      what doctor looks at
+    manual.py    the manual pages, from all of this (with manual_text.py and roff.py)
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 70 a bug in pinakactl, 130 Ctrl-C.
 """
@@ -74,6 +77,9 @@ _HELP = """See and steer the deployments of pinakad.
   pinakactl validate nodes/         check node files before they are used
   pinakactl status                  what is running right now?
   pinakactl status --json | jq .phase
+  pinakactl doctor                  what would make the next deployment fail?
+  pinakactl show                    what happened in the latest one, and when?
+  pinakactl logs -f                 what do daemon and script say?
 """
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from pinakad import config
 from pinakad.cli.checks import CHECKS
 from pinakad.cli.checks.nodes import reach, unreached
-from pinakad.cli.checks.scene import Finding, Scene, Weight, account_of, fails, is_run_by_systemd
+from pinakad.cli.checks.scene import Finding, Scene, Weight, account_of, fails, is_run_by_systemd, warning
 from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.standing import Standing, look
@@ -66,7 +66,9 @@ def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], 
         return found, None
     answers = reach(scene)
     if isinstance(answers, str):
-        found["reach"] = [fails(answers, "see above")]
+        found["reach"] = [
+            warning(f"no node can be asked: {answers}", "see above, or try: sudo pinakactl doctor --reach")
+        ]
         return found, None
     found["reach"] = list(unreached(scene, answers))
     return found, answers
