@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutants import mutants, node_files
@@ -166,3 +167,17 @@ def test_settings_that_a_newer_version_has_kept_do_not_make_its_report_unreadabl
     document = json.loads(finished_report().json_text())
     document["policy"]["ssh"]["of_tomorrow"] = document["policy"]["of_tomorrow"] = 5
     assert Report.model_validate_json(json.dumps(document)) == finished_report()
+
+
+def test_what_is_wrong_with_a_report_is_told_in_one_line_whatever_its_keys_are() -> None:
+    document = json.loads(finished_report().json_text())
+    document["nodes"][0]["reasons"] = {"\x1b[2J\n": 1}
+    with tempfile.TemporaryDirectory() as name:
+        store = Store(Path(name))
+        store.prepare()
+        store.folder(document["id"]).mkdir()
+        (store.folder(document["id"]) / "report.json").write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(StateUnreadableError) as caught:
+            store.load(document["id"])
+    assert str(caught.value).isprintable()
+    assert "\\x1b" in str(caught.value)

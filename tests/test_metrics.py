@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_told_once_and_fails_nothing(world: Wor
     world.write_script("exit 1")
     world.add_node(1)
     world.start()
-    world.wait_for_log(f"cannot write [metrics] textfile '{folder}/pinakad.prom': No such file or directory")
+    world.wait_for_log(f"cannot write [metrics] textfile '{folder}/pinakad.prom': no such file or directory")
     found = ask(world, "doctor", "--json")
     assert f"the daemon cannot write [metrics] textfile = '{folder}/pinakad.prom'" in found
     assert world.serve().reason == "script_failed"

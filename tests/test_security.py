@@ -162,6 +162,7 @@ def test_a_deployment_that_is_a_link_is_none_and_is_never_pruned(world: World, e
     world.answer()
     world.wait(lambda: not world.folder(first.id).exists(), "the first one pruned")
     assert planted.is_symlink()
+    assert first.id.endswith(".0001"), "it was not counted either"
 
 
 def test_a_request_set_aside_that_is_a_link_is_never_followed(world: World, elsewhere: Path) -> None:
