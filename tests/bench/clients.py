@@ -57,7 +57,10 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         up: list[float] = []
         ended: list[float] = []
 
+        begun = [0] * len(targets)
+
         async def ask(index: int, cut_s: float | None) -> Probe:
+            begun[index] += 1
             probe = await prober.ask(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), cut_s)
             first_s = start_s + index / len(targets) * PLACES * interval_s
             late.append((probe.began_s - first_s + 0.02) % interval_s)
@@ -75,7 +78,8 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         return {
             "cpu_s": cpu_s,
             "wall_s": wall_s,
-            "attempts": sum(poll.attempts for poll in poller.polls),
+            "attempts": sum(begun),
+            "spread": max(poll.attempts for poll in poller.polls) - min(poll.attempts for poll in poller.polls),
             "up": sum(poll.state is NodeState.UP for poll in poller.polls),
             "late_p99_s": sorted(late)[int(len(late) * 0.99)] if late else 0.0,
             "slowest_s": max(up, default=0.0),

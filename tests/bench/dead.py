@@ -32,8 +32,8 @@ def _dead(scene: Scene, count: int, how: str, interval_s: float, rounds: int, pr
     floor = client("epoll", prefix=prefix, count=count, network=30, port=DEAD_PORT, **place)
     ours = client("poller", prefix=prefix, groups=[[count, 30, DEAD_PORT]], key=scene.key, **place)
     span_s = interval_s * rounds
-    # what hangs for 5 s at an interval of 5 s is busy in the next slot, which is then skipped
-    wanted = count * rounds if not prefix else count * (rounds + 1) // 2
+    # what hangs for 5 s at an interval of 5 s is busy in its next slot, which is then skipped
+    wanted = count * (rounds + 1) // 2 if prefix else count * rounds
     what = f"{count:,} nodes {how}, every {interval_s:g} s"
     each = ours["cpu_s"] / ours["attempts"], floor["cpu_s"] / floor["attempts"]
     return [
@@ -60,11 +60,12 @@ def _mute(scene: Scene, count: int) -> list[Row]:
 
 
 def _few_files(scene: Scene, count: int) -> list[Row]:
-    prefix = ["prlimit", f"--nofile={FEW}:{FEW}"]
-    with running("up", UP_PORT, scene.folder), running("mute", MUTE_PORT):
-        groups = [[count // 2, 31, MUTE_PORT], [100, 30, UP_PORT], [count - count // 2, 40, MUTE_PORT]]
-        found = client("poller", prefix=prefix, groups=groups, key=scene.key, interval_s=EACH_S, rounds=4)
+    """Nodes that never answer hold an open file for 5 s each: fewer files than nodes make them take turns."""
+    prefix = ["prlimit", f"--nofile={FEW}:{FEW}", *black_hole()]
+    groups, rounds = [[count, 30, DEAD_PORT]], 2 * count // FEW
+    found = client("poller", prefix=prefix, groups=groups, key=scene.key, interval_s=EACH_S, rounds=max(rounds, 4))
     return [
-        Row(f"the same with {FEW:,} open files: healthy ones that are up", found["up"], None, "of 100"),
+        Row(f"{count:,} that never answer, {FEW:,} open files: most attempts at a node, less fewest", found["spread"],
+            None, "", bound="<= 1"),
         Row("- warnings about it", len(found["warnings"]), None, "", bound="1"),
-    ]
+    ]  # fmt: skip
