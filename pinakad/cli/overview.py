@@ -14,10 +14,13 @@ from pinakad.report import NodePart, Report, ScriptPart, ScriptState, wall_s
 from pinakad.summary import ago_text, duration_text
 
 MAX_PROBLEMS = 5
+_LAST = "what it says"
+_FROM_WIDTH = {"address": 60, "got to": 70, "attempts": 100, "asked for": 100, _LAST: 80}
+"""The screen's width from which on a column is shown."""
 _STATE_STYLES = {NodeState.UP: "green", NodeState.FAILED: "red"}
 
 
-def overview(standing: Standing, now: Now, rows: int) -> Iterator[Text | Table]:
+def overview(standing: Standing, now: Now, rows: int, width: int) -> Iterator[Text | Table]:
     """Return the parts of one screen; of the nodes that are not up at most `rows`, those furthest from it first."""
     report = standing.report
     yield _line("daemon", plain(_daemon_text(standing, now), "" if standing.running else "yellow"))
@@ -33,7 +36,7 @@ def overview(standing: Standing, now: Now, rows: int) -> Iterator[Text | Table]:
     yield _line("phase", plain(in_words(report, now), style))
     yield from _details(standing, report, now)
     yield from _problems(report)
-    yield from _slowest(report, now, rows)
+    yield from _slowest(report, now, rows, width)
 
 
 def _details(standing: Standing, report: Report, now: Now) -> Iterator[Text]:
@@ -62,26 +65,42 @@ def _problems(report: Report) -> Iterator[Text]:
         yield _line("", plain(f"and {len(report.problems) - len(shown)} more, see --json"))
 
 
-def _slowest(report: Report, now: Now, rows: int) -> Iterator[Text | Table]:
+def _slowest(report: Report, now: Now, rows: int, width: int) -> Iterator[Text | Table]:
     slowest = by_trouble(report.nodes)
     if not rows or not slowest or not any(node.attempts for node in slowest):
         return
     yield Text("")
-    yield node_table(slowest[:rows], now, "slowest", with_state=False)
+    yield node_table(slowest[:rows], now, "slowest", width, with_state=False)
     if len(slowest) > rows:
         yield plain(f"and {len(slowest) - rows} more, see --nodes")
 
 
-def node_table(nodes: Sequence[NodePart], now: Now, title: str, *, with_state: bool = True) -> Table:
-    """Return how nodes stand, a row each."""
-    state = ("state",) if with_state else ()
-    table = columns(title, "address", *state, "attempts", "got to", "reason", "asked for", "what it says")
-    for node in nodes:
-        asked_s = now.wall_s - (wall_s(node.first_attempt_at) or now.wall_s)
-        states = [plain(node.state, _STATE_STYLES.get(node.state, "yellow"))] if with_state else []
-        cells = (node.attempts, node.last_rung or "-", node.reason or "-", duration_text(asked_s), node.message)
-        table.add_row(plain(node.hostname), plain(node.address), *states, *map(plain, cells))
+def node_table(nodes: Sequence[NodePart], now: Now, title: str, width: int, *, with_state: bool = True) -> Table:
+    """Return how nodes stand, a row each. On a narrow screen the columns that matter least are left out."""
+    cells = [_cells(node, now, title) for node in nodes]
+    names = [name for name in (cells[0] if cells else {title: plain("")}) if with_state or name != "state"]
+    names = [name for name in names if width >= _FROM_WIDTH.get(name, 0)]
+    table = columns(*names)
+    for column, name in zip(table.columns, names, strict=True):
+        if name != _LAST:  # it alone gives way
+            column.min_width = min(width // 3, max([len(name), *(row[name].cell_len for row in cells)]))
+    for row in cells:
+        table.add_row(*(row[name] for name in names))
     return table
+
+
+def _cells(node: NodePart, now: Now, title: str) -> dict[str, Text]:
+    asked_s = now.wall_s - (wall_s(node.first_attempt_at) or now.wall_s)
+    return {
+        title: plain(node.hostname),
+        "address": plain(node.address),
+        "state": plain(node.state, _STATE_STYLES.get(node.state, "yellow")),
+        "attempts": plain(node.attempts),
+        "got to": plain(node.last_rung or "-"),
+        "reason": plain(node.reason or "-"),
+        "asked for": plain(duration_text(asked_s)),
+        _LAST: plain(node.message),
+    }
 
 
 def script_text(script: ScriptPart, now: Now) -> str:

@@ -54,7 +54,9 @@ _SCRIPT = """\
 #!/bin/bash
 # What a site's deployment script does, in small: it tells every node of this deployment to reboot.
 # pinakad gives it $PINAKAD_NODES_DIR, a snapshot of the node files. It needs no other tool than bash.
+# It fails where no node at all hears: who does not come back is told by pinakad.
 set -euo pipefail
+heard=0
 
 for file in "$PINAKAD_NODES_DIR"/node_*.json; do
     [[ $(<"$file") =~ \\"hostname\\":\\ *\\"([^\\"]+)\\" ]]
@@ -64,8 +66,9 @@ for file in "$PINAKAD_NODES_DIR"/node_*.json; do
     read -r answer <&3
     exec 3>&-
     echo "$hostname: $answer"
-    [[ $answer == ok ]]
+    if [[ $answer == ok ]]; then heard=1; fi
 done
+((heard))
 """
 
 

@@ -62,11 +62,11 @@ def _print(standing: Standing, *, as_json: bool, all_nodes: bool) -> None:
         return
     console, now = open_console(), this_moment()
     rows = max(3, console.height - _OTHER_LINES) if console.is_terminal else MAX_ROWS
-    for part in overview(standing, now, rows=0 if all_nodes else rows):
+    for part in overview(standing, now, rows=0 if all_nodes else rows, width=console.width):
         show_part(console, part)
     if all_nodes and standing.report is not None:
         console.print()
-        show_part(console, node_table(standing.report.nodes, now, "node"))
+        show_part(console, node_table(standing.report.nodes, now, "node", console.width))
         show(console, plain(f"{len(standing.report.nodes)} nodes"))
 
 

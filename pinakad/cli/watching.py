@@ -17,9 +17,10 @@ from pinakad.cli.standing import Standing, in_words, look, this_moment
 from pinakad.polling import NodeState
 from pinakad.report import NodePart, Report
 from pinakad.store import Store, is_locked
+from pinakad.summary import outcome_text
 
 LOOK_S = 1.0
-MAX_LINES = 10
+MAX_LINES = 20
 """Told of one look. What is more is told by numbers."""
 _MIN_ROWS = 3
 
@@ -81,10 +82,11 @@ class _Screen:
 
     def show(self, standing: Standing) -> None:
         now = this_moment()
-        head = list(overview(standing, now, rows=0))
+        width = self._console.width
+        head = list(overview(standing, now, 0, width))
         taken = len(self._console.render_lines(Group(*head), pad=False)) + 4  # empty line, titles, rest, cursor
         rows = max(_MIN_ROWS, self._console.height - taken)
-        self._live.update(Group(*overview(standing, now, rows)), refresh=True)
+        self._live.update(Group(*overview(standing, now, rows, width)), refresh=True)
 
 
 class _Lines:
@@ -115,7 +117,10 @@ class _Lines:
             return
         if report.id != self._run:
             self._run, self._nodes = report.id, {}
-        self._once("phase", f"{report.id}: {in_words(report, this_moment())}", key=f"{report.id} {report.phase}")
+        if report.is_finished:
+            self._tell_nodes(report)  # the verdict has the last word
+        text = f"{outcome_text(report)}: {report.message}" if report.is_finished else in_words(report, this_moment())
+        self._once("phase", f"{report.id}: {text}", key=f"{report.id} {report.phase}")
         self._tell_nodes(report)
 
     def _tell_nodes(self, report: Report) -> None:
