@@ -1,5 +1,6 @@
 """The wheels that a container without a network installs from: ours, built here, and all that it needs."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,10 +24,12 @@ def _newer_checkout(folder: Path) -> Path:
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(CHECKOUT / name, copy)
-    project = copy / "pyproject.toml"
-    lines = project.read_text(encoding="utf-8").splitlines()
-    changed = [f'version = "{UPGRADE}"' if line.startswith("version = ") else line for line in lines]
-    project.write_text("\n".join(changed), encoding="utf-8")
+    package = copy / "pinakad" / "__init__.py"
+    text, found = re.subn(
+        r'(?m)^__version__ = "[^"]*"', f'__version__ = "{UPGRADE}"', package.read_text(encoding="utf-8")
+    )
+    assert found == 1, package
+    package.write_text(text, encoding="utf-8")
     return copy
 
 
