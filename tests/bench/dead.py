@@ -8,6 +8,7 @@ from table import Row, median_of
 
 EACH_S = 5.0
 FEW = 1000
+TARGET = 10_000
 
 
 def refused(scene: Scene) -> list[Row]:
@@ -39,7 +40,7 @@ def _dead(scene: Scene, count: int, how: str, interval_s: float, rounds: int, pr
     return [
         Row(f"{what}: CPU an attempt", each[0] * 1e6, each[1] * 1e6, "us", "epoll loop", "ratio <= 2"),
         Row("- of one core", ours["cpu_s"] / span_s * 100, floor["cpu_s"] / span_s * 100, "%", "epoll loop"),
-        Row("- memory at most", ours["rss_mb"], None, "MB", bound="<= 150"),
+        Row("- memory at most", ours["rss_mb"], None, "MB", bound="<= 150" if count <= TARGET else ""),
         Row("- lateness, p99", ours["late_p99_s"] * 1000, None, "ms", bound="< 500"),
         Row("- attempts made of those due", ours["attempts"] / wanted * 100, None, "%", bound=">= 100"),
     ]
