@@ -16,10 +16,11 @@ NODES = {"sqdn-01": "10.77.0.11", "sqdn-02": "10.77.0.12", "sqdn-03": "10.77.0.1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for the wheels and the installation too."""
+    """The first test waits for the wheels and the installation too; all of them share one lab."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

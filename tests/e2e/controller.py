@@ -19,8 +19,14 @@ GATE = "/var/tmp/go"
 RUNS = "/var/tmp/runs"
 WAITING_SCRIPT = f"echo run >>{RUNS}\nwhile [ ! -e {GATE} ]; do sleep 0.1; done\n"
 """A script that leaves a line for each time it runs, and ends when `open_gate` is called."""
-INSTALL = ("python3 -m venv /opt/pinakad", "/opt/pinakad/bin/pip install pinakad", "/opt/pinakad/bin/pinakactl setup")
-"""The README's installation for a server."""
+README = Path(__file__).parents[2] / "README.md"
+
+
+def installation() -> list[str]:
+    """Return the README's commands for a server; the package comes from wheels, because no checkout is in there."""
+    fence = README.read_text(encoding="utf-8").partition("<!-- command: server -->\n```sh\n")[2].partition("```")[0]
+    assert "pip install ." in fence
+    return fence.replace("pip install .", "pip install pinakad").splitlines()
 
 
 def node_file(hostname: str, address: str) -> str:
@@ -48,7 +54,7 @@ class Controller:
 
     def install(self, wheels: str) -> None:
         """Install it for real; the container has no network, so pip gets a folder of wheels."""
-        for line in INSTALL:
+        for line in installation():
             self.machine.run("env", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheels}", "sh", "-ec", line)
         self.machine.run("install", "-o", "pinakasupport", "-m", "0600", "/root/ps_key.pem", KEY)
 
