@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from forms import default
 from world import World
 
 from pinakad.files import sync_file_system, write_whole
@@ -85,7 +86,8 @@ def measure(rounds: int, root: Path) -> dict[str, list[float]]:
     with closing(World(root)) as world:
         world.configure(poll={"attempts": 1, "interval_s": 0.05, "reboot": "ignore"}, log={"level": "warning"})
         for number in range(1, NODES + 1):
-            world.add_node(number)
+            document = default(f"sqdn-{number:04d}", f"127.99.{number // 200}.{number % 200 + 1}")
+            world.put_node(f"node_{number:02d}.json", json.dumps(document))
         text = world.script.read_text(encoding="utf-8").partition("\n")[2]
         world.script.write_text(f'#!/bin/bash\necho "$EPOCHREALTIME" > "{root}/first-line"\n{text}', encoding="utf-8")
         bare_markers, bare_state = root / "bare-markers", root / "bare-state"
