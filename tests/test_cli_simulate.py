@@ -65,7 +65,7 @@ def test_every_life_is_seen_by_a_daemon_that_is_started_as_it_is_printed(
     begun.append(begin(tmp_path, *names, "--down", "0.5", "--trouble", "2s", "--into", "stage"))
     told = variables(read_until(begun[0], "its script orders a reboot"))
     config = Path(told["PINAKAD_CONFIG"])
-    config.write_text(config.read_text(encoding="utf-8").replace("attempts = 60", "attempts = 16"), encoding="utf-8")
+    config.write_text(config.read_text(encoding="utf-8").replace("attempts = 60", "attempts = 13"), encoding="utf-8")
     own = environment(tmp_path) | told
     with (tmp_path / "log").open("wb") as log:
         begun.append(subprocess.Popen([sys.executable, "-m", "pinakad"], env=own, stdout=log, stderr=log, text=True))

@@ -22,7 +22,7 @@ GRACE_S = 10.0
 """A daemon that is restarted, or upgraded, is back by then."""
 LOOK_S = 0.2
 _TELL_S = 1.0
-_REMOVED_S = 5.0
+_REMOVED_S = 3.0
 _ANSWER_S = 5.0
 """The verdict is durable first, then the answer is put out: whoever reads it after us should find it."""
 

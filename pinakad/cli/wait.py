@@ -16,7 +16,7 @@ from pinakad.cli.screen import OUTCOME_STYLES, open_console, plain, show
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import in_words, this_moment
 from pinakad.config import Config
-from pinakad.report import Report, wall_s
+from pinakad.report import Phase, Report, wall_s
 from pinakad.requests import Markers
 from pinakad.store import Store
 from pinakad.summary import duration_text, outcome_text
@@ -111,9 +111,11 @@ class Line:
 
     def tell(self, report: Report | None) -> None:
         """Say how it stands."""
+        words = in_words(report, this_moment()) if report else "waiting until the request is taken"
         if self._status is not None:
-            words = in_words(report, this_moment()) if report else "waiting until the request is taken"
             self._status.update(plain(words))
-        elif not self._quiet and report is not None and report.phase != self._phase and not report.is_finished:
-            self._phase = report.phase
-            show(self._console, plain(in_words(report, this_moment())))
+            return
+        phase = report.phase if report else "requested"
+        if not self._quiet and phase not in (self._phase, Phase.FINISHED):
+            self._phase = phase
+            show(self._console, plain(words))
