@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from pinakad.cli.access import no_write
@@ -65,7 +66,8 @@ def store(folder: Path, contents: Sequence[bytes]) -> list[str]:
     try:
         _remove_drafts(folder)
         write_all(folder, drafts, _MODE)
-        stored.extend(_place(folder, folder / draft) for draft in drafts)  # grows file by file: see below
+        free = count(next_number(folder))
+        stored.extend(_place(folder / draft, free) for draft in drafts)  # grows file by file: see below
         sync_folder(folder)
     except BaseException as error:
         for name in (*stored, *drafts):
@@ -103,11 +105,11 @@ def file_name(number: int) -> str:
     return f"node_{number:02d}.json"
 
 
-def _place(folder: Path, draft: Path) -> str:
+def _place(draft: Path, free: Iterator[int]) -> str:
     while True:
-        name = file_name(next_number(folder))
+        name = file_name(next(free))
         try:
-            link_or_move(draft, folder / name)
+            link_or_move(draft, draft.with_name(name))
         except FileExistsError:  # another producer was quicker: the next number
             continue
         return name
