@@ -30,6 +30,7 @@ from pinakad.publisher import Publisher
 from pinakad.requests import OURS, REQUEST, Markers
 from pinakad.store import LockedError, Store, lock
 from pinakad.summary import status_line
+from pinakad.waiting import happens
 from pinakad.watch import Watch
 from pinakad.wiring import BootClockLoop, Wiring, here
 
@@ -112,8 +113,7 @@ class Daemon:
             self._looked_s = self._time()
             self._looked.set()
             self._looked = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_s)
+            await happens(self._woken, wait_s)
 
     def _look(self) -> float:
         """Look once; return the seconds until the next look is worth it."""
@@ -150,8 +150,7 @@ class Daemon:
                 self._wiring.nodes.tell_problems()
             except OSError as error:
                 log.debug("cannot look at the node files: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nodes_woken.wait(), NODES_RESCAN_S)
+            if await happens(self._nodes_woken, NODES_RESCAN_S):
                 await asyncio.sleep(NODES_QUIET_S)
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
@@ -174,8 +173,7 @@ class Daemon:
             self._notifier.status(self._status())
             if self._is_sound():
                 self._notifier.alive()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._phase_changed.wait(), min(interval_s, 1.0) if running else interval_s)
+            await happens(self._phase_changed, min(interval_s, 1.0) if running else interval_s)
 
     def _note_phase(self) -> None:
         self._phase_changed.set()

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +18,7 @@ from pinakad.headline import Headline, read_headline
 from pinakad.polling import NodeReason, NodeState
 from pinakad.report import Outcome, Phase, Report, wall_s
 from pinakad.store import Store, warn_unwritable
+from pinakad.waiting import happens
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -87,8 +87,7 @@ class MetricsFile:
             if path is not None:
                 facts = (teller.events_trusted, teller.queued, teller.latest, time.time())
                 await asyncio.to_thread(self._keep_up, path, *facts)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.due.wait(), EVERY_S)
+            await happens(self.due, EVERY_S)
 
     def close(self) -> None:
         """Write, for the last time, that no daemon runs any more."""

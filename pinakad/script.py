@@ -11,7 +11,6 @@ import logging
 import os
 import pwd
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -28,6 +27,7 @@ from pinakad.processes import ID_VARIABLE, NODES_VARIABLE, is_alive, running_scr
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.runners import Runner, runner_for
 from pinakad.steps import Step, step
+from pinakad.waiting import happens
 
 log = logging.getLogger(__name__)
 
@@ -322,8 +322,7 @@ async def _process_ends(started: Started) -> None:
     loop.add_reader(descriptor, gone.set)
     try:
         if is_alive(started.script_pid, started.script_start_ticks):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(gone.wait(), _RECHECK_S)
+            await happens(gone, _RECHECK_S)
         await asyncio.sleep(_LOOK_S)
     finally:
         loop.remove_reader(descriptor)

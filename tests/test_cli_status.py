@@ -103,7 +103,8 @@ async def test_what_a_killed_daemon_left_is_told_as_standing_still(run: Run) -> 
     await run.until(is_polling_the_rest)
     assert run.child.pid is not None
     os.kill(run.child.pid, signal.SIGKILL)
-    await asyncio.wait_for(run.child.ended(), DEADLINE_S)
+    async with asyncio.timeout(DEADLINE_S):
+        await run.child.ended()
     text = await run.status()
     assert text.startswith("daemon      not running; systemctl start pinakad\n")
     assert "it stands still without a daemon and goes on when pinakad is started" in text

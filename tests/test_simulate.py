@@ -64,7 +64,8 @@ def has_booted(node: SimulatedNode, times: int) -> bool:
 async def order(rack: Rack, line: str) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", rack.control_port)
     writer.write(f"{line}\n".encode())
-    answer = await asyncio.wait_for(reader.readline(), DEADLINE_S)
+    async with asyncio.timeout(DEADLINE_S):
+        answer = await reader.readline()
     writer.close()
     return answer.decode().strip()
 

@@ -63,7 +63,7 @@ def interrupt(world: World) -> None:
     world.wait(lambda: world.report().clock.launched_at, "the launch in the report")
     world.kill()
     started = world.folder() / "started"
-    for pid in mentioning(f"PINAKAD_DEPLOYMENT_ID={world.folder().name}"):
+    for pid in mentioning(f"PINAKAD_NODES_DIR={world.folder()}/nodes"):
         os.kill(pid, signal.SIGKILL)
     os.kill(json.loads(started.read_bytes())["supervisor_pid"], signal.SIGKILL)
     for path in (started, *world.folder().glob("report*.json")):

@@ -219,7 +219,7 @@ def test_a_script_that_runs_too_long_is_ended_with_what_it_started(lone_node: Wo
     assert report.script is not None
     assert (report.script.state, report.script.signal) == ("exited", signal.SIGTERM)
     assert report.nodes[0].attempts > 2, "polling goes on for the record while the script lives"
-    assert mentioning(f"PINAKAD_DEPLOYMENT_ID={report.id}") == []
+    assert mentioning(f"PINAKAD_NODES_DIR={lone_node.folder()}/nodes") == []
 
 
 def test_a_killed_supervisor_means_that_the_script_is_lost_and_ended(lone_node: World) -> None:
@@ -234,7 +234,7 @@ def test_a_killed_supervisor_means_that_the_script_is_lost_and_ended(lone_node: 
     assert verdict(report) == ("failed", "script_lost")
     assert report.script is not None
     assert report.script.state == "lost"
-    assert mentioning(f"PINAKAD_DEPLOYMENT_ID={report.id}") == []
+    assert mentioning(f"PINAKAD_NODES_DIR={lone_node.folder()}/nodes") == []
     assert lone_node.runs() == [report.id]
 
 

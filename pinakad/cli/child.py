@@ -100,7 +100,8 @@ class Child:
                 with suppress(ProcessLookupError):
                     process.send_signal(number)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+                    async with asyncio.timeout(STOP_LIMIT_S):
+                        await process.wait()
                     break
         if self._notify is not None:
             asyncio.get_running_loop().remove_reader(self._notify)

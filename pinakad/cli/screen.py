@@ -71,7 +71,7 @@ def show_table(console: Console, table: Table) -> None:
     quick: rich takes a millisecond for each.
     """
     if console.is_terminal:
-        console.print(table)
+        console.print(cut(table, console.width))
         return
     columns_of_cells = [[as_text(column.header), *map(as_text, column.cells)] for column in table.columns]
     widths = [max(cell.cell_len for cell in cells) for cells in columns_of_cells]

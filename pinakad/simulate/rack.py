@@ -50,7 +50,11 @@ class Rack:
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, one order after the other; who says nothing is sent away."""
         with suppress(TimeoutError, ConnectionError, ValueError):  # ValueError: a line that does not end
-            while line := await asyncio.wait_for(reader.readline(), _ORDER_LIMIT_S):
+            while True:
+                async with asyncio.timeout(_ORDER_LIMIT_S):
+                    line = await reader.readline()
+                if not line:
+                    break
                 writer.write(self._obey(line.decode("utf-8", "replace")).encode() + b"\n")
                 await writer.drain()
         writer.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pinakad.cli.checks.scene import Finding, Scene, warning
 from pinakad.requests import OURS
+from pinakad.waiting import happens
 from pinakad.watch import Watch
 
 _SYSCTLS = {"max_user_instances": 16, "max_user_watches": 64}
@@ -70,9 +71,8 @@ async def _canary(ours: Path, proof: Path, folders: list[Path]) -> str:
         watch.ensure()
         came.clear()  # it is set when a watch begins
         (proof / "canary").touch()
-        await asyncio.wait_for(came.wait(), _CANARY_LIMIT_S)
-    except TimeoutError:
-        return watch.trouble or "a canary's event did not come"
+        if not await happens(came, _CANARY_LIMIT_S):
+            return watch.trouble or "a canary's event did not come"
     finally:
         watch.stop()
     return watch.trouble
