@@ -197,7 +197,8 @@ def _findings(error: ValidationError, name: str) -> Iterator[str]:
         else:
             rule = finding["msg"].removeprefix("Value error, ")
             rule = rule[0].lower() + rule[1:]
-            yield f"{name}: cannot use '{key}' = {_shown(finding['input'])}: {rule}"
+            found = "" if isinstance(finding["input"], dict) else f" = {_shown(finding['input'])}"
+            yield f"{name}: cannot use '{key}'{found}: {rule}"
 
 
 def _siblings(loc: tuple[str | int, ...]) -> list[str]:

@@ -23,12 +23,13 @@ from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
 from pinakad.journal import set_up
+from pinakad.locks import LockedError, lock
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
 from pinakad.publisher import Publisher
 from pinakad.requests import OURS, REQUEST, Markers
-from pinakad.store import LockedError, Store, lock
+from pinakad.store import Store
 from pinakad.summary import status_line
 from pinakad.waiting import happens
 from pinakad.watch import Watch

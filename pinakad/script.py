@@ -5,7 +5,6 @@ What is so is told by the files that its supervisor leaves (`started`, its lock,
 
 import asyncio
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from typing import Any
 from pinakad import supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
+from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot
@@ -125,7 +125,7 @@ class ScriptOnDisk:
             return NotRun.EVER
         started = _started(record)
         ended = _read_record(self.folder / supervisor.EXIT)
-        if ended is None and self._supervisor_lives():
+        if ended is None and is_locked(self.folder / supervisor.STARTED):
             return Running(started)
         ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
         if ended is not None:
@@ -226,19 +226,6 @@ class ScriptOnDisk:
                 await asyncio.sleep(_ROOM_S)
             else:
                 return
-
-    def _supervisor_lives(self) -> bool:
-        try:
-            descriptor = os.open(self.folder / supervisor.STARTED, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
 
 def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:

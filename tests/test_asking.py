@@ -12,9 +12,10 @@ import pytest
 from report_example import new_report
 
 from pinakad.cli.asking import Asked, Asking
+from pinakad.locks import lock
 from pinakad.report import Phase, Report
 from pinakad.requests import REQUEST, Markers, Request
-from pinakad.store import Store, lock
+from pinakad.store import Store
 
 THEIRS = {"nodes": ["node_01.json"], "request_id": "theirs"}
 BOTH = {"nodes": ["node_01.json", "node_02.json"], "request_id": "theirs ours"}

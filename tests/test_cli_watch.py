@@ -13,9 +13,10 @@ from operator_desk import Operator, ended
 from report_example import finished_report
 from world import World
 
+from pinakad.locks import lock
 from pinakad.polling import NodeReason, NodeState
 from pinakad.report import DaemonPart, Phase, Status, counts_of, rfc3339
-from pinakad.store import Store, lock
+from pinakad.store import Store
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from report_example import finished_report, new_report
 
+from pinakad.locks import LockedError, is_locked, lock
 from pinakad.report import Phase, Report
-from pinakad.store import LockedError, StateUnreadableError, Store, is_locked, lock
+from pinakad.store import StateUnreadableError, Store
 
 
 @pytest.fixture

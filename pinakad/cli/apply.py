@@ -16,12 +16,13 @@ from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.wait import duration, end_with_verdict
 from pinakad.config import Config
+from pinakad.locks import is_locked
 from pinakad.nodes import NodeSet, ReadFile, combine
 from pinakad.nodes_folder import NodesFolder
 from pinakad.problems import Severity
 from pinakad.report import MAX_REQUEST_ID
 from pinakad.requests import Markers
-from pinakad.store import Store, is_locked
+from pinakad.store import Store
 
 _HELP = f"""Store node files and ask for their deployment.
 

@@ -17,9 +17,10 @@ from pinakad.cli.access import no_write
 from pinakad.cli.follow import Serving, carries, latest, newer, unserved
 from pinakad.cli.session import FaultError
 from pinakad.files import exchange, link_or_move, sync_folder, write_new
+from pinakad.locks import is_locked
 from pinakad.report import MAX_REQUEST_ID, Phase, RequestDocument
 from pinakad.requests import OURS, REQUEST, Identity, Markers, Request, read_request
-from pinakad.store import StateUnreadableError, Store, is_locked
+from pinakad.store import StateUnreadableError, Store
 
 _MODE = 0o664  # whoever may make a request may also touch one
 _TRIES = 100

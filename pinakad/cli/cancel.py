@@ -13,9 +13,10 @@ from pinakad.cli.follow import GRACE_S, LOOK_S, Exactly, Follower, latest, unser
 from pinakad.cli.screen import open_console, plain, show
 from pinakad.cli.session import Session, WrongUseError, pass_session
 from pinakad.cli.wait import Line, duration, tell_verdict
+from pinakad.locks import is_locked
 from pinakad.report import Outcome, Report
 from pinakad.requests import CANCEL, REQUEST, Markers
-from pinakad.store import Store, is_locked
+from pinakad.store import Store
 
 _CODES = {
     0: "with --no-wait: it was asked for; else: it had completed before",

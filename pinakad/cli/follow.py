@@ -13,9 +13,10 @@ from typing import Protocol
 from pinakad.cli.choice import load, no_access
 from pinakad.cli.exits import NoDaemonError, NothingError, TimedOutError
 from pinakad.cli.session import FaultError
+from pinakad.locks import is_locked
 from pinakad.report import Report
 from pinakad.requests import Identity, Markers, Request
-from pinakad.store import StateUnreadableError, Store, is_locked
+from pinakad.store import StateUnreadableError, Store
 from pinakad.summary import duration_text
 
 GRACE_S = 10.0

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pinakad.files import NotRegularError, read_regular
+from pinakad.locks import is_locked
 from pinakad.report import Report, Status
 from pinakad.simulate import CONTROL_ADDRESS, Scenario, SimulatedNode, free_port, new_key
 from pinakad.ssh import load_key
-from pinakad.store import is_locked
 
 REQUEST = "deployment_in_progress"
 ANSWERS = ("deployment_completed", "deployment_failed")

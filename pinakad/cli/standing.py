@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from pinakad.cli.session import FaultError
 from pinakad.files import NotRegularError, read_regular
+from pinakad.locks import is_locked
 from pinakad.outside import Moment
 from pinakad.polling import Grid, NodeState, Now
 from pinakad.report import DaemonPart, NodePart, Report, ScriptPart, Status, wall_s
-from pinakad.store import Store, is_locked
+from pinakad.store import Store
 from pinakad.summary import status_line, trouble_of
 from pinakad.supervisor import boot_id
 

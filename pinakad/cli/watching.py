@@ -14,9 +14,10 @@ from rich.live import Live
 from pinakad.cli.overview import overview
 from pinakad.cli.screen import plain, show
 from pinakad.cli.standing import Standing, in_words, look, this_moment
+from pinakad.locks import is_locked
 from pinakad.polling import NodeState
 from pinakad.report import NodePart, Report
-from pinakad.store import Store, is_locked
+from pinakad.store import Store
 from pinakad.summary import outcome_text
 
 LOOK_S = 1.0
