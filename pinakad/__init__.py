@@ -5,25 +5,30 @@ Read the files in the order in which the data goes through them:
     config.py        what the operator wants
     watch.py         file system noise becomes one wake-up
     requests.py      the marker folder: what is asked, what we answered
+    desk.py          one request after the other: taken, served, answered, picked up again
     nodes_folder.py  the node files, once their writers are done
     strict_json.py   bytes -> JSON that means one thing only
-    node_file.py     JSON -> a node file of the known forms, or its problems
+    node_file.py     JSON -> a node file of the known forms, or its problems (problems.py)
+    node_check.py    does what one file says make sense, and addresses.py: which address is polled
     nodes.py         node files -> the nodes of a deployment, or the problems across files
     deployment.py    one deployment, told in the order in which it happens
-    script.py        the deployment script: launched once, found again, ended (with supervisor.py)
+    outside.py       what it needs from outside; wiring.py has the real parts
+    script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
     runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
     permissions.py   who else could change the script or read the key
     ssh/             one attempt to log in to a node, classified
     polling.py       when is a node up?
-    poller.py        every node on its own place of the grid
-    report.py        the one document: what happened
-    store.py         the state folder
-    limits.py        what the process may use: open files, and when garbage is looked for
-    headline.py      the head of a report, of which hundreds are read in no time
-    metrics.py       the same facts as numbers, for Prometheus
-    journal.py       what happened, for people, with fields (the kinds of events: events.py)
+    poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)
+    verdict.py       what is said at the end, and why
+    report.py        the one document: what happened (schema.py, headline.py)
+    store.py         the state folder (files.py, locks.py; steps.py names what a crash can come between)
+    publisher.py     how readers see it; summary.py in one line, metrics.py in numbers
+    patience.py      what cannot be written for now (waiting.py: how anything is waited for)
+    journal.py       what happened, for people, with fields (events.py, catalog.py)
     notify.py        ready, alive, status: what systemd is told
-    daemon.py        the loop that puts these together
+    limits.py        what the process may use: open files, and when garbage is looked for
+    daemon.py        the loop that puts these together (options.py: its command line)
+    simulate/        machines that go away and come back, for the demo and for rehearsals
     cli/             pinakactl
 """
 

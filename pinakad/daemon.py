@@ -23,7 +23,7 @@ from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
 from pinakad.journal import set_up
-from pinakad.locks import LockedError, lock
+from pinakad.locks import FolderLock, LockedError, lock
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
@@ -63,7 +63,7 @@ class Daemon:
         self._publisher = Publisher(runtime_dir, store, self._time, self._note_phase)
         self._patience = Patience(self._wait_for_a_look)
         self._markers = Markers(settings.markers_dir)
-        self._marker_lock = MarkerLock(settings.markers_dir)
+        self._marker_lock = FolderLock(settings.markers_dir)
         self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
         self._desk = Desk(store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience)
         self._watch = Watch(
@@ -247,25 +247,6 @@ class _StoppedError(Exception):
 
 def _leave() -> NoReturn:
     raise _StoppedError
-
-
-class MarkerLock:
-    """The lock on the marker folder; where the folder was replaced, the new one is locked."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._held: tuple[int, int, int] | None = None
-
-    def hold(self) -> None:
-        """Make sure that the folder which is there now is ours. Raises LockedError and OSError."""
-        status = self._folder.stat()
-        if self._held is not None and self._held[1:] == (status.st_dev, status.st_ino):
-            return
-        descriptor = lock(self._folder)
-        if self._held is not None:
-            os.close(self._held[0])
-        found = os.fstat(descriptor)
-        self._held = (descriptor, found.st_dev, found.st_ino)
 
 
 def main(config_option: Path | None, runner: str | None) -> int:

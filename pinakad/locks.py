@@ -40,3 +40,22 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+class FolderLock:
+    """The lock on a folder by its path; where the folder was replaced, the new one is locked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: tuple[int, int, int] | None = None
+
+    def hold(self) -> None:
+        """Make sure that the folder which is there now is ours. Raises LockedError and OSError."""
+        status = self._folder.stat()
+        if self._held is not None and self._held[1:] == (status.st_dev, status.st_ino):
+            return
+        descriptor = lock(self._folder)
+        if self._held is not None:
+            os.close(self._held[0])
+        found = os.fstat(descriptor)
+        self._held = (descriptor, found.st_dev, found.st_ino)
