@@ -13,6 +13,7 @@ import pytest
 from scripts import Place, run, started, until_there
 
 from pinakad import supervisor
+from pinakad.locks import is_locked
 from pinakad.report import ScriptState
 from pinakad.script import Over, Running
 
@@ -111,7 +112,7 @@ async def test_children_that_hold_the_output_open_do_not_hold_the_status_back(pl
     os.mkfifo(place.root / "fifo")
     ended = await run(script)
     assert ended.code == 3
-    assert script._supervisor_lives()  # it reads on: a closed pipe would kill the child
+    assert is_locked(place.folder / "started")  # it reads on: a closed pipe would kill the child
     (place.root / "fifo").write_text("go\n")
     assert script._runner._process is not None  # type: ignore[attr-defined]
     await asyncio.to_thread(script._runner._process.wait, 10)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ def test_a_deployment_that_includes_the_controller_goes_on_after_the_reboot_and_
     controller.deploy(REBOOT_ALL_AND_ONESELF, HOST, "sqdn-01")
     controller.machine.wait_until_up(boots + 1)
     report = controller.answer()
-    assert report["outcome"] == "completed", report
+    assert report["outcome"] == "completed", (report["reason"], report["message"], report["script"], report["nodes"])
     assert report["script"]["state"] == "interrupted"
     assert {node["hostname"]: (node["this_host"], node["rebooted"]) for node in report["nodes"]} == {
         HOST: (True, True),
