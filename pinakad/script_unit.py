@@ -22,6 +22,7 @@ from pinakad.script import environment, make_executable
 from pinakad.trust import weakness
 
 EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG
+_ASK_TIMES, _ASK_LIMIT_S = 5, 12.0  # within TimeoutStopSec= of the unit
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -49,7 +50,7 @@ def main() -> int:
         return EXIT_REFUSED
     signal.signal(signal.SIGTERM, _on_stop)
     signal.signal(signal.SIGALRM, _kill_the_rest)
-    code = supervisor.main(_spec(settings, identifier, held))
+    code = supervisor.main(_spec(settings, identifier, held), is_moot=_host_goes_down)
     _outlive_the_rest()
     return code
 
@@ -146,12 +147,19 @@ def _on_stop(_number: int, _frame: object) -> None:
 
 
 def _host_goes_down() -> bool:
+    """Tell whether systemd is shutting down. Asked twice: by our own SIGTERM, and where the script's came first.
+
+    systemctl runs in our own control group, and may be ended with it: then it is asked again.
+    """
     words = ["systemctl", "show", "--property=Job", "--value", "shutdown.target"]
-    try:
-        shown = subprocess.run(words, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return shown not in ("", "0")
+    for _ in range(_ASK_TIMES):
+        try:
+            asked = subprocess.run(words, capture_output=True, text=True, timeout=_ASK_LIMIT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        if asked.returncode == 0:
+            return asked.stdout.strip() not in ("", "0")
+    return False
 
 
 def _kill_the_rest(_number: int, _frame: object) -> None:

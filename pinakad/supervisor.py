@@ -234,8 +234,11 @@ def sink_for(spec: dict[str, Any]) -> Sink:
     return BothSinks(file, JournalSink("pinakad-script")) if spec.get("journal_too") else file
 
 
-def main(spec: dict[str, Any]) -> int:
-    """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code."""
+def main(spec: dict[str, Any], is_moot: Callable[[], bool] = lambda: False) -> int:
+    """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
+
+    `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
+    """
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     folder = spec["folder"]
@@ -260,6 +263,8 @@ def main(spec: dict[str, Any]) -> int:
         os.write(go, b"g")
     os.close(go)
     status = _drain_until_exit(pid, output, sink)
+    if status != 0 and is_moot():
+        return 0
     leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
     _drain_to_the_end(output, sink)
     os.close(lock)
