@@ -51,15 +51,26 @@ class Deployment:
         self._resumed = resumed
         self._poller: Poller | None = None
 
+    def get_ready(self) -> None:
+        """Let begin what takes its time: a supervisor that stands by. Whatever becomes of it, `run` tells."""
+        if self._outside.script and not has_errors(self.report.problems):
+            self._outside.script.stand_by()
+
     async def run(self) -> Report:
         """Tell the story to its end and return the finished report, which is durable then."""
         try:
-            decided = self._decided() or await self._story()
+            return await self._finish(await self._judge())
+        finally:
+            if self._outside.script:
+                self._outside.script.stand_down()
+
+    async def _judge(self) -> Verdict:
+        try:
+            return self._decided() or await self._story()
         except Exception:
             log.exception("a bug in pinakad ends the deployment", extra=self._fields(Event.INTERNAL_ERROR))
             self._poller = None
-            decided = failed(Reason.INTERNAL_ERROR, "a bug in pinakad; the traceback is in its log")
-        return await self._finish(decided)
+            return failed(Reason.INTERNAL_ERROR, "a bug in pinakad; the traceback is in its log")
 
     async def _story(self) -> Verdict:
         decided = None
@@ -321,7 +332,7 @@ class Deployment:
     async def _tell_on(self) -> None:
         while True:
             if self._outside.tell_due():
-                self._outside.tell(self.current())
+                self._tell()
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _enter(self, phase: Phase, *, must: bool) -> None:
@@ -329,6 +340,12 @@ class Deployment:
         self._change(phase=phase)
         log.info("%s", phase, extra=self._fields(Event.PHASE))
         await self._outside.save(self.current(), must=must)
+        if phase is Phase.LAUNCHING:  # while the script starts: it need not wait for what is only told
+            asyncio.get_running_loop().call_soon(self._tell)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
         self._outside.tell(self.current())
 
     def _launched_s(self) -> float:

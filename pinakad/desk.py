@@ -111,9 +111,14 @@ class Desk:
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
         self._served = request.identity
-        # a touch after the node files are read must not look like this one: let the clock of files go on
-        await asyncio.sleep(min(TICK_S, max(0.0, request.requested_wall_s + TICK_S - self._here().wall_s)))
-        await self._run(report, group, resumed=False)
+        deployment = Deployment(report, self._outside_for(report))
+        deployment.get_ready()
+        await self._clear_answers()
+        for _ in range(8):  # at most two ticks: a file from the future is not waited for
+            if request.is_past():  # a touch after the node files are read must not look like this one
+                break
+            await asyncio.sleep(TICK_S / 4)
+        await self._run(deployment, group)
 
     def _take(self, request: Request) -> Report:
         """Write the request down, with what is wrong with it, before anything else is looked at."""
@@ -146,18 +151,22 @@ class Desk:
             clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
         )
 
-    async def _run(self, report: Report, group: asyncio.TaskGroup, *, resumed: bool) -> None:
-        """Run a deployment to its end and answer it."""
-        while report.phase is Phase.VALIDATING:
+    async def _clear_answers(self) -> None:
+        """Remove what answered an earlier request."""
+        while True:
             try:
                 self._markers.remove_answers()
-                break
             except OSError as error:
                 await self._patience.wait_out("the marker folder", error)
+            else:
+                return
+
+    async def _run(self, deployment: Deployment, group: asyncio.TaskGroup) -> None:
+        """Run a deployment to its end and answer it."""
         self._gone_told = False
-        self.running = Deployment(report, self._outside_for(report), resumed=resumed)
+        self.running = deployment
         try:
-            finished = await self.running.run()
+            finished = await deployment.run()
             await self._answer(finished, group)
         finally:
             self.running = None
@@ -234,7 +243,9 @@ class Desk:
             elif not report.is_finished:
                 text = "deployment %s goes on in phase %s"
                 log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
-                await self._run(report, group, resumed=True)
+                if report.phase is Phase.VALIDATING:
+                    await self._clear_answers()
+                await self._run(Deployment(report, self._outside_for(report), resumed=True), group)
             elif identifier == self._store.ids()[-1]:
                 await self._answer(report, group)
             else:  # a later one was answered since

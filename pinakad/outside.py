@@ -49,6 +49,12 @@ class Ended:
 class Script(Protocol):
     """The deployment script of one run."""
 
+    def stand_by(self) -> None:
+        """Get ready for a launch that may never come, without doing anything that counts."""
+
+    def stand_down(self) -> None:
+        """No launch will come any more; one that came is not touched."""
+
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
 

@@ -30,8 +30,8 @@ FAILED = "deployment_failed"
 OURS = ".pinakad-"
 _ASIDE = OURS + "request-"
 _DRAFT = OURS + "answer"
-TICK_S = 2 * time.clock_getres(5)
-"""The kernel stamps files by its coarse clock (CLOCK_REALTIME_COARSE, 5): touches so far apart never look alike."""
+_FILE_CLOCK = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files
+TICK_S = time.clock_getres(_FILE_CLOCK)
 _READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
@@ -60,6 +60,10 @@ class Request:
     requested_wall_s: float
     document: RequestDocument | None
     problems: tuple[Problem, ...] = ()
+
+    def is_past(self) -> bool:
+        """Tell whether the clock of files has gone on: a touch from now on does not look like this one."""
+        return time.clock_gettime_ns(_FILE_CLOCK) > self.identity.mtime_ns
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""

@@ -1,9 +1,11 @@
 """How is a script's supervisor brought to life and ended: as a process of our own, or in a unit of systemd's?"""
 
 import asyncio
-import json
+import importlib.util
+import marshal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,8 +26,14 @@ class Runner(Protocol):
     makes_executable: bool
     """Whether the script's mode is this runner's business, because the daemon may not change it."""
 
+    def stand_by(self, spec: dict[str, Any]) -> None:
+        """Get ready for the start, without doing anything that counts: it may never come."""
+
     async def start(self, spec: dict[str, Any]) -> str | None:
         """Start a supervisor; return why that failed at once, None where it did not."""
+
+    def stand_down(self) -> None:
+        """The start will never come."""
 
     async def failed(self) -> str | None:
         """Return why the supervisor that was started is gone, None while it may live."""
@@ -41,15 +49,45 @@ class SubprocessRunner:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._waits = False
+
+    def stand_by(self, spec: dict[str, Any]) -> None:
+        """Have a supervisor that waits. Where that fails, `start` tries again and tells.
+
+        It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
+        that: `start` then takes the text.
+        """
+        self._spawn(spec, "supervisor.pyc", _compiled())
 
     async def start(self, spec: dict[str, Any]) -> str | None:
-        """Copy the supervisor into the deployment's folder and start it there."""
-        program = Path(spec["folder"], "supervisor.py")
+        """Let the supervisor go; one that was killed while it stood by is no loss."""
+        stands_by = self._waits and self._process is not None and self._process.poll() is None
+        if not stands_by:
+            self.stand_down()
+        failure = None if stands_by else self._spawn(spec, "supervisor.py", _text())
+        if failure is None and self._process is not None and self._process.stdin is not None:
+            self._waits = False
+            with suppress(BrokenPipeError), self._process.stdin as gate:  # if it is gone, its exit code tells
+                gate.write(supervisor.GO)
+        return failure
+
+    def stand_down(self) -> None:
+        """End the supervisor that waits; it has done nothing."""
+        if self._waits and self._process is not None and self._process.stdin is not None:
+            self._waits = False
+            self._process.kill()
+            self._process.stdin.close()
+            self._process.wait()
+
+    def _spawn(self, spec: dict[str, Any], name: str, copy: bytes) -> str | None:
+        """Copy the supervisor into the deployment's folder and start it there; it waits for the word."""
+        program = Path(spec["folder"], name)
         try:
-            write_new(program, _supervisor_text(), 0o644, durable=False)
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork of a millisecond, and it must not be cancelled
-                [sys.executable, "-I", "-S", str(program), json.dumps(spec)],
-                stdin=subprocess.DEVNULL,
+            write_new(program, copy, 0o644, durable=False)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(program), *supervisor.words_of(spec)],
+                bufsize=0,
+                stdin=subprocess.PIPE,
                 cwd="/",
                 start_new_session=True,
                 env={"LANG": "C.UTF-8"},
@@ -57,6 +95,7 @@ class SubprocessRunner:
         except OSError as error:
             return (error.strerror or str(error)).lower()
         limits.give_back(self._process.pid)
+        self._waits = True
         return None
 
     async def failed(self) -> str | None:
@@ -86,6 +125,12 @@ class SystemdRunner:
     def __init__(self, identifier: str) -> None:
         self._unit = f"pinakad-script@{identifier}.service"
         self._ask_at_s = 0.0
+
+    def stand_by(self, spec: dict[str, Any]) -> None:
+        """Nothing: the unit is started when it is needed."""
+
+    def stand_down(self) -> None:
+        """Nothing either."""
 
     async def start(self, spec: dict[str, Any]) -> str | None:  # noqa: ARG002 - the unit reads its own
         """Ask systemd to start the unit."""
@@ -119,9 +164,16 @@ def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
 
 
 @cache
-def _supervisor_text() -> bytes:
+def _text() -> bytes:
     """Return the program, as it was when this daemon started: an upgrade must not change what is started."""
     return Path(supervisor.__file__).read_bytes()
+
+
+@cache
+def _compiled() -> bytes:
+    """Return the program as a .pyc: magic number, flags, and no source that it is held against (PEP 552)."""
+    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 async def _systemctl(*words: str) -> tuple[int, str]:

@@ -85,6 +85,14 @@ class ScriptOnDisk:
         self._settings = settings
         self._runner = runner or runner_for(settings, identifier)
 
+    def stand_by(self) -> None:
+        """Get ready for a launch that may never come."""
+        self._runner.stand_by(self._spec())
+
+    def stand_down(self) -> None:
+        """No launch will come any more."""
+        self._runner.stand_down()
+
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
         try:
@@ -209,10 +217,11 @@ class ScriptOnDisk:
 
     async def _forbid(self) -> None:
         """Put a tombstone where `started` would be, unless that is there; a disk without room is waited out."""
+        self._runner.stand_down()
         told = False
         while True:
             try:
-                os.close(supervisor.claim(str(self.folder), {"schema": 1, "tombstone": True}))
+                os.close(supervisor.claim(str(self.folder), supervisor.TOMBSTONE))
             except FileExistsError:
                 return
             except OSError as error:

@@ -6,6 +6,7 @@ held by its descriptor. Whatever is refused is told to the daemon by a tombstone
 """
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -46,7 +47,7 @@ def main() -> int:
     except RefusedError as error:
         _say(str(error))
         with contextlib.suppress(OSError):
-            supervisor.claim(held, {"schema": 1, "tombstone": True, "cause": str(error)})
+            supervisor.claim(held, json.dumps({"schema": 1, "tombstone": True, "cause": str(error)}))
         return EXIT_REFUSED
     signal.signal(signal.SIGTERM, _on_stop)
     signal.signal(signal.SIGALRM, _kill_the_rest)

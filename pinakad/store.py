@@ -4,7 +4,7 @@ deployments/<id>/report.json   the report, rewritten while the deployment runs
                  report.durable.json   the last one that was synced: what a power cut can leave of report.json
                  nodes/        the snapshot
                  answered      the answer is out and the request is gone: nothing is left to do
-                 started, exit, script.log, supervisor.py   the supervisor's
+                 started, exit, script.log, supervisor.py[c]   the supervisor's
 known_hosts, lock, canary/
 """
 
@@ -164,7 +164,7 @@ class Store:
     def forbid_start(self, identifier: str) -> None:
         """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""
         with suppress(FileExistsError):
-            os.close(supervisor.claim(str(self.folder(identifier)), {"schema": 1, "tombstone": True}))
+            os.close(supervisor.claim(str(self.folder(identifier)), supervisor.TOMBSTONE))
 
     def mark_answered(self, identifier: str) -> None:
         """Write down that the answer is out and the request is gone."""

@@ -1,41 +1,46 @@
 """How does the script's exit status survive the daemon? By this small program, which outlives it.
 
 It is one file of the standard library only: a copy in the deployment's folder runs the script, so that an upgrade of
-the daemon cannot pull it away. Its acts, in this order:
+the daemon cannot pull it away. It is started before it is needed, because that takes longer than what is left to do
+until the launch. Its acts, in this order:
 
 1. fork the script's process, which waits;
-2. make `started` visible, complete and durable, with both pids; link(2) fails where another was first: then give up;
-3. let the script go; hold the lock on `started` as long as this process lives;
-4. read the script's output to its end, whatever becomes of it;
-5. leave `exit`.
+2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
+3. make `started` visible, complete and durable, with both pids; link(2) fails where another was first: then give up;
+4. let the script go; hold the lock on `started` as long as this process lives;
+5. read the script's output to its end, whatever becomes of it;
+6. leave `exit`.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import select
-import signal
 import sys
 import time
-from contextlib import suppress
 
-TYPE_CHECKING = False  # typing and socket take longer to import than all the rest here, and the script waits for it
+# The script waits for these imports: json, contextlib, enum (of signal) and typing would double them, see `main`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     import socket
     from collections.abc import Callable
     from typing import Any, NoReturn
+else:
+    import _signal as signal  # what `signal` gives its enums to
 
 STARTED = "started"
 EXIT = "exit"
 LOG = "script.log"
+GO = b"g"
+TOMBSTONE = '{"schema": 1, "tombstone": true}'  # in place of `started`: it never will be
 GAVE_UP = 3
 NOT_RECORDED = 4
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
 _JOURNAL = "/run/systemd/journal/stdout"
+_WORDS = ("folder", "id", "script", "cwd", "output")
 
 
 def boot_id() -> str:
@@ -59,8 +64,21 @@ def start_ticks(pid: int) -> int | None:
         return None
 
 
-def claim(folder: str, record: dict[str, Any]) -> int:
-    """Make `started` visible: whole, durable, and only once. Return the locked descriptor.
+def words_of(spec: dict[str, Any]) -> list[str]:
+    """Return the command line that gives a `spec` to this program."""
+    environment = (f"{name}={value}" for name, value in spec["environment"].items())
+    return [*(spec[name] for name in _WORDS), str(spec["log_max_bytes"]), *environment]
+
+
+def _spec_of(words: list[str]) -> dict[str, Any]:
+    spec: dict[str, Any] = dict(zip(_WORDS, words))  # noqa: B905 - what follows is the rest
+    limit, *environment = words[len(_WORDS) :]
+    pairs = dict(entry.split("=", 1) for entry in environment)
+    return spec | {"log_max_bytes": int(limit), "environment": pairs}
+
+
+def claim(folder: str, record: str) -> int:
+    """Make `started` visible: whole, durable, and only once. `record`: JSON. Return the locked descriptor.
 
     Raises FileExistsError where another was first, OSError where it cannot be written.
     """
@@ -69,7 +87,7 @@ def claim(folder: str, record: dict[str, Any]) -> int:
     try:
         os.fchmod(descriptor, 0o644)  # whatever the umask says
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write(descriptor, (json.dumps(record) + "\n").encode())
+        _write(descriptor, (record + "\n").encode())
         os.fsync(descriptor)
         os.link(draft, f"{folder}/{STARTED}")
         _sync(folder)
@@ -83,6 +101,8 @@ def claim(folder: str, record: dict[str, Any]) -> int:
 
 def leave_exit(folder: str, record: dict[str, Any], wait: Callable[[float], None]) -> None:
     """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
+    import json  # noqa: PLC0415 - not while the script waits
+
     draft = f"{folder}/.exit.new"
     while True:
         try:
@@ -234,9 +254,14 @@ def sink_for(spec: dict[str, Any]) -> Sink:
     return BothSinks(file, JournalSink("pinakad-script")) if spec.get("journal_too") else file
 
 
-def main(spec: dict[str, Any], is_moot: Callable[[], bool] = lambda: False) -> int:
+def main(
+    spec: dict[str, Any],
+    may_go: Callable[[], bool] = lambda: True,
+    is_moot: Callable[[], bool] = lambda: False,
+) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
+    `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     """
     for number in (signal.SIGHUP, signal.SIGINT):
@@ -250,17 +275,21 @@ def main(spec: dict[str, Any], is_moot: Callable[[], bool] = lambda: False) -> i
     os.close(gate)
     os.close(inlet)
     try:
-        lock = claim(folder, _started_record(spec["id"], pid))
+        lock = claim(folder, _started_record(spec["id"], pid)) if may_go() else None
     except OSError as error:
-        os.close(go)  # the waiting process sees the end of its pipe and goes without having run anything
-        os.waitpid(pid, 0)
+        _call_off(pid, go)
         if error.errno == errno.EEXIST:
             return GAVE_UP
         print(f"pinakad supervisor: cannot record the start in '{folder}': {error.strerror}", file=sys.stderr)
         return NOT_RECORDED
+    if lock is None:
+        _call_off(pid, go)
+        return GAVE_UP
     sink = sink_for(spec)
-    with suppress(BrokenPipeError):  # it was killed while it waited: its status tells
-        os.write(go, b"g")
+    try:
+        os.write(go, GO)
+    except BrokenPipeError:
+        pass  # it was killed while it waited: its status tells
     os.close(go)
     status = _drain_until_exit(pid, output, sink)
     if status != 0 and is_moot():
@@ -271,13 +300,17 @@ def main(spec: dict[str, Any], is_moot: Callable[[], bool] = lambda: False) -> i
     return 0
 
 
+def _call_off(pid: int, go: int) -> None:
+    """The waiting process sees the end of its pipe and goes without having run anything."""
+    os.close(go)
+    os.waitpid(pid, 0)
+
+
 def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoReturn:
     """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run."""
     try:
         os.close(go)
         os.setsid()
-        if os.read(gate, 1) != b"g":
-            os._exit(GAVE_UP)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         null = os.open("/dev/null", os.O_RDONLY)
@@ -285,6 +318,8 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
             os.dup2(source, target)
         os.umask(0o022)
         os.chdir(spec["cwd"])
+        if os.read(gate, 1) != GO:
+            os._exit(GAVE_UP)
         os.execve("/bin/bash", ["/bin/bash", spec["script"]], spec["environment"])
     except OSError as error:
         os.write(2, f"pinakad: cannot run '{spec['script']}': {error.strerror}\n".encode())
@@ -292,18 +327,15 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
         os._exit(126)
 
 
-def _started_record(identifier: str, pid: int) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "id": identifier,
-        "supervisor_pid": os.getpid(),
-        "supervisor_start_ticks": start_ticks(os.getpid()),
-        "script_pid": pid,
-        "script_start_ticks": start_ticks(pid),
-        "boot_id": boot_id(),
-        "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME),
-        "wall_s": time.time(),
-    }
+def _started_record(identifier: str, pid: int) -> str:
+    """Return JSON. Numbers look alike in Python, and neither id needs an escape: letters, digits, `.` and `-`."""
+    ticks = start_ticks(os.getpid()), start_ticks(pid)
+    return (
+        f'{{"schema": 1, "id": "{identifier}", '
+        f'"supervisor_pid": {os.getpid()}, "supervisor_start_ticks": {ticks[0] or "null"}, '
+        f'"script_pid": {pid}, "script_start_ticks": {ticks[1] or "null"}, '
+        f'"boot_id": "{boot_id()}", "boot_s": {time.clock_gettime(time.CLOCK_BOOTTIME)}, "wall_s": {time.time()}}}'
+    )
 
 
 def _exit_record(status: int, sink: Sink) -> dict[str, Any]:
@@ -322,6 +354,8 @@ def _exit_record(status: int, sink: Sink) -> dict[str, Any]:
 
 def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
     """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
+    import select  # noqa: PLC0415 - not while the script waits
+
     watch = select.poll()
     watch.register(output, select.POLLIN)
     ended = os.pidfd_open(pid)
@@ -354,6 +388,8 @@ def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
 
 def _drain_for(seconds: float, output: int, sink: Sink) -> None:
     """Wait so long, and read on meanwhile: what the script left running must not block on its output."""
+    import select  # noqa: PLC0415 - the same
+
     ends_s = time.monotonic() + seconds
     watch = select.poll()
     watch.register(output, select.POLLIN)
@@ -375,8 +411,10 @@ def _drain_to_the_end(output: int, sink: Sink) -> None:
 
 def _create(path: str, mode: int) -> int:
     """Make a file that nobody else has open, in place of what stood there, which is never followed nor written."""
-    with suppress(FileNotFoundError):
+    try:
         os.unlink(path)
+    except FileNotFoundError:
+        pass
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, mode)
     os.fchmod(descriptor, mode)  # whatever the umask says
@@ -397,4 +435,4 @@ def _sync(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO))

@@ -2,7 +2,11 @@
 
 import asyncio
 import secrets
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from processes import end_all_that_mention
 
@@ -57,18 +61,31 @@ async def started(script: ScriptOnDisk) -> Started:
     return found
 
 
+async def let_go(spec: dict[str, Any], **more: Any) -> asyncio.subprocess.Process:
+    """Start a supervisor as the daemon does, and let it go at once."""
+    command = [sys.executable, "-I", "-S", supervisor.__file__, *supervisor.words_of(spec)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, **more)
+    assert process.stdin is not None
+    process.stdin.write(supervisor.GO)
+    process.stdin.close()
+    return process
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so in another process."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - the event is another process's
+            await asyncio.sleep(0.01)
+
+
 async def until_there(path: Path) -> None:
     """Wait until a process has made the file."""
-    async with asyncio.timeout(10):
-        while not path.exists():  # noqa: ASYNC110, ASYNC240 - the event is a file of another process
-            await asyncio.sleep(0.01)
+    await until(path.exists)
 
 
 async def until_gone(pid: int) -> None:
     """Wait until a process has ended, reaped or not."""
-    async with asyncio.timeout(10):
-        while supervisor.start_ticks(pid) is not None and state_of(pid) not in "ZX":  # noqa: ASYNC110 - the same
-            await asyncio.sleep(0.01)
+    await until(lambda: supervisor.start_ticks(pid) is None or state_of(pid) in "ZX")
 
 
 def state_of(pid: int) -> str:

@@ -61,6 +61,12 @@ class StageScript:
     def problem(self) -> tuple[Reason, str] | None:
         return self.trouble
 
+    def stand_by(self) -> None:
+        """Nothing takes its time here."""
+
+    def stand_down(self) -> None:
+        """Nothing stands by."""
+
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
         warning = Spot("x.sh").warning(Code.NOT_EXECUTABLE, "cannot set the executable bit")
         return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), [warning]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from processes import mentioning
-from scripts import Place, run, started, state_of, until_gone, until_there
+from scripts import Place, let_go, run, started, state_of, until_gone, until_there
 
 from pinakad import supervisor
 from pinakad.outside import Started
 from pinakad.report import Reason, ScriptState
-from pinakad.script import NotRun, Over
+from pinakad.script import NotRun, Over, ScriptOnDisk
 
 
 @pytest.fixture
@@ -41,8 +41,7 @@ async def test_after_a_tombstone_nothing_is_ever_run(place: Place) -> None:
     script = place.script("echo run >> runs")
     assert await script.end() is None
     assert script.look() is NotRun.EVER
-    command = [sys.executable, "-I", "-S", supervisor.__file__, json.dumps(script._spec())]
-    late = await asyncio.create_subprocess_exec(*command)
+    late = await let_go(script._spec())
     assert await late.wait() == supervisor.GAVE_UP
     assert "given up" in str(await script.launch())
     assert not (place.root / "runs").exists()
@@ -128,9 +127,7 @@ async def test_what_ignores_term_is_killed_ten_seconds_later(place: Place) -> No
     place.path.write_text("trap 'echo term >> terms' TERM; touch up; while :; do read -t 1000 _ < fifo; done")
     os.mkfifo(place.root / "fifo")
     script = place.script()
-    process = await asyncio.to_thread(
-        subprocess.Popen, [sys.executable, supervisor.__file__, json.dumps(script._spec())]
-    )
+    process = await asyncio.to_thread(start_in_real_time, script)
     while not (place.root / "up").exists():
         await asyncio.to_thread(process.poll)
     began_s = asyncio.get_running_loop().time()
@@ -139,6 +136,15 @@ async def test_what_ignores_term_is_killed_ten_seconds_later(place: Place) -> No
     assert ended.signal == signal.SIGKILL
     assert asyncio.get_running_loop().time() - began_s >= 10
     process.wait()
+
+
+def start_in_real_time(script: ScriptOnDisk) -> "subprocess.Popen[bytes]":
+    words = supervisor.words_of(script._spec())
+    process = subprocess.Popen([sys.executable, supervisor.__file__, *words], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(supervisor.GO)
+    process.stdin.close()
+    return process
 
 
 def test_why_a_script_cannot_be_launched(place: Place) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts import Place, run, started, until_there
+from processes import mentioning
+from scripts import Place, let_go, run, started, state_of, until, until_there
 
 from pinakad import supervisor
 from pinakad.locks import is_locked
 from pinakad.report import ScriptState
-from pinakad.script import Over, Running
+from pinakad.script import Over, Running, ScriptOnDisk
 
 
 @pytest.fixture
@@ -97,10 +99,11 @@ async def test_output_that_just_fits_is_not_said_to_be_dropped(place: Place) -> 
 
 async def test_a_disk_that_is_full_stops_neither_the_script_nor_its_status(place: Place) -> None:
     place.path.write_text("head -c 300000 /dev/zero; echo done > finished")
-    spec = json.dumps(place.script()._spec())
-    limited = f"ulimit -f 100; exec {sys.executable} {supervisor.__file__} '{spec}'"  # no file over 100 KiB
-    process = await asyncio.create_subprocess_exec("/bin/bash", "-c", limited)
-    assert await process.wait() == 0
+    words = shlex.join(supervisor.words_of(place.script()._spec()))
+    limited = f"ulimit -f 100; exec {sys.executable} {supervisor.__file__} {words}"  # no file over 100 KiB
+    process = await asyncio.create_subprocess_exec("/bin/bash", "-c", limited, stdin=subprocess.PIPE)
+    await process.communicate(supervisor.GO)
+    assert process.returncode == 0
     found = place.script().look()
     assert isinstance(found, Over)
     assert (found.ended.code, found.ended.dropped_bytes) == (0, 300_000 - 102_400)
@@ -121,19 +124,59 @@ async def test_children_that_hold_the_output_open_do_not_hold_the_status_back(pl
 
 async def test_supervisors_at_once_are_one_run_and_the_others_give_up(place: Place) -> None:
     place.path.write_text("echo run >> runs")
-    command = [sys.executable, "-I", "-S", supervisor.__file__, json.dumps(place.script()._spec())]
-    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(6)]
+    processes = [await let_go(place.script()._spec()) for _ in range(6)]
     codes = sorted(await asyncio.gather(*(process.wait() for process in processes)))
     assert codes == [0] + [supervisor.GAVE_UP] * 5
     assert place.read("runs") == "run\n"
     assert sorted(path.name for path in place.folder.iterdir()) == ["exit", "script.log", "started"]
 
 
+async def test_one_that_stands_by_is_the_one_that_runs_the_script(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    standing = supervisor_of(script)
+    assert (await started(script)).supervisor_pid == standing
+    assert (await script.ended()).code == 0
+    script.stand_down()  # there is nobody to send away any more
+    assert place.read("runs") == "run\n"
+
+
+@pytest.mark.parametrize("how", ["sent away", "ended", "left alone"])
+async def test_one_that_stands_by_in_vain_leaves_nothing(place: Place, how: str) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    nodes = str(place.folder / "nodes")  # it and the process that waits to be the script have that
+    await until(lambda: supervisor_of(script) in mentioning(nodes))
+    if how == "sent away":
+        script.stand_down()
+    elif how == "ended":
+        assert await script.end() is None
+    else:
+        script._runner._process.stdin.close()  # type: ignore[attr-defined] # as when the daemon is killed
+    await until(lambda: all(state_of(pid) in "ZX" for pid in mentioning(nodes)))
+    assert not (place.root / "runs").exists()
+    left = {path.name for path in place.folder.iterdir()}
+    assert left == {"supervisor.pyc"} | ({"started"} if how == "ended" else set())
+
+
+def supervisor_of(script: ScriptOnDisk) -> int:
+    return int(script._runner._process.pid)  # type: ignore[attr-defined]
+
+
+async def test_one_that_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    standing = supervisor_of(script)
+    os.kill(standing, signal.SIGKILL)
+    await until(lambda: state_of(standing) == "Z")
+    assert (await started(script)).supervisor_pid != standing
+    assert (await script.ended()).code == 0
+    assert place.read("runs") == "run\n"
+
+
 async def test_a_start_that_cannot_be_recorded_runs_nothing(place: Place) -> None:
     spec = place.script("echo run >> runs")._spec() | {"folder": str(place.root / "nowhere")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, supervisor.__file__, json.dumps(spec), stderr=subprocess.PIPE
-    )
+    process = await let_go(spec, stderr=subprocess.PIPE)
     _, said = await process.communicate()
     assert process.returncode == supervisor.NOT_RECORDED
     assert b"cannot record the start" in said

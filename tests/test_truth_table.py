@@ -184,7 +184,11 @@ def test_a_supervisor_that_cannot_be_started_fails_the_launch_for_good(lone_node
     lone_node.start()
     lone_node.touch()
     lone_node.wait(lone_node.deployments, "a deployment")
-    (lone_node.folder() / "supervisor.py").mkdir()
+    folder = lone_node.folder()
+    standing = lone_node.wait(lambda: mentioning(str(folder / "supervisor.pyc")), "a supervisor that stands by")
+    (folder / "supervisor.py").mkdir()  # where the next one would be
+    for pid in standing:
+        os.kill(pid, signal.SIGKILL)
     lone_node.add_node(2)
     report = lone_node.answer()
     assert verdict(report) == ("failed", "launch_failed")

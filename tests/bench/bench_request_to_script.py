@@ -3,9 +3,10 @@
     python tests/bench/bench_request_to_script.py [ROUNDS]
 
 Two in the same run, taking turns: the daemon, with `reboot = "ignore"`, and the least that does the same job. The
-least is a bare inotify loop that writes what must be durable (the request before anything else, the snapshot, the
-report before the launch; each synced, with its folder) and starts a Python supervisor that forks the script. The time
-ends with the first line of the script, which bash itself must first be loaded for. Prints medians and their ratio.
+least is a bare inotify loop that writes what must be durable (the request before anything else, that the last answer
+is gone, the snapshot, the report before the launch; each synced, with its folder) and starts a Python supervisor that
+forks the script. The time ends with the first line of the script, which bash itself must first be loaded for. Prints
+medians and their ratio.
 """
 
 import ctypes
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from forms import default
 from world import World
 
-from pinakad.files import sync_file_system, write_whole
+from pinakad.files import sync_file_system, sync_folder, write_whole
 
 NODES = 12
 _IN_CLOSE_WRITE = 0x8
@@ -57,11 +58,15 @@ def bare_loop(markers: Path, nodes: Path, script: Path, state: Path) -> None:
     assert library.inotify_add_watch(descriptor, os.fsencode(markers), _IN_CLOSE_WRITE) > 0
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    answer = markers / "deployment_completed"
     for number in range(1 << 30):
         os.read(descriptor, 4096)
+        answer.unlink(missing_ok=True)
         folder = state / str(number)
         (folder / "nodes").mkdir(parents=True)
         write_whole(folder / "report.json", b"{}", durable=True)
+        sync_folder(state)  # the request's folder itself
+        sync_folder(markers)  # the answer to the request before, which is gone
         for file in nodes.iterdir():
             (folder / "nodes" / file.name).write_bytes(json.dumps(json.loads(file.read_bytes())).encode())
         sync_file_system(folder)
@@ -69,6 +74,7 @@ def bare_loop(markers: Path, nodes: Path, script: Path, state: Path) -> None:
         (folder / "supervisor.py").write_text(_SUPERVISOR, encoding="utf-8")
         command = [sys.executable, "-I", "-S", str(folder / "supervisor.py"), str(folder), str(script)]
         subprocess.run(command, check=True)
+        os.mknod(answer)  # which is nobody's closing, so it is no event
 
 
 def seconds_to_first_line(world: World, request: Callable[[], None]) -> float:
