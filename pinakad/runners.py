@@ -171,8 +171,8 @@ def _text() -> bytes:
 
 @cache
 def _compiled() -> bytes:
-    """Return the program as a .pyc: magic number, flags, and no source that it is held against (PEP 552)."""
-    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True)
+    """Return the program as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
+    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 

@@ -79,7 +79,7 @@ def test_a_request_waits_for_room_before_anything_is_launched(world: World, disk
 def test_a_run_whose_disk_is_full_at_any_page_is_launched_once_or_not_at_all(
     world: World, disk_on: Callable[..., Disk]
 ) -> None:
-    disk = disk_on(world.state)
+    disk = disk_on(world.state, 2 * SMALL)
     world.configure(poll={"attempts": 1, "reboot": "ignore"})
     world.add_node(1)
     world.start()
