@@ -6,10 +6,11 @@ end of polling alone and is never left. Nothing here asks a clock, opens a socke
 value comes out.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -185,9 +186,11 @@ class Subject:
         return reported is not None and _short(reported) == _short(self.hostname)
 
 
-@dataclass(frozen=True, slots=True)
-class NodePoll:
-    """How the polling of one node stands. `*_wall_s` are seconds since 1970, for the report."""
+class NodePoll(NamedTuple):
+    """How the polling of one node stands. `*_wall_s` are seconds since 1970, for the report.
+
+    A named tuple, because every attempt at every node makes a new one: dataclasses.replace takes three times as long.
+    """
 
     state: NodeState = NodeState.WAITING
     confirmed: bool = False
@@ -195,7 +198,7 @@ class NodePoll:
     rung: Rung | None = None
     last_rung: Rung | None = None
     reason: NodeReason | None = None
-    reasons: dict[NodeReason, int] = field(default_factory=dict)
+    reasons: Mapping[NodeReason, int] = {}
     message: str = ""
     first_attempt_wall_s: float | None = None
     last_attempt_wall_s: float | None = None
@@ -216,9 +219,8 @@ class NodePoll:
         facts = self._facts(probe, subject, grid, now)
         reason, rung, message = self._judge(facts, probe, subject, settings)
         if reason is not None:
-            return replace(self, **(facts | self._failed_attempt(reason, rung, message, now)))
-        return replace(
-            self,
+            return self._replace(**(facts | self._failed_attempt(reason, rung, message, now)))
+        return self._replace(
             **facts,
             state=NodeState.UP,
             confirmed=grid.exited_s is not None and probe.began_s >= grid.exited_s,
@@ -239,7 +241,7 @@ class NodePoll:
         if self.state is NodeState.UP and self.confirmed:
             return self
         reason = self.reason or NodeReason.TIMEOUT
-        return replace(self, state=NodeState.FAILED, reason=reason, message=self.message or "no attempt ended")
+        return self._replace(state=NodeState.FAILED, reason=reason, message=self.message or "no attempt ended")
 
     def _facts(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> dict[str, Any]:
         """Return the fields that tell what the attempt saw, whatever that is worth."""

@@ -78,7 +78,7 @@ def expected(outcome: str, settings: PollSettings, grid: Grid, earlier: NodePoll
 @pytest.mark.parametrize(("state", "outcome"), list(product(STATES, OUTCOMES)))
 def test_each_state_against_each_outcome(state: str, outcome: str, settings: PollSettings, grid: Grid) -> None:
     before = STATES[state]
-    kept = replace(before, reasons=dict(before.reasons))
+    kept = before._replace(reasons=dict(before.reasons))
     if state == "failed":
         with pytest.raises(ValueError, match="it was given up"):
             step(before, OUTCOMES[outcome], settings, grid)
@@ -186,7 +186,7 @@ def test_after_a_failed_login_the_next_attempt_waits_but_the_last_slot_is_used_a
     poll = step(NodePoll(), failure(NodeReason.AUTH_FAILED, 200.0))  # ended at 201
     assert poll.paused_until_s == 201 + AUTH_FAILED_PAUSE_S
     assert [poll.may_use(slot, EXITED) for slot in (205.0, 210.0, 215.0, 220.0)] == [False, False, False, True]
-    late = replace(poll, paused_until_s=10_000.0)
+    late = poll._replace(paused_until_s=10_000.0)
     assert EXITED.ends_s == 790
     slots = (780.0, 784.0, 784.1, 789.0, 789.1)  # the last one leaves no time for a login
     assert [late.may_use(slot, EXITED) for slot in slots] == [False, False, True, True, False]

@@ -13,7 +13,7 @@ TARGET = 10_000
 
 def refused(scene: Scene) -> list[Row]:
     """Target 1: nobody listens."""
-    return median_of(scene.times, lambda: _dead(scene, scene.size(10_000), "refused", EACH_S, 2, ()))
+    return median_of(scene.times, lambda: _dead(scene, scene.size(10_000), "refused", EACH_S, 4, ()))
 
 
 def hanging(scene: Scene) -> list[Row]:
