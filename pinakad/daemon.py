@@ -253,6 +253,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
     """Run the daemon in the foreground and return its exit code."""
     set_up("info")
     limits.allow_many_files()
+    limits.return_memory()
     limits.collect_rarely()
     read = partial(_read, config_option, runner)
     try:

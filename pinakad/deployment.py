@@ -90,8 +90,7 @@ class Deployment:
         if isinstance(files, str):
             return failed(Reason.NODES_UNREADABLE, f"the nodes folder cannot be read: {files}")
         asked = self.report.request.nodes
-        loopback = self.report.policy.ssh.allow_loopback
-        found = combine(files, None if asked is None else frozenset(asked), allow_loopback=loopback)
+        found = combine(files, None if asked is None else frozenset(asked))
         wrong = verdict.request_problems(asked, files, found)
         if wrong:
             return self._refused(Reason.INVALID_REQUEST, wrong)
@@ -128,7 +127,7 @@ class Deployment:
         if self.report.policy.poll.reboot != "ignore":
             probes = await self._outside.ask_all(nodes)
             nodes = [_with_baseline(node, probe) for node, probe in zip(nodes, probes, strict=True)]
-        nodes = [node.model_copy(update={"this_host": self._is_this_host(node)}) for node in nodes]
+        nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]
         self._change(nodes=nodes)
         if self._cancellation() is None:
             await self._enter(Phase.LAUNCHING, must=True)
@@ -185,7 +184,8 @@ class Deployment:
                 stop = self._script_ended(poller, script.result())
             if stop is None and polls in done:
                 polls.result()
-                stop = verdict.on_nodes(self.current().nodes)
+                self._take_stock()
+                stop = verdict.on_nodes(self.report.nodes)
             if stop is None and not done:
                 text = f"the script was still running after {self.report.policy.script.timeout_s:g} s"
                 stop = failed(Reason.SCRIPT_TIMEOUT, text)
@@ -224,9 +224,9 @@ class Deployment:
     async def _finish(self, decided: Verdict) -> Report:
         """Write the verdict down before it is carried out: after a crash in between nobody judges again."""
         if self.report.phase is not Phase.FINISHING:
-            nodes = self.current().nodes
-            problems = [*self.report.problems, *verdict.end_warnings(nodes, self.report.policy.poll)]
-            self._change(nodes=nodes, counts=counts_of(nodes), problems=problems)
+            self._take_stock()
+            warnings = verdict.end_warnings(self.report.nodes, self.report.policy.poll)
+            self._change(problems=[*self.report.problems, *warnings])
             self._poller = None
             tell_failed(self.report)
             self._change(outcome=decided.outcome, reason=decided.reason, message=decided.message)
@@ -285,13 +285,12 @@ class Deployment:
 
     # --- how it stands
 
-    def current(self) -> Report:
-        """Return the report with how the nodes stand right now."""
-        if self._poller is None:
-            return self.report
-        pairs = zip(self.report.nodes, self._poller.polls, strict=True)
-        nodes = [node.with_poll(poll) for node, poll in pairs]
-        return self.report.model_copy(update={"nodes": nodes, "counts": counts_of(nodes)})
+    def _take_stock(self) -> None:
+        """Put into the report how the nodes stand right now."""
+        if self._poller is not None:
+            pairs = zip(self.report.nodes, self._poller.polls, strict=True)
+            nodes = [node.with_poll(poll) for node, poll in pairs]
+            self._change(nodes=nodes, counts=counts_of(nodes))
 
     def warn(self, problem: Problem) -> None:
         """Put a warning into the report."""
@@ -339,14 +338,16 @@ class Deployment:
         """Go on to a phase. After the launch a full disk cannot stop the run: what is not durable is found again."""
         self._change(phase=phase)
         log.info("%s", phase, extra=self._fields(Event.PHASE))
-        await self._outside.save(self.current(), must=must)
+        self._take_stock()
+        await self._outside.save(self.report, must=must)
         if phase is Phase.LAUNCHING:  # while the script starts: it need not wait for what is only told
             asyncio.get_running_loop().call_soon(self._tell)
         else:
             self._tell()
 
     def _tell(self) -> None:
-        self._outside.tell(self.current())
+        self._take_stock()
+        self._outside.tell(self.report)
 
     def _launched_s(self) -> float:
         clock = self.report.clock
@@ -369,8 +370,7 @@ class Deployment:
 
 
 def _with_baseline(node: NodePart, probe: Probe) -> NodePart:
-    update = {"boot_id_before": probe.boot_id, "host_key": probe.host_key, "reported_hostname": probe.hostname}
-    return node.model_copy(update=update)
+    return node.but(boot_id_before=probe.boot_id, host_key=probe.host_key, reported_hostname=probe.hostname)
 
 
 def _launched(clock: ClockPart, at: Moment) -> ClockPart:

@@ -10,7 +10,7 @@ from pinakad.addresses import AddressSource, choose, is_usable
 from pinakad.node_check import check
 from pinakad.node_file import NodeFile, number_of, ports_of, present
 from pinakad.node_file import read as read_node_file
-from pinakad.problems import Code, Problem, Spot, has_errors
+from pinakad.problems import Code, Problem, Spot, has_errors, pointer
 
 _NEEDS_THE_WHOLE_FILE = {Code.NO_POLL_ADDRESS, Code.UNKNOWN_BOND, Code.BOND_WITHOUT_SLAVE, Code.BOND_WITH_ONE_SLAVE}
 
@@ -35,13 +35,29 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """What a deployment needs of a node file's content: the whole of it takes ten times the room.
+
+    `chosen` is the address to poll, None where there is none. `claims` are the addresses that no other node may have,
+    each with the JSON Pointer of its place.
+    """
+
+    hostname: str
+    chosen: tuple[str, AddressSource] | None
+    port: int | None
+    user: str | None
+    server_vip: str
+    claims: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFile:
-    """One node file as it was found: its content's meaning, or its problems. Kept while the file does not change."""
+    """One node file as it was found: what it states, or its problems. Kept while the file does not change."""
 
     name: str
     raw: bytes
     sha256: str
-    content: NodeFile | None
+    stated: Stated | None
     hostname: str | None
     problems: tuple[Problem, ...]
     half_written: bool = False
@@ -73,7 +89,7 @@ class NodeSet:
     @property
     def ok(self) -> bool:
         """Tell whether nothing speaks against launching."""
-        return not has_errors(list(self.problems))
+        return not has_errors(self.problems)
 
 
 def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
@@ -91,7 +107,33 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
     hostname = present(value.get("hostname")) if isinstance(value, dict) else None
-    return ReadFile(name, raw, digest, content, hostname if isinstance(hostname, str) else None, tuple(problems))
+    stated = None if content is None else _stated(content, allow_loopback=allow_loopback)
+    return ReadFile(name, raw, digest, stated, hostname if isinstance(hostname, str) else None, tuple(problems))
+
+
+def _stated(content: NodeFile, *, allow_loopback: bool) -> Stated:
+    ssh = content.ssh
+    return Stated(
+        hostname=content.hostname,
+        chosen=choose(content, allow_loopback=allow_loopback),
+        port=ssh.port if ssh else None,
+        user=ssh.user if ssh else None,
+        server_vip=content.server_vip,
+        claims=tuple(_claims(content, allow_loopback=allow_loopback)),
+    )
+
+
+def _claims(content: NodeFile, *, allow_loopback: bool) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for port in ports_of(content):
+        address = port.interface.address
+        if port.is_slave or address in seen or not is_usable(address, allow_loopback=allow_loopback):
+            continue
+        seen.add(address)
+        yield address, pointer("using_interfaces", port.key)
+    ssh = content.ssh
+    if ssh and ssh.address and ssh.address not in seen:  # behind one address, ports may lead to different machines
+        yield ssh.address.lower() + ("" if ssh.port is None else f" port {ssh.port}"), pointer("ssh", "address")
 
 
 def unreadable(name: str, code: Code, message: str) -> ReadFile:
@@ -99,7 +141,7 @@ def unreadable(name: str, code: Code, message: str) -> ReadFile:
     return ReadFile(name, b"", "", None, None, (Spot(name).error(code, message),))
 
 
-def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, allow_loopback: bool) -> NodeSet:
+def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None) -> NodeSet:
     """Return the nodes of all `files`, or of those named in `asked`.
 
     Of the files with one host name (without case) the one with the highest number counts; the others are superseded,
@@ -117,8 +159,8 @@ def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, a
     wanted = [file for file in counted if (asked is None or file.name in asked) and file.name not in out]
     names = {file.name for file in wanted}
     problems = [problem for file in wanted for problem in file.problems]
-    problems += _across(counted, names, allow_loopback=allow_loopback)
-    nodes = tuple(node for file in wanted if (node := _node(file, allow_loopback=allow_loopback)) is not None)
+    problems += _across(counted, names)
+    nodes = tuple(node for file in wanted if (node := _node(file)) is not None)
     return NodeSet(nodes, superseded, tuple(problems), {file.name: file.raw for file in wanted})
 
 
@@ -130,35 +172,33 @@ def _latest_by_hostname(ordered: list[ReadFile]) -> dict[str, str]:
     return {_folded(file): file.name for file in ordered}
 
 
-def _node(file: ReadFile, *, allow_loopback: bool) -> Node | None:
-    content = file.content
-    chosen = choose(content, allow_loopback=allow_loopback) if content else None
-    if content is None or chosen is None or has_errors(list(file.problems)):
+def _node(file: ReadFile) -> Node | None:
+    stated = file.stated
+    if stated is None or stated.chosen is None or has_errors(file.problems):
         return None
-    address, source = chosen
-    ssh = content.ssh
+    address, source = stated.chosen
     return Node(
         file=file.name,
         sha256=file.sha256,
         number=number_of(file.name) or 0,
-        hostname=content.hostname,
+        hostname=stated.hostname,
         address=address,
         address_source=source,
-        port=ssh.port if ssh else None,
-        user=ssh.user if ssh else None,
+        port=stated.port,
+        user=stated.user,
     )
 
 
-def _across(files: list[ReadFile], asked: set[str], *, allow_loopback: bool) -> Iterator[Problem]:
+def _across(files: list[ReadFile], asked: set[str]) -> Iterator[Problem]:
     """Find what only two files together can get wrong; told at the asked one of them, once a pair of files."""
-    owners: dict[str, list[tuple[ReadFile, Spot]]] = defaultdict(list)
+    owners: dict[str, list[tuple[ReadFile, str]]] = defaultdict(list)
     for file in files:
-        for address, spot in _addresses(file, allow_loopback=allow_loopback):
-            owners[address].append((file, spot))
+        for address, path in file.stated.claims if file.stated else ():
+            owners[address].append((file, path))
     for address, claims in owners.items():
         yield from _shared_address(address, claims, asked)
     for file in files:
-        vip = file.content.server_vip if file.content else ""
+        vip = file.stated.server_vip if file.stated else ""
         owner = next((claim for claim, _ in owners.get(vip, []) if {file.name, claim.name} & asked), None)
         if vip and owner is not None:
             text = f"the virtual address must not be a node's own, but {owner.hostname} ({owner.name}) has it"
@@ -167,31 +207,14 @@ def _across(files: list[ReadFile], asked: set[str], *, allow_loopback: bool) -> 
             yield place.error(Code.VIP_IS_NODE_ADDRESS, text, vip)
 
 
-def _shared_address(address: str, claims: list[tuple[ReadFile, Spot]], asked: set[str]) -> Iterator[Problem]:
+def _shared_address(address: str, claims: list[tuple[ReadFile, str]], asked: set[str]) -> Iterator[Problem]:
     first, _ = claims[0]
-    for file, spot in claims[1:]:
+    for file, path in claims[1:]:
         if file.name == first.name or not {file.name, first.name} & asked:
             continue
         text = (
             f"{file.hostname} ({file.name}) has the address of {first.hostname} ({first.name}); "
             f"if {first.name} is out of date, remove it"
         )
-        place = spot if file.name in asked else Spot(first.name)
+        place = Spot(file.name, path) if file.name in asked else Spot(first.name)
         yield place.error(Code.DUPLICATE_ADDRESS, text, address)
-
-
-def _addresses(file: ReadFile, *, allow_loopback: bool) -> Iterator[tuple[str, Spot]]:
-    if file.content is None:
-        return
-    spot = Spot(file.name)
-    seen: set[str] = set()
-    for port in ports_of(file.content):
-        address = port.interface.address
-        if port.is_slave or address in seen or not is_usable(address, allow_loopback=allow_loopback):
-            continue
-        seen.add(address)
-        yield address, spot.at("using_interfaces", port.key)
-    ssh = file.content.ssh
-    if ssh and ssh.address and ssh.address not in seen:  # behind one address, ports may lead to different machines
-        place = ssh.address.lower() + ("" if ssh.port is None else f" port {ssh.port}")
-        yield place, spot.at("ssh", "address")

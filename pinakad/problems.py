@@ -1,6 +1,7 @@
 """What is wrong with an input, where, and what would be right?"""
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -135,6 +136,6 @@ def printable(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
-def has_errors(problems: list[Problem]) -> bool:
+def has_errors(problems: Iterable[Problem]) -> bool:
     """Tell whether one of the problems fails the deployment."""
     return any(problem.severity is Severity.ERROR for problem in problems)

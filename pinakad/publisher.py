@@ -85,5 +85,4 @@ class Publisher:
             watch="events" if self.events_trusted else "rescans",
             queued=self.queued,
         )
-        status = Status(daemon=daemon, deployment=self.latest)
-        return status.model_dump_json(by_alias=True, indent=1, ensure_ascii=True).encode() + b"\n"
+        return Status(daemon=daemon, deployment=self.latest).json_text()

@@ -59,7 +59,7 @@ def finished_report() -> Report:
         for number, name in enumerate(("default.json", "bonds.json"), 1)
     ]
     report = new_report()
-    nodes = node_parts(combine(files, allow_loopback=False).nodes, report.policy.ssh)
+    nodes = node_parts(combine(files).nodes, report.policy.ssh)
     grid = Grid(1000.0, 90, 5, 120, exited_s=1010.0)
     poll = NodePoll()
     for probe in (

@@ -49,7 +49,7 @@ def assert_tellable(problem: Problem) -> None:
 def test_mutants_of_node_files_are_nodes_or_problems(raws: list[bytes], loopback: bool) -> None:
     files = [read_file(f"node_{n:02}.json", raw, allow_loopback=loopback) for n, raw in enumerate(raws, 1)]
     for asked in (None, frozenset({"node_01.json"})):
-        found = combine(files, asked, allow_loopback=loopback)
+        found = combine(files, asked)
         for problem in found.problems:
             assert_tellable(problem)
         for node in found.nodes:

@@ -196,6 +196,6 @@ def test_whatever_a_file_says_there_are_nodes_or_problems(value: object) -> None
     files = [
         read_file(name, json.dumps(value).encode(), allow_loopback=False) for name in ("node_01.json", "node_02.json")
     ]
-    found = combine(files, allow_loopback=False)
+    found = combine(files)
     assert bool(found.nodes) or not found.ok
     assert all(problem.path == "" or problem.path.startswith("/") for problem in found.problems)

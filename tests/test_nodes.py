@@ -18,7 +18,7 @@ def file(number: int, hostname: str, address: str, **top: Any) -> ReadFile:
 
 
 def together(*files: ReadFile, asked: set[str] | None = None) -> NodeSet:
-    return combine(files, None if asked is None else frozenset(asked), allow_loopback=False)
+    return combine(files, None if asked is None else frozenset(asked))
 
 
 def names(found: NodeSet) -> list[str]:

@@ -64,12 +64,12 @@ def test_wrong_input_is_told_by_its_first_error_and_their_number() -> None:
 def test_a_request_may_name_only_files_that_are_there_and_count() -> None:
     files = [node_file(1, "a"), node_file(2, "a", "192.0.2.9"), node_file(3, "c")]
     asked = ["node_01.json", "node_03.json", "node_04.json"]
-    found = request_problems(asked, files, combine(files, frozenset(asked), allow_loopback=False))
+    found = request_problems(asked, files, combine(files, frozenset(asked)))
     assert [(item.code, item.path, item.severity) for item in found] == [
         (Code.SUPERSEDED, "/nodes/0", Severity.ERROR),
         (Code.NO_SUCH_FILE, "/nodes/2", Severity.ERROR),
     ]
-    assert request_problems(None, files, combine(files, allow_loopback=False)) == []
+    assert request_problems(None, files, combine(files)) == []
 
 
 def codes(problems: list[Problem]) -> list[tuple[str, Code]]:

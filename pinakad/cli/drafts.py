@@ -38,7 +38,7 @@ def as_drafts(sources: list[Source], *, allow_loopback: bool) -> list[Draft]:
 def _draft(source: Source, position: int, *, allow_loopback: bool) -> Draft:
     file = read_file(source.label, source.raw, allow_loopback=allow_loopback)
     return Draft(
-        file.name, file.raw, file.sha256, file.content, file.hostname, file.problems, file.half_written, position
+        file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
     )
 
 

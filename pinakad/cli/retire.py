@@ -4,7 +4,6 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.addresses import choose
 from pinakad.cli.apply import node_files
 from pinakad.cli.follow import unserved
 from pinakad.cli.node_store import RETIRED, locked, retire
@@ -68,7 +67,7 @@ def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile
     """Return all files of the node that `text` names. Raises WrongUseError."""
     wanted = text.lower()
     found = [file for file in files if wanted in (file.name.lower(), (file.hostname or "").lower())]
-    found = found or [file for file in files if _address(file, settings) == wanted]
+    found = found or [file for file in files if _address(file) == wanted]
     found = found or [file for file in files if (file.hostname or "").lower().split(".")[0] == wanted]
     names = sorted({(file.hostname or file.name).lower() for file in found})
     if not found:
@@ -81,8 +80,8 @@ def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile
     return [file for file in files if hostname and (file.hostname or "").lower() == hostname] or found
 
 
-def _address(file: ReadFile, settings: Config) -> str | None:
-    chosen = choose(file.content, allow_loopback=settings.ssh.allow_loopback) if file.content else None
+def _address(file: ReadFile) -> str | None:
+    chosen = file.stated.chosen if file.stated else None
     return chosen[0].lower() if chosen else None
 
 

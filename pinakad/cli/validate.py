@@ -67,7 +67,7 @@ def command(session: Session, paths: tuple[Path, ...], *, as_json: bool) -> None
     settings = session.settings()
     loopback = settings.ssh.allow_loopback
     files = _read_all(paths or (settings.nodes_dir,), allow_loopback=loopback)
-    found = combine(files, allow_loopback=loopback)
+    found = combine(files)
     good = found.ok and bool(files)
     if as_json:
         click.echo(json.dumps({"ok": good} | _document(found, settings), indent=1))
@@ -121,7 +121,7 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
 
 def _draft(file: ReadFile, position: int) -> Draft:
     return Draft(
-        file.name, file.raw, file.sha256, file.content, file.hostname, file.problems, file.half_written, position
+        file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
     )
 
 

@@ -74,7 +74,7 @@ def example(folder: Path, count: int) -> Report:
     made.mkdir()
     for number in range(1, count + 1):
         write_node(made, number)
-    nodes = node_parts(combine(NodesFolder(made).scan(allow_loopback=True), allow_loopback=True).nodes, Config().ssh)
+    nodes = node_parts(combine(NodesFolder(made).scan(allow_loopback=True)).nodes, Config().ssh)
     return Report(
         schema=1,
         id="20261123T212455Z.0001",
@@ -95,8 +95,8 @@ def _read_all(folder: Path, store: Store, count: int) -> list[Row]:
     nodes = NodesFolder(folder)
     scan = _cost(lambda: nodes.scan(allow_loopback=False))
     files = nodes.scan(allow_loopback=False)
-    found = combine(files, allow_loopback=False)
-    together = _cost(lambda: combine(files, allow_loopback=False))
+    found = combine(files)
+    together = _cost(lambda: combine(files))
     identifier = store.begin()
     snapshot = _cost(lambda: store.snapshot(identifier, found.files))
     store.drop(identifier)

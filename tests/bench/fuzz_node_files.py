@@ -32,7 +32,7 @@ def one_input(data: bytes) -> None:
     for file in files:
         for problem in file.problems:
             assert problem.line().isprintable()
-    found = combine(files[: 1 + bool(second)], allow_loopback=False)
+    found = combine(files[: 1 + bool(second)])
     assert found.nodes or not found.ok
     sound += found.ok
     document, problems = parse_request(first)

@@ -22,6 +22,7 @@ from nodes import write_keys
 from resting import idle, request_to_script
 from scene import Scene
 from table import Row, as_markdown, machine
+from whole import daemon, daemon_of_many
 
 TOPICS: dict[str, Callable[[Scene], list[Row]]] = {
     "refused": refused,
@@ -30,7 +31,8 @@ TOPICS: dict[str, Callable[[Scene], list[Row]]] = {
     "mixed": mixed,
     "files": node_files,
     "publishing": publishing,
-    "many": many,
+    "daemon": daemon,
+    "many": lambda scene: many(scene) + daemon_of_many(scene),
     "idle": idle,
     "request": request_to_script,
     "others": others,

@@ -48,7 +48,7 @@ def files(scene: Scene) -> Iterator[Finding]:
 def read(scene: Scene) -> NodeSet:
     """Return what the node files say together. Raises OSError."""
     loopback = scene.settings.ssh.allow_loopback
-    return combine(NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=loopback), allow_loopback=loopback)
+    return combine(NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=loopback))
 
 
 def _obstacle(scene: Scene, name: str) -> str | None:
