@@ -1,5 +1,6 @@
 """Targets 7 and 8: what does the daemon cost while nothing is asked, and how soon does it act?"""
 
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,11 +52,7 @@ def _rest(watch_s: float) -> list[Row]:
         time.sleep(watch_s)
         switches, cpu_s = _switches(process) - before[0], _cpu_s(process) - before[1]
         memory_mb = int(_field(process / "status", "VmRSS").split()[0]) / 1024
-        began_s = time.perf_counter()
-        command = [sys.executable, "-m", "pinakad.cli", "status", "--config", str(world.config)]
-        environment = {"STATE_DIRECTORY": str(world.state), "RUNTIME_DIRECTORY": str(world.runtime), "PATH": "/usr/bin"}
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=environment)
-        status_s = time.perf_counter() - began_s
+        status_s = statistics.median(_status_s(world) for _ in range(5))
         world.stop()
     return [
         Row("idle: wake-ups of all threads", switches / watch_s, None, "a second", bound="<= 2"),
@@ -64,6 +61,14 @@ def _rest(watch_s: float) -> list[Row]:
         Row("start to READY", ready_s, None, "s", bound="<= 0.5"),
         Row("pinakactl status", status_s, None, "s", bound="<= 0.2"),
     ]
+
+
+def _status_s(world: World) -> float:
+    command = [sys.executable, "-m", "pinakad.cli", "status", "--config", str(world.config)]
+    environment = {"STATE_DIRECTORY": str(world.state), "RUNTIME_DIRECTORY": str(world.runtime), "PATH": "/usr/bin"}
+    began_s = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=environment)
+    return time.perf_counter() - began_s
 
 
 def _switches(process: Path) -> int:

@@ -5,13 +5,16 @@ import os
 import tempfile
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from forms import default
 from scene import Scene
 from table import Row
 from world import World
+
+from pinakad.polling import PLACES, TICK_S
 
 FAR = 900.0
 
@@ -36,7 +39,7 @@ def daemon_of_many(scene: Scene) -> list[Row]:
 
 def _deployment(count: int, interval_s: float, attempts: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, closing(World(Path(folder))) as world:
-        poll = {"interval_s": interval_s, "attempts": attempts, "reboot": "report"}
+        poll = {"delay_s": 0, "interval_s": interval_s, "attempts": attempts, "reboot": "report"}
         world.configure(poll=poll, log={"level": "warning"})
         for number in range(1, count + 1):
             address = f"127.{100 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
@@ -52,8 +55,9 @@ def _deployment(count: int, interval_s: float, attempts: int) -> list[Row]:
         answered_s = time.perf_counter()
         answer = world.markers / "deployment_failed"
         size_mb = answer.stat().st_size / 1e6
-        counts = json.loads(answer.read_bytes())["counts"]
-        assert (counts["failed"], counts["total"]) == (count, count), counts
+        report = json.loads(answer.read_bytes())
+        assert (report["counts"]["failed"], report["counts"]["total"]) == (count, count), report["counts"]
+        late_s = _lateness_s(report, interval_s)
         peak_mb = _sample(world).peak_mb
     busy = (finishing.cpu_s - polling.cpu_s) / (finishing.at_s - polling.at_s) * 100
     return [
@@ -61,9 +65,21 @@ def _deployment(count: int, interval_s: float, attempts: int) -> list[Row]:
         Row("- from the request to the first poll: files, baseline of all nodes, launch", polling.at_s - asked_s, None,
             "s"),
         Row(f"- polling every {interval_s:g} s, with report and status.json: of one core", busy, None, "%"),
+        Row("- lateness of the nodes' last attempts, p99", late_s[int(count * 0.99)], None, "s"),
         Row("- memory at most", peak_mb, None, "MB", bound="<= 150" if count <= 10_000 else ""),
         Row(f"- from the end to the answer ({size_mb:.0f} MB)", answered_s - finishing.at_s, None, "s"),
     ]  # fmt: skip
+
+
+def _lateness_s(report: dict[str, Any], interval_s: float) -> list[float]:
+    """Return how long after its slot each node's last attempt began, sorted."""
+    launched, count = datetime.fromisoformat(report["clock"]["launched_at"]), len(report["nodes"])
+    found = []
+    for index, node in enumerate(report["nodes"]):
+        since_s = (datetime.fromisoformat(node["last_attempt_at"]) - launched).total_seconds()
+        place_s = round(index / count * PLACES * interval_s / TICK_S) * TICK_S
+        found.append((since_s - place_s + TICK_S) % interval_s - TICK_S)
+    return sorted(found)
 
 
 def _at_phase(world: World, phase: str) -> Sample:
