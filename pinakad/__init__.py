@@ -20,7 +20,7 @@ Read the files in the order in which the data goes through them:
     polling.py       when is a node up?
     poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)
     verdict.py       what is said at the end, and why
-    report.py        the one document: what happened (schema.py, headline.py)
+    report.py        the one document: what happened (node_part.py, timestamps.py; schema.py, headline.py)
     store.py         the state folder (files.py, locks.py; steps.py names what a crash can come between)
     publisher.py     how readers see it; summary.py in one line, metrics.py in numbers
     patience.py      what cannot be written for now (waiting.py: how anything is waited for)

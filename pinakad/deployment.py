@@ -14,25 +14,14 @@ from typing import Any
 from pinakad import verdict
 from pinakad.events import Event, fields
 from pinakad.node_log import tell_change, tell_failed
+from pinakad.node_part import NodePart, counts_of, node_parts, superseded_parts
 from pinakad.nodes import NodeSet, combine
 from pinakad.outside import Ended, Moment, Outside
 from pinakad.poller import Poller
 from pinakad.polling import Grid, NodePoll, Probe
 from pinakad.problems import Code, Problem, Severity, Spot, has_errors
-from pinakad.report import (
-    ClockPart,
-    NodePart,
-    Outcome,
-    Phase,
-    Reason,
-    Report,
-    ScriptState,
-    counts_of,
-    node_parts,
-    rfc3339,
-    superseded_parts,
-    wall_s,
-)
+from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, ScriptState
+from pinakad.timestamps import rfc3339, wall_s
 from pinakad.verdict import Verdict, failed
 
 log = logging.getLogger(__name__)

@@ -19,10 +19,11 @@ from pinakad.events import Event, fields
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
 from pinakad.problems import Code, Spot
-from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of, rfc3339
+from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of
 from pinakad.requests import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
 from pinakad.steps import Step
 from pinakad.store import StateUnreadableError, Store
+from pinakad.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinakad.files import NotRegularError, read_regular
-from pinakad.report import CountsPart, Id, Outcome, Phase, Reason, Timestamp, wall_s
+from pinakad.node_part import CountsPart
+from pinakad.report import Id, Outcome, Phase, Reason
+from pinakad.timestamps import Timestamp, wall_s
 
 _MAX_BYTES = 1 << 30
 

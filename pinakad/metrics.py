@@ -16,8 +16,9 @@ from pinakad import __version__
 from pinakad.files import write_whole
 from pinakad.headline import Headline, read_headline
 from pinakad.polling import NodeReason, NodeState
-from pinakad.report import Outcome, Phase, Report, wall_s
+from pinakad.report import Outcome, Phase, Report
 from pinakad.store import Store, warn_unwritable
+from pinakad.timestamps import wall_s
 from pinakad.waiting import happens
 
 if TYPE_CHECKING:

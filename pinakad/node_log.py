@@ -4,8 +4,9 @@ import logging
 from typing import Any
 
 from pinakad.events import Event, fields
+from pinakad.node_part import NodePart
 from pinakad.polling import HostKey, NodePoll, NodeState
-from pinakad.report import NodePart, Report
+from pinakad.report import Report
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pinakad.node_part import NodePart
 from pinakad.nodes import ReadFile
 from pinakad.polling import Now, Probe
 from pinakad.problems import Problem
-from pinakad.report import NodePart, Reason, Report, ScriptPart, ScriptState
+from pinakad.report import Reason, Report, ScriptPart, ScriptState
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pinakad import __version__
 from pinakad.files import write_whole
-from pinakad.report import DaemonPart, Phase, Report, Status, rfc3339
+from pinakad.report import DaemonPart, Phase, Report, Status
 from pinakad.store import Store, warn_unwritable
+from pinakad.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,9 @@
 """How does it stand, in one line for a person? ASCII, because systemd shows it."""
 
+from pinakad.node_part import NodePart
 from pinakad.polling import Grid, NodeState, Rung
-from pinakad.report import NodePart, Outcome, Phase, Report, wall_s
+from pinakad.report import Outcome, Phase, Report
+from pinakad.timestamps import wall_s
 
 _RUNGS = {rung: step for step, rung in enumerate(Rung)}
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinakad.events import Event
+from pinakad.node_part import NodePart
 from pinakad.nodes import NodeSet, ReadFile
 from pinakad.outside import Ended
 from pinakad.polling import HostKey, PollSettings
 from pinakad.problems import Code, Problem, Severity, Spot
-from pinakad.report import NodePart, Outcome, Reason, ScriptState
+from pinakad.report import Outcome, Reason, ScriptState
 
 _MAX_NAMES = 5
 

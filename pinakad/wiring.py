@@ -7,6 +7,7 @@ from pathlib import Path
 from socket import gethostname
 
 from pinakad.config import Config
+from pinakad.node_part import NodePart
 from pinakad.nodes_folder import NodesFolder
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
@@ -14,7 +15,7 @@ from pinakad.permissions import key_warnings, script_warnings
 from pinakad.polling import NodeReason, Now, Probe
 from pinakad.problems import Problem
 from pinakad.publisher import Publisher
-from pinakad.report import NodePart, Policy, Report
+from pinakad.report import Policy, Report
 from pinakad.script import ScriptOnDisk
 from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.store import Store

@@ -5,7 +5,9 @@ import json
 from jsonschema import Draft202012Validator
 
 from pinakad import schema
-from pinakad.report import Outcome, Phase, Report, Status, counts_of, wall_s
+from pinakad.node_part import counts_of
+from pinakad.report import Outcome, Phase, Report, Status
+from pinakad.timestamps import wall_s
 
 _REPORT = Draft202012Validator(json.loads((schema.FOLDER / "report.json").read_bytes()))
 

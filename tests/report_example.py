@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pinakad.config import Config, PathSettings
+from pinakad.node_part import counts_of, node_parts, superseded_parts
 from pinakad.nodes import Superseded, combine, read_file
 from pinakad.polling import (
     Grid,
@@ -16,20 +17,8 @@ from pinakad.polling import (
     Subject,
 )
 from pinakad.problems import Code, Spot
-from pinakad.report import (
-    ClockPart,
-    Outcome,
-    Phase,
-    Report,
-    RequestPart,
-    ScriptPart,
-    ScriptState,
-    counts_of,
-    node_parts,
-    policy_of,
-    rfc3339,
-    superseded_parts,
-)
+from pinakad.report import ClockPart, Outcome, Phase, Report, RequestPart, ScriptPart, ScriptState, policy_of
+from pinakad.timestamps import rfc3339
 
 DATA = Path(__file__).parent / "data"
 LAUNCH_S = 1_780_000_000.0

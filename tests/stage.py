@@ -9,11 +9,12 @@ from typing import Any
 from report_example import LAUNCH_S, new_report
 
 from pinakad.deployment import Deployment
+from pinakad.node_part import NodePart
 from pinakad.nodes import ReadFile, read_file
 from pinakad.outside import Ended, Moment, Outside, Started
 from pinakad.polling import NodeReason, Now, PollSettings, Probe, Rung
 from pinakad.problems import Code, Problem, Spot
-from pinakad.report import NodePart, Reason, Report, ScriptPart, ScriptState
+from pinakad.report import Reason, Report, ScriptPart, ScriptState
 
 THIS_BOOT, OTHER_BOOT = "boot-of-this-host", "another-boot"
 OLD, NEW = "old-boot-of-a-node", "new-boot-of-a-node"

@@ -13,9 +13,10 @@ from pinakad.cli.child import Child
 from pinakad.cli.stage import Stage
 from pinakad.cli.standing import grid_of
 from pinakad.polling import NodeReason, NodeState, Now
-from pinakad.report import Outcome, Phase, Report, rfc3339
+from pinakad.report import Outcome, Phase, Report
 from pinakad.simulate import Rack
 from pinakad.store import Store
+from pinakad.timestamps import rfc3339
 
 DEADLINE_S = 30.0
 ORDER_ONE = 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "reboot demo-01" >&3; read -r answer <&3; [ "$answer" = ok ]\n'

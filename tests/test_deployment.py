@@ -7,11 +7,13 @@ import pytest
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, Stage, StageScript, down, loop_s, node_file, up
 
+from pinakad.node_part import NodePart
 from pinakad.nodes import read_file
 from pinakad.outside import Ended
 from pinakad.polling import HostKey, PollSettings, Probe, Rung
 from pinakad.problems import Code, Spot
-from pinakad.report import NodePart, Outcome, Phase, Reason, Report, ScriptState, rfc3339
+from pinakad.report import Outcome, Phase, Reason, Report, ScriptState
+from pinakad.timestamps import rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
 

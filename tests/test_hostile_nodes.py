@@ -18,8 +18,8 @@ from world import World, write_key
 
 from pinakad.config import SshSettings
 from pinakad.polling import NodeReason, Probe, Rung
-from pinakad.report import wall_s
 from pinakad.ssh import Prober, Target, load_key, open_host_keys
+from pinakad.timestamps import wall_s
 
 PORT = 2022
 AT_ONCE = 60

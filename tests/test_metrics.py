@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from world import World
 
 from pinakad.polling import NodeReason, NodeState
-from pinakad.report import Outcome, Phase, wall_s
+from pinakad.report import Outcome, Phase
+from pinakad.timestamps import wall_s
 
 
 def numbers(text: str) -> dict[str, float]:

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from report_example import LAUNCH_S, finished_report, new_report
 
+from pinakad.node_part import counts_of
 from pinakad.polling import NodePoll, NodeReason, NodeState, Rung
-from pinakad.report import Report, counts_of, rfc3339, timestamp, wall_s
+from pinakad.report import Report
+from pinakad.timestamps import rfc3339, timestamp, wall_s
 
 
 @pytest.mark.parametrize("report", [new_report(), finished_report()], ids=["new", "finished"])

@@ -7,7 +7,8 @@ from fakes import Fakes, says
 from machines import Machines
 from world import World, write_key
 
-from pinakad.report import NodePart, Report
+from pinakad.node_part import NodePart
+from pinakad.report import Report
 
 NODE_REASONS = ("refused", "timeout", "not_ssh", "banner_timeout", "unresolved", "unreachable", "error")
 

@@ -2,11 +2,12 @@ import pytest
 from report_example import finished_report
 from stage import node_file
 
+from pinakad.node_part import NodePart
 from pinakad.nodes import combine
 from pinakad.outside import Ended
 from pinakad.polling import HostKey, NodeReason, NodeState, PollSettings
 from pinakad.problems import Code, Problem, Severity, Spot
-from pinakad.report import NodePart, Outcome, Reason, ScriptState
+from pinakad.report import Outcome, Reason, ScriptState
 from pinakad.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
 
 

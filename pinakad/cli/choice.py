@@ -8,7 +8,8 @@ from click.shell_completion import CompletionItem
 from pinakad import config
 from pinakad.cli.session import FaultError, WrongUseError
 from pinakad.headline import read_headline
-from pinakad.report import NodePart, Report
+from pinakad.node_part import NodePart
+from pinakad.report import Report
 from pinakad.store import StateUnreadableError, Store
 
 _SHOWN = 5

@@ -12,8 +12,10 @@ from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.cli.stage import CAST, Stage
 from pinakad.cli.stopping import unless_stopped
-from pinakad.report import NodePart, Outcome, Report, wall_s
+from pinakad.node_part import NodePart
+from pinakad.report import Outcome, Report
 from pinakad.simulate import Rack
+from pinakad.timestamps import wall_s
 
 LIMIT_S = 60.0
 """A demo that has no answer by then is a bug, and ends."""

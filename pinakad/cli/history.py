@@ -11,9 +11,9 @@ from pinakad.cli.screen import OUTCOME_STYLES, columns, open_console, plain, sho
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import this_moment
 from pinakad.headline import Headline, read_headline
-from pinakad.report import wall_s
 from pinakad.store import Store
 from pinakad.summary import ago_text, duration_text
+from pinakad.timestamps import wall_s
 
 _DEFAULT_ROWS = 20
 

@@ -8,10 +8,12 @@ from rich.text import Text
 
 from pinakad.cli.screen import OUTCOME_STYLES, columns, plain
 from pinakad.cli.standing import Standing, by_trouble, in_words
+from pinakad.node_part import NodePart
 from pinakad.polling import NodeState, Now
 from pinakad.problems import Severity
-from pinakad.report import NodePart, Report, ScriptPart, ScriptState, wall_s
+from pinakad.report import Report, ScriptPart, ScriptState
 from pinakad.summary import ago_text, duration_text
+from pinakad.timestamps import wall_s
 
 MAX_PROBLEMS = 5
 _LAST = "what it says"

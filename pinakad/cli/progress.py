@@ -13,8 +13,9 @@ from rich.text import Text
 
 from pinakad.cli.screen import columns, plain, show
 from pinakad.cli.standing import in_words, this_moment
+from pinakad.node_part import NodePart
 from pinakad.polling import NodeState
-from pinakad.report import NodePart, Report
+from pinakad.report import Report
 from pinakad.simulate import Face, SimulatedNode
 
 _MACHINE = {

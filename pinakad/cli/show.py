@@ -11,10 +11,12 @@ from pinakad.cli.overview import script_text
 from pinakad.cli.screen import OUTCOME_STYLES, columns, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import by_trouble, in_words, this_moment
+from pinakad.node_part import NodePart
 from pinakad.polling import NodeState
 from pinakad.problems import Problem, Severity
-from pinakad.report import NodePart, Report, ScriptState, wall_s
+from pinakad.report import Report, ScriptState
 from pinakad.store import Store
+from pinakad.timestamps import wall_s
 
 _NODE_STYLES = {NodeState.UP: "green", NodeState.WAITING: "yellow", NodeState.FAILED: "red"}
 _MAX_ROWS = 500

@@ -9,12 +9,14 @@ from pydantic import ValidationError
 from pinakad.cli.session import FaultError
 from pinakad.files import NotRegularError, read_regular
 from pinakad.locks import is_locked
+from pinakad.node_part import NodePart
 from pinakad.outside import Moment
 from pinakad.polling import Grid, NodeState, Now
-from pinakad.report import DaemonPart, NodePart, Report, ScriptPart, Status, wall_s
+from pinakad.report import DaemonPart, Report, ScriptPart, Status
 from pinakad.store import Store
 from pinakad.summary import status_line, trouble_of
 from pinakad.supervisor import boot_id
+from pinakad.timestamps import wall_s
 
 _MAX_STATUS_BYTES = 1 << 30
 

@@ -16,10 +16,11 @@ from pinakad.cli.screen import OUTCOME_STYLES, open_console, plain, show
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import in_words, this_moment
 from pinakad.config import Config
-from pinakad.report import Phase, Report, wall_s
+from pinakad.report import Phase, Report
 from pinakad.requests import Markers
 from pinakad.store import Store
 from pinakad.summary import duration_text, outcome_text
+from pinakad.timestamps import wall_s
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -15,8 +15,9 @@ from pinakad.cli.overview import overview
 from pinakad.cli.screen import plain, show
 from pinakad.cli.standing import Standing, in_words, look, this_moment
 from pinakad.locks import is_locked
+from pinakad.node_part import NodePart
 from pinakad.polling import NodeState
-from pinakad.report import NodePart, Report
+from pinakad.report import Report
 from pinakad.store import Store
 from pinakad.summary import outcome_text
 

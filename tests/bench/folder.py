@@ -11,12 +11,14 @@ from scene import Scene
 from table import Row, median_of
 
 from pinakad.config import Config
+from pinakad.node_part import counts_of, node_parts
 from pinakad.nodes import combine
 from pinakad.nodes_folder import NodesFolder
 from pinakad.polling import NodePoll, NodeReason
 from pinakad.publisher import SHARE, Publisher
-from pinakad.report import ClockPart, Phase, Report, RequestPart, counts_of, node_parts, policy_of, rfc3339
+from pinakad.report import ClockPart, Phase, Report, RequestPart, policy_of
 from pinakad.store import Store
+from pinakad.timestamps import rfc3339
 
 
 def node_files(scene: Scene) -> list[Row]:

@@ -1,0 +1,31 @@
+"""When did something happen, as it is written and read: RFC 3339 in UTC, with milliseconds."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+
+def _a_moment(text: str) -> str:
+    datetime.fromisoformat(text)  # its form alone would let the 31st of June through
+    return text
+
+
+_RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+Timestamp = Annotated[str, StringConstraints(pattern=_RFC_3339), AfterValidator(_a_moment)]
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """Return seconds since 1970 as RFC 3339 in UTC with milliseconds, None for None."""
+    return None if seconds is None else rfc3339(seconds)
+
+
+def rfc3339(seconds: float) -> str:
+    """Return seconds since 1970 as RFC 3339 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def wall_s(text: str | None) -> float | None:
+    """Return a timestamp's seconds since 1970, None for None."""
+    return None if text is None else datetime.fromisoformat(text).timestamp()
