@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from pinakad import __version__, config, limits
+from pinakad import __version__, config, limits, runners
 from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
@@ -254,6 +254,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
     set_up("info")
     limits.allow_many_files()
     limits.return_memory()
+    runners.compiled()  # now: an upgrade may change the file before the first request
     limits.collect_rarely()
     read = partial(_read, config_option, runner)
     try:

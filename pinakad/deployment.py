@@ -41,25 +41,27 @@ class Deployment:
         self._poller: Poller | None = None
 
     def get_ready(self) -> None:
-        """Let begin what takes its time: a supervisor that stands by. Whatever becomes of it, `run` tells."""
-        if self._outside.script and not has_errors(self.report.problems):
-            self._outside.script.stand_by()
+        """Let begin what takes its time: a supervisor that stands by. Where that fails, the launch tells."""
+        try:
+            if self._outside.script and not has_errors(self.report.problems):
+                self._outside.script.stand_by()
+        except Exception:
+            log.exception("cannot get ready for the launch", extra=self._fields(Event.INTERNAL_ERROR))
+
+    def stand_down(self) -> None:
+        """Send away what stands by for a launch that did not come."""
+        if self._outside.script:
+            self._outside.script.stand_down()
 
     async def run(self) -> Report:
         """Tell the story to its end and return the finished report, which is durable then."""
         try:
-            return await self._finish(await self._judge())
-        finally:
-            if self._outside.script:
-                self._outside.script.stand_down()
-
-    async def _judge(self) -> Verdict:
-        try:
-            return self._decided() or await self._story()
+            decided = self._decided() or await self._story()
         except Exception:
             log.exception("a bug in pinakad ends the deployment", extra=self._fields(Event.INTERNAL_ERROR))
             self._poller = None
-            return failed(Reason.INTERNAL_ERROR, "a bug in pinakad; the traceback is in its log")
+            decided = failed(Reason.INTERNAL_ERROR, "a bug in pinakad; the traceback is in its log")
+        return await self._finish(decided)
 
     async def _story(self) -> Verdict:
         decided = None

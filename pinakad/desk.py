@@ -114,12 +114,15 @@ class Desk:
         self._served = request.identity
         deployment = Deployment(report, self._outside_for(report))
         deployment.get_ready()
-        await self._clear_answers()
-        for _ in range(8):  # at most two ticks: a file from the future is not waited for
-            if request.is_past():  # a touch after the node files are read must not look like this one
-                break
-            await asyncio.sleep(TICK_S / 4)
-        await self._run(deployment, group)
+        try:
+            await self._clear_answers()
+            for _ in range(8):  # at most two ticks: a file from the future is not waited for
+                if request.is_past():  # a touch after the node files are read must not look like this one
+                    break
+                await asyncio.sleep(TICK_S / 4)
+            await self._run(deployment, group)
+        finally:
+            deployment.stand_down()
 
     def _take(self, request: Request) -> Report:
         """Write the request down, with what is wrong with it, before anything else is looked at."""

@@ -18,6 +18,7 @@ from pinakad.processes import end_all
 from pinakad.supervisor import start_ticks
 
 _ASK_EVERY_S = 0.5
+_GO_AWAY_S = 1.0
 
 
 class Runner(Protocol):
@@ -50,34 +51,48 @@ class SubprocessRunner:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._waits = False
+        self._spare: dict[str, Any] | None = None
 
     def stand_by(self, spec: dict[str, Any]) -> None:
         """Have a supervisor that waits. Where that fails, `start` tries again and tells.
 
         It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
-        that: `start` then takes the text.
+        that: then the text is taken.
         """
-        self._spawn(spec, "supervisor.pyc", _compiled())
+        if self._spawn(spec, "supervisor.pyc", compiled()) is None:
+            self._spare = spec
 
     async def start(self, spec: dict[str, Any]) -> str | None:
         """Let the supervisor go; one that was killed while it stood by is no loss."""
         stands_by = self._waits and self._process is not None and self._process.poll() is None
-        if not stands_by:
-            self.stand_down()
-        failure = None if stands_by else self._spawn(spec, "supervisor.py", _text())
-        if failure is None and self._process is not None and self._process.stdin is not None:
-            self._waits = False
-            with suppress(BrokenPipeError), self._process.stdin as gate:  # if it is gone, its exit code tells
-                gate.write(supervisor.GO)
-        return failure
+        if stands_by:
+            self._let_go()
+            return None
+        self.stand_down()
+        return self._start_from_text(spec)
 
     def stand_down(self) -> None:
-        """End the supervisor that waits; it has done nothing."""
+        """Send the supervisor that waits away; it has done nothing."""
         if self._waits and self._process is not None and self._process.stdin is not None:
             self._waits = False
-            self._process.kill()
             self._process.stdin.close()
-            self._process.wait()
+            try:
+                self._process.wait(_GO_AWAY_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # what it waits for is not us; nobody waits for it any more
+
+    def _start_from_text(self, spec: dict[str, Any]) -> str | None:
+        self._spare = None
+        failure = self._spawn(spec, "supervisor.py", text())
+        if failure is None:
+            self._let_go()
+        return failure
+
+    def _let_go(self) -> None:
+        self._waits = False
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(BrokenPipeError), self._process.stdin as gate:  # if it is gone, its exit code tells
+                gate.write(supervisor.GO)
 
     def _spawn(self, spec: dict[str, Any], name: str, copy: bytes) -> str | None:
         """Copy the supervisor into the deployment's folder and start it there; it waits for the word."""
@@ -105,6 +120,8 @@ class SubprocessRunner:
             return None
         if code == supervisor.NOT_RECORDED:
             return "the start cannot be recorded in the state folder"
+        if self._spare is not None:  # it stood by too long, or could not even begin; if it has begun, link(2) tells
+            return self._start_from_text(self._spare)
         return f"the supervisor ended with status {code}"
 
     async def stop(self, nodes_dir: str, started: Started) -> bool:
@@ -164,15 +181,15 @@ def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
 
 
 @cache
-def _text() -> bytes:
+def text() -> bytes:
     """Return the program, as it was when this daemon started: an upgrade must not change what is started."""
     return Path(supervisor.__file__).read_bytes()
 
 
 @cache
-def _compiled() -> bytes:
-    """Return the program as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
-    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
+def compiled() -> bytes:
+    """Return it as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
+    code = compile(text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 

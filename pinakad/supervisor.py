@@ -17,10 +17,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import sys
 import time
 
-# The script waits for these imports: json, contextlib, enum (of signal) and typing would double them, see `main`.
+# The script waits for these imports: json, contextlib, enum (of signal) and typing would double them. And nothing may
+# be imported after the launch: an upgrade of the host can take the library away while the script runs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -37,6 +39,7 @@ GO = b"g"
 TOMBSTONE = '{"schema": 1, "tombstone": true}'  # in place of `started`: it never will be
 GAVE_UP = 3
 NOT_RECORDED = 4
+CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
 _JOURNAL = "/run/systemd/journal/stdout"
@@ -99,16 +102,14 @@ def claim(folder: str, record: str) -> int:
     return descriptor
 
 
-def leave_exit(folder: str, record: dict[str, Any], wait: Callable[[float], None]) -> None:
+def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
     """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
-    import json  # noqa: PLC0415 - not while the script waits
-
     draft = f"{folder}/.exit.new"
     while True:
         try:
             descriptor = _create(draft, 0o644)
             try:
-                _write(descriptor, (json.dumps(record) + "\n").encode())
+                _write(descriptor, (record + "\n").encode())
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -200,7 +201,7 @@ class JournalSink:
         self.dropped += len(data)
 
     def _connect(self) -> socket.socket:
-        import socket  # noqa: PLC0415 - only where there is a journal
+        import socket  # noqa: PLC0415 - `main` has it where there is a journal
 
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.settimeout(1)
@@ -264,8 +265,11 @@ def main(
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     """
+    _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    if spec["output"] == "journal" or spec.get("journal_too"):
+        import socket  # noqa: F401, PLC0415 - it takes its time, and later it may be gone
     folder = spec["folder"]
     gate, go = os.pipe()
     output, inlet = os.pipe()
@@ -274,17 +278,20 @@ def main(
         _script_process(spec, gate, go, inlet)
     os.close(gate)
     os.close(inlet)
+    if not may_go():
+        _call_off(pid, go)
+        return GAVE_UP
+    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+        os.close(go)
+        return CHILD_GONE  # somebody killed it while it waited: nothing has happened yet, and another may try
     try:
-        lock = claim(folder, _started_record(spec["id"], pid)) if may_go() else None
+        lock = claim(folder, _started_record(spec["id"], pid))
     except OSError as error:
         _call_off(pid, go)
         if error.errno == errno.EEXIST:
             return GAVE_UP
         print(f"pinakad supervisor: cannot record the start in '{folder}': {error.strerror}", file=sys.stderr)
         return NOT_RECORDED
-    if lock is None:
-        _call_off(pid, go)
-        return GAVE_UP
     sink = sink_for(spec)
     try:
         os.write(go, GO)
@@ -298,6 +305,13 @@ def main(
     _drain_to_the_end(output, sink)
     os.close(lock)
     return 0
+
+
+def _fill_standard_streams() -> None:
+    """Where one of 0, 1, 2 is closed, a pipe would get its number, and lose it to the script's streams."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:  # noqa: PLR2004 - stderr
+        pass
+    os.close(descriptor)
 
 
 def _call_off(pid: int, go: int) -> None:
@@ -317,45 +331,42 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
         for source, target in ((null, 0), (inlet, 1), (inlet, 2)):
             os.dup2(source, target)
         os.umask(0o022)
-        os.chdir(spec["cwd"])
         if os.read(gate, 1) != GO:
             os._exit(GAVE_UP)
+        os.chdir(spec["cwd"])  # not before: it may have been exchanged since
         os.execve("/bin/bash", ["/bin/bash", spec["script"]], spec["environment"])
     except OSError as error:
-        os.write(2, f"pinakad: cannot run '{spec['script']}': {error.strerror}\n".encode())
+        os.write(2, f"pinakad: cannot run '{spec['script']}' in '{spec['cwd']}': {error.strerror}\n".encode())
     finally:
         os._exit(126)
 
 
 def _started_record(identifier: str, pid: int) -> str:
     """Return JSON. Numbers look alike in Python, and neither id needs an escape: letters, digits, `.` and `-`."""
-    ticks = start_ticks(os.getpid()), start_ticks(pid)
     return (
         f'{{"schema": 1, "id": "{identifier}", '
-        f'"supervisor_pid": {os.getpid()}, "supervisor_start_ticks": {ticks[0] or "null"}, '
-        f'"script_pid": {pid}, "script_start_ticks": {ticks[1] or "null"}, '
+        f'"supervisor_pid": {os.getpid()}, "supervisor_start_ticks": {_or_null(start_ticks(os.getpid()))}, '
+        f'"script_pid": {pid}, "script_start_ticks": {_or_null(start_ticks(pid))}, '
         f'"boot_id": "{boot_id()}", "boot_s": {time.clock_gettime(time.CLOCK_BOOTTIME)}, "wall_s": {time.time()}}}'
     )
 
 
-def _exit_record(status: int, sink: Sink) -> dict[str, Any]:
+def _exit_record(status: int, sink: Sink) -> str:
     code = os.waitstatus_to_exitcode(status)
-    return {
-        "schema": 1,
-        "exit_code": code if code >= 0 else None,
-        "signal": -code if code < 0 else None,
-        "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME),
-        "boot_id": boot_id(),
-        "wall_s": time.time(),
-        "log_bytes": sink.written,
-        "dropped_bytes": sink.dropped,
-    }
+    return (
+        f'{{"schema": 1, "exit_code": {_or_null(code if code >= 0 else None)}, '
+        f'"signal": {_or_null(-code if code < 0 else None)}, '
+        f'"boot_s": {time.clock_gettime(time.CLOCK_BOOTTIME)}, "boot_id": "{boot_id()}", "wall_s": {time.time()}, '
+        f'"log_bytes": {sink.written}, "dropped_bytes": {sink.dropped}}}'
+    )
+
+
+def _or_null(number: int | None) -> int | str:
+    return "null" if number is None else number
 
 
 def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
     """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
-    import select  # noqa: PLC0415 - not while the script waits
-
     watch = select.poll()
     watch.register(output, select.POLLIN)
     ended = os.pidfd_open(pid)
@@ -388,8 +399,6 @@ def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
 
 def _drain_for(seconds: float, output: int, sink: Sink) -> None:
     """Wait so long, and read on meanwhile: what the script left running must not block on its output."""
-    import select  # noqa: PLC0415 - the same
-
     ends_s = time.monotonic() + seconds
     watch = select.poll()
     watch.register(output, select.POLLIN)

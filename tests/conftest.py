@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _PRIVSEP = Path("/run/sshd")
 def pytest_configure() -> None:
     """Say that there is no loop yet: asked for one too early, asyncio would make one that nobody closes."""
     asyncio.set_event_loop(None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored, by children too
 
 
 @pytest.hookimpl(wrapper=True)

@@ -64,6 +64,8 @@ class StageScript:
 
     def stand_by(self) -> None:
         """Nothing takes its time here."""
+        if "stand_by" in self.bugs:
+            raise ZeroDivisionError
 
     def stand_down(self) -> None:
         """Nothing stands by."""

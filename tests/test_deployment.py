@@ -270,3 +270,11 @@ async def test_how_it_stands_is_told_every_second() -> None:
     await stage.run()
     moments = [at_s for phase, at_s in stage.told if phase in ("waiting", "polling")]
     assert max(b - a for a, b in pairwise(moments)) <= 1
+
+
+async def test_what_cannot_stand_by_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(script=StageScript(bugs={"stand_by"}))
+    deployment = stage.deployment()
+    deployment.get_ready()
+    assert "cannot get ready for the launch" in caplog.text
+    assert (await deployment.run()).outcome is Outcome.COMPLETED

@@ -174,6 +174,54 @@ async def test_one_that_is_killed_while_it_stands_by_is_replaced(place: Place) -
     assert place.read("runs") == "run\n"
 
 
+async def test_one_whose_script_process_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    nodes, standing = str(place.folder / "nodes"), supervisor_of(script)
+    await until(lambda: len(mentioning(nodes)) > 1)
+    for pid in set(mentioning(nodes)) - {standing}:
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda pid=pid: state_of(pid) == "Z")
+    assert (await started(script)).supervisor_pid != standing
+    assert (await script.ended()).code == 0
+    assert place.read("runs") == "run\n"
+
+
+async def test_a_work_folder_that_is_exchanged_while_it_stands_by_is_the_new_one(place: Place) -> None:
+    script = place.script("pwd -P > where")
+    script.stand_by()
+    await until(lambda: len(mentioning(str(place.folder / "nodes"))) > 1)
+    aside = place.root.with_name("aside")
+    aside.mkdir()
+    for path in place.root.iterdir():
+        path.rename(aside / path.name)
+    place.root.rename(place.root.with_name("old"))
+    aside.rename(place.root)
+    assert (await run(script)).code == 0
+    assert place.read("where") == f"{place.root}\n"
+
+
+@pytest.mark.parametrize("output", ["file", "journal", "null"])
+async def test_it_imports_nothing_while_the_script_runs(place: Place, output: str) -> None:
+    spec = place.script("echo out; exit 7", output=output)._spec()
+    program = Path(__file__).with_name("supervisor_without_library.py")
+    command = [sys.executable, "-I", "-S", program, supervisor.__file__, *supervisor.words_of(spec)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert await process.communicate(supervisor.GO) == (None, b"")
+    assert process.returncode == 0
+    assert (await place.script().ended()).code == 7
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+async def test_closed_streams_of_the_daemon_do_not_reach_the_script(place: Place, closed: str) -> None:
+    words = shlex.join(supervisor.words_of(place.script("echo out; echo error >&2")._spec()))
+    command = f"exec {sys.executable} {supervisor.__file__} {words} {closed}"
+    process = await asyncio.create_subprocess_exec("/bin/bash", "-c", command, stdin=subprocess.PIPE)
+    await process.communicate(supervisor.GO)
+    assert (await place.script().ended()).code == 0
+    assert place.log() == "out\nerror\n"
+
+
 async def test_a_start_that_cannot_be_recorded_runs_nothing(place: Place) -> None:
     spec = place.script("echo run >> runs")._spec() | {"folder": str(place.root / "nowhere")}
     process = await let_go(spec, stderr=subprocess.PIPE)
