@@ -63,13 +63,11 @@ class SubprocessRunner:
             self._spare = spec
 
     async def start(self, spec: dict[str, Any]) -> str | None:
-        """Let the supervisor go; one that was killed while it stood by is no loss."""
-        stands_by = self._waits and self._process is not None and self._process.poll() is None
-        if stands_by:
-            self._let_go()
-            return None
-        self.stand_down()
-        return self._start_from_text(spec)
+        """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another."""
+        if not self._waits:
+            return self._start_from_text(spec)
+        self._let_go()
+        return None
 
     def stand_down(self) -> None:
         """Send the supervisor that waits away; it has done nothing."""
