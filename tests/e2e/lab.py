@@ -72,13 +72,16 @@ def sweep() -> None:
     for folder in _BASE.glob(f"{_PREFIX}*"):
         if Path("/proc", folder.name.removeprefix(_PREFIX)).exists():
             continue
-        for mount in reversed(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()):
-            place = mount.split()[1]
-            if Path(place).is_relative_to(folder):
-                _run("umount", "--lazy", place)
+        while places := _mounted_below(folder):  # read anew: what was mounted in a place may go with it
+            _run("umount", "--lazy", places[-1])
         with suppress(subprocess.CalledProcessError):
             _run("ip", "netns", "del", folder.name)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mounted_below(folder: Path) -> list[str]:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return [place for mount in mounts if Path(place := mount.split()[1]).is_relative_to(folder)]
 
 
 def _run(*words: str) -> None:
