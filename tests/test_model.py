@@ -31,6 +31,11 @@ class Promise:
     def touched(self) -> None:
         self.touched_since_taken = self.owed = True
 
+    def taken_back(self) -> None:
+        """The request is removed: what was touched since the last taking asks for nothing any more."""
+        self.owed = self.owed and not self.touched_since_taken
+        self.touched_since_taken = False
+
     def taken(self) -> None:
         assert self.touched_since_taken, "served although nobody asked"
         self.touched_since_taken = False
@@ -118,7 +123,7 @@ class Requests(RuleBasedStateMachine):
     def removes_the_request(self) -> None:
         if self.request.exists():
             self.request.unlink()
-            self.promise.owed = self.promise.owed and not self.promise.touched_since_taken
+            self.promise.taken_back()
 
     @rule()
     def asks_to_cancel(self) -> None:
