@@ -106,6 +106,8 @@ class SubprocessRunner:
                 env={"LANG": "C.UTF-8"},
             )
         except OSError as error:
+            with suppress(OSError):  # half of it would take the room of what must be written down
+                program.unlink()
             return (error.strerror or str(error)).lower()
         limits.give_back(self._process.pid)
         self._waits = True
