@@ -322,6 +322,7 @@ class Deployment:
     async def _tell_on(self) -> None:
         while True:
             if self._outside.tell_due():
+                self._take_stock()
                 self._tell()
             await asyncio.sleep(TELL_EVERY_S)
 
@@ -337,7 +338,6 @@ class Deployment:
             self._tell()
 
     def _tell(self) -> None:
-        self._take_stock()
         self._outside.tell(self.report)
 
     def _launched_s(self) -> float:

@@ -116,10 +116,7 @@ class Desk:
         deployment.get_ready()
         try:
             await self._clear_answers()
-            for _ in range(8):  # at most two ticks: a file from the future is not waited for
-                if request.is_past():  # a touch after the node files are read must not look like this one
-                    break
-                await asyncio.sleep(TICK_S / 4)
+            await _let_pass(request)
             await self._run(deployment, group)
         finally:
             deployment.stand_down()
@@ -307,3 +304,11 @@ class Desk:
                 return write()
             except OSError as error:
                 await self._patience.wait_out("the state folder", error)
+
+
+async def _let_pass(request: Request) -> None:
+    """A touch after the node files are read must not look like the request that is served."""
+    for _ in range(8):  # at most two ticks: a file from the future is not waited for
+        if request.is_past():
+            return
+        await asyncio.sleep(TICK_S / 4)

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
@@ -50,7 +50,7 @@ class SubprocessRunner:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._waits = False
+        self._gate: IO[bytes] | None = None  # of the process, while it waits for the word
         self._spare: dict[str, Any] | None = None
 
     def stand_by(self, spec: dict[str, Any]) -> None:
@@ -64,16 +64,16 @@ class SubprocessRunner:
 
     async def start(self, spec: dict[str, Any]) -> str | None:
         """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another."""
-        if not self._waits:
+        if self._gate is None:
             return self._start_from_text(spec)
-        self._let_go()
+        self._let_go(self._gate)
         return None
 
     def stand_down(self) -> None:
         """Send the supervisor that waits away; it has done nothing."""
-        if self._waits and self._process is not None and self._process.stdin is not None:
-            self._waits = False
-            self._process.stdin.close()
+        if self._gate is not None and self._process is not None:
+            self._gate.close()
+            self._gate = None
             try:
                 self._process.wait(_GO_AWAY_S)
             except subprocess.TimeoutExpired:
@@ -81,16 +81,15 @@ class SubprocessRunner:
 
     def _start_from_text(self, spec: dict[str, Any]) -> str | None:
         self._spare = None
-        failure = self._spawn(spec, "supervisor.py", text())
-        if failure is None:
-            self._let_go()
+        failure = self._spawn(spec, "supervisor.py", _text())
+        if self._gate is not None:
+            self._let_go(self._gate)
         return failure
 
-    def _let_go(self) -> None:
-        self._waits = False
-        if self._process is not None and self._process.stdin is not None:
-            with suppress(BrokenPipeError), self._process.stdin as gate:  # if it is gone, its exit code tells
-                gate.write(supervisor.GO)
+    def _let_go(self, gate: IO[bytes]) -> None:
+        self._gate = None
+        with suppress(BrokenPipeError), gate:  # if it is gone, its exit code tells
+            gate.write(supervisor.GO)
 
     def _spawn(self, spec: dict[str, Any], name: str, copy: bytes) -> str | None:
         """Copy the supervisor into the deployment's folder and start it there; it waits for the word."""
@@ -110,7 +109,7 @@ class SubprocessRunner:
                 program.unlink()
             return (error.strerror or str(error)).lower()
         limits.give_back(self._process.pid)
-        self._waits = True
+        self._gate = self._process.stdin
         return None
 
     async def failed(self) -> str | None:
@@ -181,7 +180,7 @@ def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
 
 
 @cache
-def text() -> bytes:
+def _text() -> bytes:
     """Return the program, as it was when this daemon started: an upgrade must not change what is started."""
     return Path(supervisor.__file__).read_bytes()
 
@@ -189,7 +188,7 @@ def text() -> bytes:
 @cache
 def compiled() -> bytes:
     """Return it as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
-    code = compile(text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
+    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 

@@ -342,27 +342,46 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
 
 
 def _started_record(identifier: str, pid: int) -> str:
-    """Return JSON. Numbers look alike in Python, and neither id needs an escape: letters, digits, `.` and `-`."""
-    return (
-        f'{{"schema": 1, "id": "{identifier}", '
-        f'"supervisor_pid": {os.getpid()}, "supervisor_start_ticks": {_or_null(start_ticks(os.getpid()))}, '
-        f'"script_pid": {pid}, "script_start_ticks": {_or_null(start_ticks(pid))}, '
-        f'"boot_id": "{boot_id()}", "boot_s": {time.clock_gettime(time.CLOCK_BOOTTIME)}, "wall_s": {time.time()}}}'
+    return _as_json(
+        {
+            "schema": 1,
+            "id": identifier,
+            "supervisor_pid": os.getpid(),
+            "supervisor_start_ticks": start_ticks(os.getpid()),
+            "script_pid": pid,
+            "script_start_ticks": start_ticks(pid),
+            **_this_moment(),
+        }
     )
 
 
 def _exit_record(status: int, sink: Sink) -> str:
     code = os.waitstatus_to_exitcode(status)
-    return (
-        f'{{"schema": 1, "exit_code": {_or_null(code if code >= 0 else None)}, '
-        f'"signal": {_or_null(-code if code < 0 else None)}, '
-        f'"boot_s": {time.clock_gettime(time.CLOCK_BOOTTIME)}, "boot_id": "{boot_id()}", "wall_s": {time.time()}, '
-        f'"log_bytes": {sink.written}, "dropped_bytes": {sink.dropped}}}'
+    return _as_json(
+        {
+            "schema": 1,
+            "exit_code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            **_this_moment(),
+            "log_bytes": sink.written,
+            "dropped_bytes": sink.dropped,
+        }
     )
 
 
-def _or_null(number: int | None) -> int | str:
-    return "null" if number is None else number
+def _this_moment() -> dict[str, Any]:
+    return {"boot_id": boot_id(), "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME), "wall_s": time.time()}
+
+
+def _as_json(record: dict[str, Any]) -> str:
+    """Return JSON. What we record are numbers, None and ids, which need no escape: letters, digits, `.` and `-`."""
+    return "{" + ", ".join(f'"{name}": {_shown(value)}' for name, value in record.items()) + "}"
+
+
+def _shown(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "null" if value is None else str(value)
 
 
 def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pinakad import strict_json
 from pinakad.cli.session import FaultError, WrongUseError
-from pinakad.cli.validate import STDIN_NAME, Draft
+from pinakad.cli.validate import STDIN_NAME, Draft, as_draft
 from pinakad.files import NotRegularError, read_regular
 from pinakad.nodes import read_file
 
@@ -32,14 +32,8 @@ def read_sources(paths: tuple[Path, ...]) -> list[Source]:
 
 def as_drafts(sources: list[Source], *, allow_loopback: bool) -> list[Draft]:
     """Return them as node files that are newer than all that have a number."""
-    return [_draft(source, position, allow_loopback=allow_loopback) for position, source in enumerate(sources)]
-
-
-def _draft(source: Source, position: int, *, allow_loopback: bool) -> Draft:
-    file = read_file(source.label, source.raw, allow_loopback=allow_loopback)
-    return Draft(
-        file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
-    )
+    files = (read_file(source.label, source.raw, allow_loopback=allow_loopback) for source in sources)
+    return [as_draft(file, position) for position, file in enumerate(files)]
 
 
 def _read(path: Path) -> tuple[str, bytes]:

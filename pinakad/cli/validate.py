@@ -94,7 +94,7 @@ def _read_all(paths: tuple[Path, ...], *, allow_loopback: bool) -> list[ReadFile
 def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple[Path, ReadFile]]:
     if str(path) == "-":
         raw = sys.stdin.buffer.read(strict_json.MAX_BYTES + 1)
-        return [(path, _draft(read_file(STDIN_NAME, raw, allow_loopback=allow_loopback), position))]
+        return [(path, as_draft(read_file(STDIN_NAME, raw, allow_loopback=allow_loopback), position))]
     if path.is_dir():
         try:
             files = NodesFolder(path).scan(allow_loopback=allow_loopback)
@@ -103,7 +103,7 @@ def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple
         return [(path.resolve() / file.name, file) for file in files]
     file = _read_one(path, allow_loopback=allow_loopback)
     place = path.parent.resolve() / path.name
-    return [(place, file if number_of(path.name) is not None else _draft(file, position))]
+    return [(place, file if number_of(path.name) is not None else as_draft(file, position))]
 
 
 def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
@@ -119,7 +119,8 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
         return unreadable(path.name, Code.UNREADABLE, f"cannot read the file: {_cause(error)}")
 
 
-def _draft(file: ReadFile, position: int) -> Draft:
+def as_draft(file: ReadFile, position: int) -> Draft:
+    """Return the file as one without a number, at this place among such."""
     return Draft(
         file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
     )
