@@ -61,10 +61,14 @@ async def started(script: ScriptOnDisk) -> Started:
     return found
 
 
+def command_of(spec: dict[str, Any]) -> list[str]:
+    """Return what starts a supervisor."""
+    return [sys.executable, "-I", "-S", supervisor.__file__, *supervisor.words_of(spec)]
+
+
 async def let_go(spec: dict[str, Any], **more: Any) -> asyncio.subprocess.Process:
     """Start a supervisor as the daemon does, and let it go at once."""
-    command = [sys.executable, "-I", "-S", supervisor.__file__, *supervisor.words_of(spec)]
-    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, **more)
+    process = await asyncio.create_subprocess_exec(*command_of(spec), stdin=subprocess.PIPE, **more)
     assert process.stdin is not None
     process.stdin.write(supervisor.GO)
     process.stdin.close()

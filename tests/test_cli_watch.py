@@ -38,12 +38,17 @@ def two(world: World, machines: Machines) -> World:
 # --- a real deployment
 
 
+def deploy(two: World, machines: Machines, *, seconds: int) -> None:
+    """Have a deployment that runs; the second node comes up after so long."""
+    two.write_script(f"sleep {seconds}\n{machines.on_call(lambda _: machines[2].start())('start 2')}")
+    two.touch()
+    two.wait(two.runs, "a run")
+
+
 def test_in_a_pipe_each_change_is_a_line_and_it_ends_with_the_verdict(
     two: World, machines: Machines, operator: Operator
 ) -> None:
-    two.write_script(f"sleep 1\n{machines.on_call(lambda _: machines[2].start())('start 2')}")
-    two.touch()
-    two.wait(two.runs, "a run")
+    deploy(two, machines, seconds=1)
     watching = operator.begin("status", "--watch", "--exit-code")
     code, out, err = ended(watching)
     told = [line[10:] for line in out.splitlines()]
@@ -59,9 +64,7 @@ def test_in_a_pipe_each_change_is_a_line_and_it_ends_with_the_verdict(
 def test_on_a_terminal_one_screen_is_drawn_anew_and_stays_at_the_end(
     two: World, machines: Machines, operator: Operator
 ) -> None:
-    two.write_script(f"sleep 2\n{machines.on_call(lambda _: machines[2].start())('start 2')}")
-    two.touch()
-    two.wait(two.runs, "a run")
+    deploy(two, machines, seconds=2)
     shown = on_a_terminal(two, "status", "--watch", "--exit-code", COLUMNS="100", LINES="30", FORCE_COLOR="1")
     text = _ESCAPES.sub("", shown)
     assert "polling: 1 of 2 nodes up" in text

@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from processes import mentioning
-from scripts import Place, let_go, run, started, state_of, until_gone, until_there
+from scripts import Place, command_of, let_go, run, started, state_of, until_gone, until_there
 
 from pinakad import supervisor
 from pinakad.outside import Started
@@ -139,8 +138,7 @@ async def test_what_ignores_term_is_killed_ten_seconds_later(place: Place) -> No
 
 
 def start_in_real_time(script: ScriptOnDisk) -> "subprocess.Popen[bytes]":
-    words = supervisor.words_of(script._spec())
-    process = subprocess.Popen([sys.executable, supervisor.__file__, *words], stdin=subprocess.PIPE)
+    process = subprocess.Popen(command_of(script._spec()), stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(supervisor.GO)
     process.stdin.close()

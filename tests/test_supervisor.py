@@ -163,15 +163,19 @@ def supervisor_of(script: ScriptOnDisk) -> int:
     return int(script._runner._process.pid)  # type: ignore[attr-defined]
 
 
+async def another_runs_it(place: Place, script: ScriptOnDisk, lost: int) -> None:
+    assert (await started(script)).supervisor_pid != lost
+    assert (await script.ended()).code == 0
+    assert place.read("runs") == "run\n"
+
+
 async def test_one_that_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
     script = place.script("echo run >> runs")
     script.stand_by()
     standing = supervisor_of(script)
     os.kill(standing, signal.SIGKILL)
     await until(lambda: state_of(standing) == "Z")
-    assert (await started(script)).supervisor_pid != standing
-    assert (await script.ended()).code == 0
-    assert place.read("runs") == "run\n"
+    await another_runs_it(place, script, standing)
 
 
 async def test_one_whose_script_process_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
@@ -182,9 +186,7 @@ async def test_one_whose_script_process_is_killed_while_it_stands_by_is_replaced
     for pid in set(mentioning(nodes)) - {standing}:
         os.kill(pid, signal.SIGKILL)
         await until(lambda pid=pid: state_of(pid) == "Z")
-    assert (await started(script)).supervisor_pid != standing
-    assert (await script.ended()).code == 0
-    assert place.read("runs") == "run\n"
+    await another_runs_it(place, script, standing)
 
 
 async def test_a_work_folder_that_is_exchanged_while_it_stands_by_is_the_new_one(place: Place) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from forms import default
+from clients import addresses
+from folder import write_node
 from world import World
 
 from pinakad.files import sync_file_system, sync_folder, write_whole
@@ -91,9 +92,8 @@ def measure(rounds: int, root: Path) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"bare loop": [], "pinakad": []}
     with closing(World(root)) as world:
         world.configure(poll={"attempts": 1, "interval_s": 0.05, "reboot": "ignore"}, log={"level": "warning"})
-        for number in range(1, NODES + 1):
-            document = default(f"sqdn-{number:04d}", f"127.99.{number // 200}.{number % 200 + 1}")
-            world.put_node(f"node_{number:02d}.json", json.dumps(document))
+        for number, address in enumerate(addresses(NODES, 99), 1):
+            write_node(world.nodes, number, address)
         text = world.script.read_text(encoding="utf-8").partition("\n")[2]
         world.script.write_text(f'#!/bin/bash\necho "$EPOCHREALTIME" > "{root}/first-line"\n{text}', encoding="utf-8")
         bare_markers, bare_state = root / "bare-markers", root / "bare-state"

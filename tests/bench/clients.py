@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from usage import peak_mb
 
 from pinakad.config import SshSettings
 from pinakad.limits import allow_many_files, collect_rarely
@@ -172,18 +173,12 @@ def threads(*, count: int, network: int, port: int, key: str) -> Found:
 KINDS: dict[str, Callable[..., Found]] = {"poller": poller, "epoll": epoll, "pool": pool, "threads": threads}
 
 
-def _peak_mb() -> float:
-    """Return the most memory it had; not ru_maxrss, which remembers the bench's own from before the exec."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-
-
 def main() -> None:
     """Do one kind of work and tell what it cost."""
     logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
     allow_many_files()
     found = KINDS[sys.argv[1]](**json.loads(sys.argv[2]))
-    print(json.dumps(found | {"rss_mb": _peak_mb()}))
+    print(json.dumps(found | {"rss_mb": peak_mb(Path("/proc/self"))}))
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ def publishing(scene: Scene) -> list[Row]:
     ]
 
 
-def write_node(folder: Path, number: int) -> Path:
-    """Write the file of one node."""
-    address = f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+def write_node(folder: Path, number: int, address: str = "") -> Path:
+    """Write the file of one node; by default its address follows from its number."""
+    address = address or f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
     path = folder / f"node_{number:02d}.json"
     path.write_text(json.dumps(default(f"sqdn-{number:05d}", address)), encoding="utf-8")
     return path

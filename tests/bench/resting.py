@@ -11,6 +11,7 @@ from pathlib import Path
 import bench_request_to_script
 from scene import Scene
 from table import Row, median_of
+from usage import cpu_s, resident_mb, switches
 from world import World
 
 WATCH_S = 15.0
@@ -48,15 +49,15 @@ def _rest(watch_s: float) -> list[Row]:
         assert world.daemon is not None
         process = Path("/proc", str(world.daemon.pid))
         time.sleep(2)
-        before = _switches(process), _cpu_s(process)
+        before = switches(process), cpu_s(process)
         time.sleep(watch_s)
-        switches, cpu_s = _switches(process) - before[0], _cpu_s(process) - before[1]
-        memory_mb = int(_field(process / "status", "VmRSS").split()[0]) / 1024
+        woken, used_s = switches(process) - before[0], cpu_s(process) - before[1]
+        memory_mb = resident_mb(process)
         status_s = statistics.median(_status_s(world) for _ in range(5))
         world.stop()
     return [
-        Row("idle: wake-ups of all threads", switches / watch_s, None, "a second", bound="<= 2"),
-        Row("- CPU of one core", cpu_s / watch_s * 100, None, "%", bound="<= 0.1"),
+        Row("idle: wake-ups of all threads", woken / watch_s, None, "a second", bound="<= 2"),
+        Row("- CPU of one core", used_s / watch_s * 100, None, "%", bound="<= 0.1"),
         Row("- memory", memory_mb, None, "MB", bound="<= 60"),
         Row("start to READY", ready_s, None, "s", bound="<= 0.5"),
         Row("pinakactl status", status_s, None, "s", bound="<= 0.2"),
@@ -69,17 +70,3 @@ def _status_s(world: World) -> float:
     began_s = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=environment)
     return time.perf_counter() - began_s
-
-
-def _switches(process: Path) -> int:
-    return sum(int(_field(task / "status", "voluntary_ctxt_switches")) for task in (process / "task").iterdir())
-
-
-def _cpu_s(process: Path) -> float:
-    fields = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def _field(path: Path, name: str) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith(name + ":"))

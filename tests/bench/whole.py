@@ -1,20 +1,21 @@
 """Targets 1, 5 and 6, by the whole daemon: thousands of node files, a request, every node dead, an answer."""
 
 import json
-import os
 import tempfile
 import time
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from forms import default
+from clients import addresses
+from folder import write_node
 from scene import Scene
 from table import Row
+from usage import cpu_s, peak_mb
 from world import World
 
-from pinakad.polling import PLACES, TICK_S
+from pinakad.polling import TICK_S, Grid
+from pinakad.timestamps import wall_s
 
 FAR = 900.0
 
@@ -41,10 +42,8 @@ def _deployment(count: int, interval_s: float, attempts: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, closing(World(Path(folder))) as world:
         poll = {"delay_s": 0, "interval_s": interval_s, "attempts": attempts, "reboot": "report"}
         world.configure(poll=poll, log={"level": "warning"})
-        for number in range(1, count + 1):
-            address = f"127.{100 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
-            text = json.dumps(default(f"sqdn-{number:05d}", address))
-            (world.nodes / f"node_{number:02d}.json").write_text(text, encoding="utf-8")
+        for number, address in enumerate(addresses(count, 100), 1):
+            write_node(world.nodes, number, address)
         began_s = time.perf_counter()
         world.start()
         ready_s = time.perf_counter() - began_s
@@ -73,12 +72,15 @@ def _deployment(count: int, interval_s: float, attempts: int) -> list[Row]:
 
 def _lateness_s(report: dict[str, Any], interval_s: float) -> list[float]:
     """Return how long after its slot each node's last attempt began, sorted."""
-    launched, count = datetime.fromisoformat(report["clock"]["launched_at"]), len(report["nodes"])
+    launched_s, count = wall_s(report["clock"]["launched_at"]), len(report["nodes"])
+    assert launched_s is not None
+    grid = Grid(launched_s, delay_s=0, interval_s=interval_s, attempts=1)
     found = []
     for index, node in enumerate(report["nodes"]):
-        since_s = (datetime.fromisoformat(node["last_attempt_at"]) - launched).total_seconds()
-        place_s = round(index / count * PLACES * interval_s / TICK_S) * TICK_S
-        found.append((since_s - place_s + TICK_S) % interval_s - TICK_S)
+        began_s = wall_s(node["last_attempt_at"])
+        assert began_s is not None
+        latest_s = began_s + TICK_S - interval_s  # times are told in milliseconds: it may seem to be early
+        found.append(began_s - grid.slot_from(latest_s, index / count))
     return sorted(found)
 
 
@@ -96,7 +98,4 @@ def _phase(world: World) -> str:
 def _sample(world: World) -> Sample:
     assert world.daemon is not None
     process = Path("/proc", str(world.daemon.pid))
-    fields = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    lines = (process / "status").read_text(encoding="utf-8").splitlines()
-    peak_kb = int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
-    return Sample(time.perf_counter(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peak_kb / 1024)
+    return Sample(time.perf_counter(), cpu_s(process), peak_mb(process))
