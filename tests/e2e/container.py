@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from control_group import ControlGroup
+
 Found = TypeVar("Found")
 
 REBOOTED = 133  # what systemd-nspawn --keep-unit ends with when the machine reboots
@@ -78,11 +80,13 @@ class Overlay:
 class Container:
     """A booted machine. A reboot inside boots it again, with another boot id, as hardware does."""
 
-    def __init__(self, name: str, overlay: Overlay, namespace: str, bridge: str, log: Path) -> None:
+    def __init__(
+        self, name: str, overlay: Overlay, namespace: str, bridge: str, group: ControlGroup, log: Path
+    ) -> None:
         self.name = name
         self.overlay = overlay
         self.boots = 0
-        self._command = [
+        command = [
             "nsenter", f"--net=/run/netns/{namespace}",
             "setpriv", "--pdeathsig", "KILL",
             "systemd-nspawn", "--quiet", "-D", str(overlay.root), "-b", "--register=no", "--keep-unit",
@@ -90,6 +94,7 @@ class Container:
             f"--network-bridge={bridge}",
             "systemd.unit=multi-user.target",
         ]  # fmt: skip
+        self._command = group.entered_by(command)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._leaving = False

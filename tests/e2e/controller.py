@@ -68,8 +68,12 @@ class Controller:
         self.write("etc/pinakad/pinakad.toml", "\n".join(rows))
 
     def systemctl(self, *words: str, check: bool = True) -> CompletedProcess[str]:
-        """Run systemctl."""
-        return self.machine.run("systemctl", *words, check=check)
+        """Run systemctl. Where it must succeed and does not, the journal tells why."""
+        done = self.machine.run("systemctl", *words, check=False)
+        if check and done.returncode != 0:
+            told = self.machine.out("journalctl", "--no-pager", "--lines=40", check=False)
+            raise AssertionError(f"systemctl {' '.join(words)} ended with {done.returncode}: {done.stderr}\n{told}")
+        return done
 
     def show(self, name: str, unit: str = "pinakad.service") -> str:
         """Return a property of a unit."""

@@ -6,7 +6,8 @@ import subprocess
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from container import Container, Overlay
+from container import Container, Overlay, wait_for
+from control_group import ControlGroup, remove_all
 
 _BASE = Path("/var/tmp")
 _PREFIX = "pinakad-e2e-"
@@ -57,7 +58,9 @@ class Lab:
 
     def boot(self, name: str, overlay: Overlay) -> Container:
         """Switch on a container."""
-        container = Container(name, overlay, self.name, "br0", self.folder / f"{name}.log")
+        group = ControlGroup(f"{self.name}-{name}")
+        self._stack.callback(wait_for, f"the processes of {name} to end", group.remove)
+        container = Container(name, overlay, self.name, "br0", group, self.folder / f"{name}.log")
         self._stack.callback(container.pull_the_plug)
         container.start()
         return container
@@ -76,6 +79,7 @@ def sweep() -> None:
             _run("umount", "--lazy", places[-1])
         with suppress(subprocess.CalledProcessError):
             _run("ip", "netns", "del", folder.name)
+        remove_all(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
 
