@@ -14,7 +14,7 @@ _YOUNG, _MIDDLE, _OLD = 20_000, 20, 50
 
 @cache
 def inherited() -> tuple[int, int]:
-    """Return the limits of open files that this process was started with."""
+    """Return the limits of open files, soft and hard, that this process was started with."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
@@ -24,12 +24,6 @@ def allow_many_files() -> None:
     most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, inherited()[0]), hard))
-
-
-def give_back(pid: int) -> None:
-    """Set a child's limit of open files to what we were started with: select(2) in a script knows no file past 1023."""
-    with suppress(OSError):  # it may have ended
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, inherited())
 
 
 def return_memory() -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pinakad import limits, supervisor
+from pinakad import supervisor
 from pinakad.config import ScriptSettings
 from pinakad.files import write_new
 from pinakad.outside import Started
@@ -108,7 +108,6 @@ class SubprocessRunner:
             with suppress(OSError):  # half of it would take the room of what must be written down
                 program.unlink()
             return (error.strerror or str(error)).lower()
-        limits.give_back(self._process.pid)
         self._gate = self._process.stdin
         return None
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pinakad import supervisor
+from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
 from pinakad.locks import is_locked
@@ -203,6 +203,7 @@ class ScriptOnDisk:
             "environment": environment(self._id, Path(self._nodes_dir), self._work_dir),
             "output": self._settings.output,
             "log_max_bytes": self._settings.log_max_bytes,
+            "open_files": limits.inherited()[0],
         }
 
     async def _given_up(self, failure: str) -> Started | str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import select
 import sys
 import time
@@ -44,6 +45,7 @@ _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
 _JOURNAL = "/run/systemd/journal/stdout"
 _WORDS = ("folder", "id", "script", "cwd", "output")
+_NUMBERS = ("log_max_bytes", "open_files")
 
 
 def boot_id() -> str:
@@ -70,14 +72,15 @@ def start_ticks(pid: int) -> int | None:
 def words_of(spec: dict[str, Any]) -> list[str]:
     """Return the command line that gives a `spec` to this program."""
     environment = (f"{name}={value}" for name, value in spec["environment"].items())
-    return [*(spec[name] for name in _WORDS), str(spec["log_max_bytes"]), *environment]
+    return [*(spec[name] for name in _WORDS), *(str(spec[name]) for name in _NUMBERS), *environment]
 
 
 def _spec_of(words: list[str]) -> dict[str, Any]:
     spec: dict[str, Any] = dict(zip(_WORDS, words))  # noqa: B905 - what follows is the rest
-    limit, *environment = words[len(_WORDS) :]
-    pairs = dict(entry.split("=", 1) for entry in environment)
-    return spec | {"log_max_bytes": int(limit), "environment": pairs}
+    rest = words[len(_WORDS) :]
+    numbers = dict(zip(_NUMBERS, map(int, rest)))  # noqa: B905 - what follows is the environment
+    pairs = dict(entry.split("=", 1) for entry in rest[len(_NUMBERS) :])
+    return spec | numbers | {"environment": pairs}
 
 
 def claim(folder: str, record: str) -> int:
@@ -262,6 +265,8 @@ def main(
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
+    `open_files`, where it is told: the script's soft limit of open files.
+
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     """
@@ -331,6 +336,8 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
         for source, target in ((null, 0), (inlet, 1), (inlet, 2)):
             os.dup2(source, target)
         os.umask(0o022)
+        if "open_files" in spec:
+            _limit_open_files(spec["open_files"])
         if os.read(gate, 1) != GO:
             os._exit(GAVE_UP)
         os.chdir(spec["cwd"])  # not before: it may have been exchanged since
@@ -339,6 +346,15 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
         os.write(2, f"pinakad: cannot run '{spec['script']}' in '{spec['cwd']}': {error.strerror}\n".encode())
     finally:
         os._exit(126)
+
+
+def _limit_open_files(number: int) -> None:
+    """Take back what the daemon allowed itself: select(2) in a script knows no file past 1023."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    except ValueError:
+        pass  # the hard limit was lowered below that meanwhile: then it is as low already
 
 
 def _started_record(identifier: str, pid: int) -> str:
