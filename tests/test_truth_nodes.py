@@ -273,4 +273,5 @@ def test_a_cancelled_run_ends_its_script_with_all_that_it_started(world: World, 
     assert verdict(report) == ("cancelled", "cancelled")
     assert report.script is not None
     assert (report.script.state, report.script.signal) == ("exited", signal.SIGTERM)
+    world.wait_idle()
     assert [path.name for path in world.markers.iterdir() if path.name.startswith("deployment_c")] == []
