@@ -1,4 +1,4 @@
-"""Use up a user's inotify instances or watches: `inotify_hog.py USER instances|watches FOLDER`, until stdin ends.
+"""Use up our user's inotify instances or watches: `inotify_hog.py instances|watches FOLDER`, until stdin ends.
 
 It says `full` when nothing is left, but for one instance where it is the watches that are gone.
 """
@@ -8,8 +8,6 @@ import errno
 import os
 import sys
 from pathlib import Path
-
-from odd_pinakad import be_a_program_of
 
 IN_ATTRIB = 4
 _FILES = 2000
@@ -41,9 +39,7 @@ def take_watches(instances: list[int], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if os.getuid() == 0:
-        be_a_program_of(sys.argv[1])
-    _, what, where = sys.argv[1:]
+    what, where = sys.argv[1:]
     held = take_instances(leave=0 if what == "instances" else 8)
     if what == "watches":
         take_watches(held, Path(where))

@@ -1,23 +1,14 @@
 """The daemon as a program in odd circumstances, which it does not know of.
 
-AS_USER: the name of the user to be. KILL_READER: the library's inotify thread dies as soon as it runs. WALL_CLOCK: a
-file with the seconds by which the wall clock is wrong; there is no other safe way to set the clock of one process only.
+KILL_READER: the library's inotify thread dies as soon as it runs. WALL_CLOCK: a file with the seconds by which the wall
+clock is wrong; there is no other safe way to set the clock of one process only.
 """
 
 import ctypes
 import os
-import pwd
-import sys
 import threading
 import time
 from pathlib import Path
-
-
-def be_a_program_of(name: str) -> None:
-    """Become the same program, run by another user: it then looks for its modules with that user's eyes."""
-    user = pwd.getpwnam(name)
-    words = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    os.execvp(words[0], [*words, sys.executable, *sys.argv])  # noqa: S606 - no shell is wanted
 
 
 def set_clock(offset: Path) -> None:
@@ -48,8 +39,6 @@ def kill_reader() -> None:
 
 
 if __name__ == "__main__":
-    if "AS_USER" in os.environ:
-        be_a_program_of(os.environ.pop("AS_USER"))
     if "WALL_CLOCK" in os.environ:
         set_clock(Path(os.environ["WALL_CLOCK"]))
     from pinakad.__main__ import main

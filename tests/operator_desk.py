@@ -1,14 +1,13 @@
 """What does an operator have in a test? pinakactl, pointed at the daemon of a `World`."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
 from forms import default
-from world import World
+from world import World, without_rights
 
 
 class Operator:
@@ -44,8 +43,7 @@ class Operator:
 
     def give_up_rights(self) -> None:
         """Be bound by modes and owners from now on, as people are who are not root."""
-        if os.geteuid() == 0:
-            self.without_rights = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        self.without_rights = without_rights()
 
     @property
     def variables(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from disks import Disk, require_root
-from world import REQUEST, World
+from world import REQUEST, World, without_rights
 
 HERE = Path(__file__).parent
 TAKEN_OVER = "rescans have taken over"
@@ -132,32 +132,11 @@ def test_a_marker_folder_that_is_unmounted_and_mounted_again_is_served_all_the_t
     assert len(world.runs()) == 3
 
 
-# --- as another user
-
-
-@pytest.fixture
-def other() -> Iterator[tuple[World, str]]:
-    """Give a world of a user whom nobody else is just now, and that user's name."""
-    require_root()
-    used = {path.stat().st_uid for path in Path("/proc").glob("[0-9]*") if path.exists()}
-    user = next((user for user in pwd.getpwall() if 0 < user.pw_uid < 60_000 and user.pw_uid not in used), None)
-    if user is None:
-        pytest.skip("there is no unused user")
-    with tempfile.TemporaryDirectory() as name:
-        world = World(Path(name))
-        short(world)
-        world.configure(script={"launch": False})  # that user may not be allowed to run this test's Python by itself
-        world.program = [str(HERE / "odd_pinakad.py")]
-        for path in (world.root, *world.root.rglob("*")):
-            os.chown(path, user.pw_uid, user.pw_gid)
-        yield world, user.pw_name
-        world.close()
-
-
 @pytest.mark.long
-def test_a_marker_folder_that_is_unreadable_for_a_while_is_watched_again(other: tuple[World, str]) -> None:
-    world, user = other
-    world.start(AS_USER=user)
+def test_a_marker_folder_that_is_unreadable_for_a_while_is_watched_again(world: World) -> None:
+    short(world)
+    world.as_who = without_rights()
+    world.start()
     world.markers.chmod(0)
     wait_for_rescans(world, "permission denied")
     world.markers.chmod(0o755)
@@ -166,10 +145,32 @@ def test_a_marker_folder_that_is_unreadable_for_a_while_is_watched_again(other: 
     assert len(world.deployments()) == 1
 
 
+# --- as another user
+
+
+@pytest.fixture
+def other() -> Iterator[World]:
+    """Give a world of a user whom nobody else is just now. That user may read what root may: also this checkout."""
+    require_root()
+    used = {path.stat().st_uid for path in Path("/proc").glob("[0-9]*") if path.exists()}
+    user = next((user for user in pwd.getpwall() if 0 < user.pw_uid < 60_000 and user.pw_uid not in used), None)
+    if user is None:
+        pytest.skip("there is no unused user")
+    with tempfile.TemporaryDirectory() as name:
+        world = World(Path(name))
+        short(world)
+        who = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        world.as_who = ["setpriv", *who, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        for path in (world.root, *world.root.rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid)
+        yield world
+        world.close()
+
+
 @contextmanager
-def hog(user: str, what: str, folder: Path) -> Iterator[None]:
-    """Use up the user's inotify instances or watches."""
-    command = [sys.executable, str(HERE / "inotify_hog.py"), user, what, str(folder)]
+def hog(world: World, what: str) -> Iterator[None]:
+    """Use up the inotify instances or watches of the world's user."""
+    command = [*world.as_who, sys.executable, str(HERE / "inotify_hog.py"), what, str(world.drafts)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdin is not None
@@ -190,17 +191,16 @@ def hog(user: str, what: str, folder: Path) -> Iterator[None]:
     ],
 )
 def test_without_inotify_at_the_start_it_serves_by_rescans_says_so_and_recovers(
-    other: tuple[World, str], what: str, cause: str
+    other: World, what: str, cause: str
 ) -> None:
-    world, user = other
-    with hog(user, what, world.drafts):
-        world.start(AS_USER=user)
-        wait_for_rescans(world, cause)
-        world.serve()
-    wait_for_events(world)
-    assert "is watched again" in world.log_text()
-    serve_by_an_event(world)
-    assert len(world.deployments()) == 2
+    with hog(other, what):
+        other.start()
+        wait_for_rescans(other, cause)
+        other.serve()
+    wait_for_events(other)
+    assert "is watched again" in other.log_text()
+    serve_by_an_event(other)
+    assert len(other.deployments()) == len(other.runs()) == 2
 
 
 def serve_by_an_event(world: World) -> None:

@@ -30,6 +30,11 @@ _Found = TypeVar("_Found")
 _numbers = count(1)
 
 
+def without_rights() -> list[str]:
+    """Return what goes before a command so that modes and owners bind it, as they bind people who are not root."""
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
 class World:
     """One work_dir with its daemon. `start` it, `request` something, read the `answer`; `close` ends all of it."""
 
@@ -44,6 +49,7 @@ class World:
         self.config, self.log = root / "pinakad.toml", root / "pinakad.log"
         self.drafts = root / "drafts"
         self.program = ["-m", "pinakad"]
+        self.as_who: list[str] = []  # setpriv(1) and its options, where the daemon is not to be who we are
         self.daemon: subprocess.Popen[bytes] | None = None
         self.notify = NotifySocket()
         self._network = f"127.{os.getpid() % 250 + 2}.{next(_numbers) % 250 + 2}"
@@ -131,7 +137,7 @@ class World:
         }
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, *self.program, "--config", str(self.config)],
+                [*self.as_who, sys.executable, *self.program, "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
