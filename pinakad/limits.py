@@ -20,10 +20,10 @@ def inherited() -> tuple[int, int]:
 
 def allow_many_files() -> None:
     """Raise the soft limit of open files to the hard one: every attempt at a node needs one (getrlimit(2))."""
-    _, hard = inherited()
+    soft, hard = inherited()
     most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, inherited()[0]), hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, soft), hard))
 
 
 def return_memory() -> None:

@@ -44,8 +44,8 @@ CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
 _JOURNAL = "/run/systemd/journal/stdout"
-_WORDS = ("folder", "id", "script", "cwd", "output")
 _NUMBERS = ("log_max_bytes", "open_files")
+_WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
 
 
 def boot_id() -> str:
@@ -72,14 +72,13 @@ def start_ticks(pid: int) -> int | None:
 def words_of(spec: dict[str, Any]) -> list[str]:
     """Return the command line that gives a `spec` to this program."""
     environment = (f"{name}={value}" for name, value in spec["environment"].items())
-    return [*(spec[name] for name in _WORDS), *(str(spec[name]) for name in _NUMBERS), *environment]
+    return [*(str(spec[name]) for name in _WORDS), *environment]
 
 
 def _spec_of(words: list[str]) -> dict[str, Any]:
-    spec: dict[str, Any] = dict(zip(_WORDS, words))  # noqa: B905 - what follows is the rest
-    rest = words[len(_WORDS) :]
-    numbers = dict(zip(_NUMBERS, map(int, rest)))  # noqa: B905 - what follows is the environment
-    pairs = dict(entry.split("=", 1) for entry in rest[len(_NUMBERS) :])
+    spec: dict[str, Any] = dict(zip(_WORDS, words))  # noqa: B905 - what follows is the environment
+    numbers = {name: int(spec[name]) for name in _NUMBERS}
+    pairs = dict(entry.split("=", 1) for entry in words[len(_WORDS) :])
     return spec | numbers | {"environment": pairs}
 
 
@@ -265,8 +264,8 @@ def main(
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
-    `open_files`, where it is told: the script's soft limit of open files.
-
+    Where they are told: `open_files` is the script's soft limit of open files; `journal_too` sends what goes to
+    script.log to the journal as well.
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     """
