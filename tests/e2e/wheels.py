@@ -35,4 +35,5 @@ def _newer_checkout(folder: Path) -> Path:
 
 def _pip_wheel(python: Path, source: Path, wheels: Path, *options: str) -> None:
     words = [str(python), "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", str(wheels)]
-    subprocess.run([*words, *options, str(source)], check=True)
+    # sdnotify has no wheel of its own: Debian 12's pip 23.0 would build it with a package `wheel` that is not there
+    subprocess.run([*words, "--use-pep517", *options, str(source)], check=True)
