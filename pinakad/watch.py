@@ -76,6 +76,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
+        logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
         try:
             observer = Observer()
             observer.start()
@@ -207,6 +208,13 @@ class _Handler(FileSystemEventHandler):
         """Take one event. The loop may be closed already: then nobody needs it."""
         with suppress(RuntimeError):
             self._note(event)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether people need the library's line. A thread of it that is told to stop just before it waits for
+    events calls that an error (watchdog 7.1, `InotifyEmitter.queue_events`): it ends all the same.
+    """
+    return not record.getMessage().endswith("called when the thread is inactive")
 
 
 def _cause(error: Exception) -> str:
