@@ -9,21 +9,17 @@ watch -> look -> serve
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from pinakad import __version__, config, limits, runners
+from pinakad import __version__, config
 from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
-from pinakad.journal import set_up
-from pinakad.locks import FolderLock, LockedError, lock
+from pinakad.locks import FolderLock, LockedError
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
@@ -33,7 +29,7 @@ from pinakad.store import Store
 from pinakad.summary import status_line
 from pinakad.waiting import happens
 from pinakad.watch import Watch
-from pinakad.wiring import BootClockLoop, Wiring, here
+from pinakad.wiring import Wiring, here
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +37,6 @@ RESCAN_S = 5.0
 NODES_RESCAN_S = 30.0
 NODES_QUIET_S = 0.2
 STATUS_IDLE_S = 5.0
-EXIT_SECOND_INSTANCE = 75  # sysexits.h: EX_TEMPFAIL
-EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
 
 
 class Daemon:
@@ -247,90 +241,3 @@ class _StoppedError(Exception):
 
 def _leave() -> NoReturn:
     raise _StoppedError
-
-
-def main(config_option: Path | None, runner: str | None) -> int:
-    """Run the daemon in the foreground and return its exit code."""
-    set_up("info")
-    limits.allow_many_files()
-    limits.return_memory()
-    runners.compiled()  # now: an upgrade may change the file before the first request
-    limits.collect_rarely()
-    read = partial(_read, config_option, runner)
-    try:
-        settings = read()
-        set_up(settings.log.level)
-        store = Store(config.state_dir())
-        check_folders(settings, store.root, config.runtime_dir())
-        held = lock(store.lock_file)
-        store.prepare()
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            log.error("%s", line)  # noqa: TRY400 - the operator's, no bug
-        return EXIT_CONFIG
-    except LockedError as error:
-        log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
-        return EXIT_SECOND_INSTANCE
-    except OSError as error:
-        text = "cannot use '%s': %s for user id %d; chown it, it is in the state folder"
-        log.error(text, error.filename, (error.strerror or "").lower(), os.getuid())  # noqa: TRY400 - the same
-        return EXIT_CONFIG
-    with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
-        return loop.run(_run(settings, read, store))
-
-
-def check(config_option: Path | None) -> int:
-    """Tell whether the configuration can be used, and return an exit code that says so."""
-    try:
-        config.load(config_option)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    return 0
-
-
-def _read(config_option: Path | None, runner: str | None) -> Config:
-    """Read the configuration; the command line's runner wins, at every reload too."""
-    settings = config.load(config_option)
-    if runner is None:
-        return settings
-    script = settings.script.model_copy(update={"runner": runner})
-    return settings.model_copy(update={"script": script})
-
-
-async def _run(settings: Config, read: Callable[[], Config], store: Store) -> int:
-    daemon = Daemon(settings, read, store, config.runtime_dir())
-    try:
-        daemon.claim_markers()
-    except LockedError as error:
-        log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
-        return EXIT_SECOND_INSTANCE
-    await daemon.run()
-    return 0
-
-
-def check_folders(settings: Config, state: Path, runtime: Path) -> None:
-    """Raise ConfigError where a folder that must be written is not there or not writable, naming its setting."""
-    wanted = {
-        "$STATE_DIRECTORY": state,
-        "$RUNTIME_DIRECTORY": runtime,
-        "paths.markers (or paths.work_dir)": settings.markers_dir,
-    }
-    for name, folder in wanted.items():
-        cause = _unusable(folder)
-        if cause:
-            raise ConfigError(f"cannot use {name} = '{folder}': {cause}")
-
-
-def _unusable(folder: Path) -> str | None:
-    """Return why a folder cannot be written in, and what to do about it."""
-    try:
-        if not folder.is_dir():
-            return "there is no such folder; pinakactl setup makes it"
-    except OSError as error:
-        return f"{(error.strerror or '').lower()} on the way there for user id {os.getuid()}; chmod a+x its parents"
-    if os.access(folder, os.W_OK | os.X_OK):
-        return None
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return "it is read-only here; if the unit's sandbox makes it so, pinakactl setup opens it"
-    return f"it is not writable for user id {os.getuid()}; chown or chmod it"

@@ -8,8 +8,6 @@ import errno
 import json
 import logging
 import os
-import pwd
-import stat
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -23,9 +21,10 @@ from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot
-from pinakad.processes import ID_VARIABLE, NODES_VARIABLE, is_alive, running_script
+from pinakad.processes import is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.runners import Runner, runner_for
+from pinakad.script_file import cause_of, environment, make_executable, unreadable
 from pinakad.steps import Step, step
 from pinakad.waiting import happens
 
@@ -37,7 +36,6 @@ _RECHECK_S = 1.0
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +94,11 @@ class ScriptOnDisk:
     def problem(self) -> tuple[Reason, str] | None:
         """Return why it cannot be launched, None where it can."""
         try:
-            cause = _unreadable(self._path) or (None if self._runner.makes_executable else refusal(self._path))
+            cause = unreadable(self._path) or (None if self._runner.makes_executable else refusal(self._path))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             reason = Reason.SCRIPT_NOT_FOUND if missing else Reason.SCRIPT_NOT_RUNNABLE
-            return reason, f"cannot run '{self._path}': {_cause(error)}"
+            return reason, f"cannot run '{self._path}': {cause_of(error)}"
         if cause:
             return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self._path}': {cause}"
         other = running_script(self._path, self._nodes_dir)
@@ -231,59 +229,11 @@ class ScriptOnDisk:
                 if not told:
                     text = "cannot write down in '%s' that the script will not run: %s; it is tried again"
                     extra = fields(Event.STORAGE, deployment_id=self._id)
-                    log.error(text, self.folder, _cause(error), extra=extra)  # noqa: TRY400 - the disk's, no bug
+                    log.error(text, self.folder, cause_of(error), extra=extra)  # noqa: TRY400 - the disk's, no bug
                 told = True
                 await asyncio.sleep(_ROOM_S)
             else:
                 return
-
-
-def environment(identifier: str, nodes: Path, work_dir: Path) -> dict[str, str]:
-    """Return the whole environment of the script."""
-    home, name, shell = account(os.getuid())
-    return {
-        "HOME": home,
-        "USER": name,
-        "LOGNAME": name,
-        "SHELL": shell,
-        "PATH": _PATH,
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        ID_VARIABLE: identifier,
-        NODES_VARIABLE: str(nodes),
-        "PINAKAD_WORK_DIR": str(work_dir),
-    }
-
-
-def account(user_id: int) -> tuple[str, str, str]:
-    """Return home, name and shell of a user; one without an account, as in a container, has `/`, its number and sh."""
-    try:
-        found = pwd.getpwuid(user_id)
-    except KeyError:
-        return "/", str(user_id), "/bin/sh"
-    return found.pw_dir, found.pw_name, found.pw_shell or "/bin/sh"
-
-
-def _unreadable(script: Path) -> str:
-    """Return why the script cannot be run, "" where it can. Raises OSError, also where there is none."""
-    if not stat.S_ISREG(script.stat().st_mode):
-        return "it is not a file"
-    with script.open("rb"):
-        return ""
-
-
-def make_executable(script: Path) -> str | None:
-    """Set the executable bit, for everybody who may read it; return why that failed. It runs without it too."""
-    try:
-        mode = stat.S_IMODE(script.stat().st_mode)
-        if not mode & stat.S_IXUSR:
-            script.chmod(mode | stat.S_IXUSR | (mode & (stat.S_IRGRP | stat.S_IROTH)) >> 2)
-    except OSError as error:
-        return _cause(error)
-    return None
-
-
-def _cause(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from typing import Any
 from pinakad import config, supervisor
 from pinakad.config import Config, ConfigError
 from pinakad.processes import TERM_S, processes
-from pinakad.script import environment, make_executable
+from pinakad.script_file import environment, make_executable
 from pinakad.trust import weakness
 
 EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG

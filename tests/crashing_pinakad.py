@@ -8,7 +8,7 @@ import os
 import signal
 
 from pinakad.__main__ import main
-from pinakad.daemon import Daemon  # noqa: F401 - loaded now, so that the seconds count what the daemon does
+from pinakad.start import check  # noqa: F401 - loaded now, so that the seconds count what the daemon does
 
 
 class _Crash(logging.Handler):

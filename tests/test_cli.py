@@ -80,7 +80,15 @@ def test_a_failure_is_told_in_one_line_and_with_its_traceback_only_on_demand(tmp
 
 
 def test_status_imports_nothing_that_only_the_daemon_or_other_commands_need(tmp_path: Path) -> None:
-    heavy = ["paramiko", "watchdog", "asyncio", "pinakad.daemon", "pinakad.simulate", "pinakad.cli.demo"]
+    heavy = [
+        "paramiko",
+        "watchdog",
+        "asyncio",
+        "pinakad.daemon",
+        "pinakad.start",
+        "pinakad.simulate",
+        "pinakad.cli.demo",
+    ]
     code = f"import sys, pinakad.cli; pinakad.cli.run(['status']); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -10,9 +10,9 @@ import pytest
 from pinakad.catalog import catalog_text
 from pinakad.cli.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
 from pinakad.config import Config, parse
-from pinakad.daemon import EXIT_CONFIG, EXIT_SECOND_INSTANCE
 from pinakad.events import Event
 from pinakad.processes import TERM_S
+from pinakad.start import EXIT_CONFIG, EXIT_SECOND_INSTANCE
 
 
 def settings(text: str) -> Config:
