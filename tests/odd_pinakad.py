@@ -4,11 +4,12 @@ KILL_READER: the library's inotify thread dies as soon as it runs. WALL_CLOCK: a
 clock is wrong; there is no other safe way to set the clock of one process only.
 """
 
-import ctypes
 import os
+import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 
 def set_clock(offset: Path) -> None:
@@ -23,19 +24,15 @@ def set_clock(offset: Path) -> None:
 
 
 def kill_reader() -> None:
-    """Raise SystemExit in the library's reader thread, wherever it is. It dies with its next event."""
+    """Raise SystemExit where the library's reader thread begins to run: before it has read any event."""
 
-    def look() -> None:
-        while True:
-            for thread in threading.enumerate():
-                if type(thread).__name__ == "InotifyFD" and thread.ident is not None:
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-                    )
-                    return
-            time.sleep(0.001)
+    def begins(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "run":
+            sys.setprofile(None)  # of this thread: of every other one we want no more
+            if type(threading.current_thread()).__name__ == "InotifyFD":
+                raise SystemExit
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.setprofile(begins)
 
 
 if __name__ == "__main__":
