@@ -23,6 +23,7 @@ from pinakad.locks import FolderLock, LockedError
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
+from pinakad.problems import cause_of
 from pinakad.publisher import Publisher
 from pinakad.requests import OURS, REQUEST, Markers
 from pinakad.store import Store
@@ -119,8 +120,7 @@ class Daemon:
             due_s = self._desk.look(self._time(), closed=closed)
             self._publisher.queued = self._desk.is_queued()
         except (OSError, LockedError) as error:
-            cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._note_blindness(f"cannot look at the markers: {cause.lower()}")  # the watch names the folder
+            self._note_blindness(f"cannot look at the markers: {cause_of(error)}")  # the watch names the folder
             return RESCAN_S
         self._note_blindness("")
         if due_s == 0.0:

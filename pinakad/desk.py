@@ -18,7 +18,7 @@ from pinakad.deployment import Deployment
 from pinakad.events import Event, fields
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
-from pinakad.problems import Code, Spot
+from pinakad.problems import Code, Spot, cause_of
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of
 from pinakad.requests import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
 from pinakad.steps import Step
@@ -197,7 +197,7 @@ class Desk:
             self._served = None
         except OSError as error:
             if self._stuck is None:
-                cause = (error.strerror or str(error)).lower()
+                cause = cause_of(error)
                 self._patience.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
             self._stuck = (identifier, served)
             return False

@@ -12,7 +12,7 @@ from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, read_regular
 from pinakad.node_file import number_of
 from pinakad.nodes import ReadFile, read_file, unreadable
-from pinakad.problems import Code, Severity, printable
+from pinakad.problems import Code, Severity, cause_of, printable
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class NodesFolder:
             try:
                 files, cause = await asyncio.to_thread(self.scan, allow_loopback=allow_loopback), ""
             except OSError as error:
-                files, cause = [], (error.strerror or str(error)).lower()
+                files, cause = [], cause_of(error)
             now_s = loop.time()
             if now_s >= deadline_s:
                 return cause or files
@@ -125,6 +125,6 @@ def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
     except FileNotFoundError:
         raise
     except OSError as error:
-        text = f"cannot read the file: {(error.strerror or str(error)).lower()}"
+        text = f"cannot read the file: {cause_of(error)}"
         return unreadable(entry.name, Code.UNREADABLE, text)
     return read_file(entry.name, raw, allow_loopback=allow_loopback)

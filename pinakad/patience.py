@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from pinakad.events import Event, fields
+from pinakad.problems import cause_of
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,7 @@ class Patience:
 
     async def wait_out(self, what: str, error: OSError) -> None:
         """Say once what cannot be written, and return when it is time to try again."""
-        cause = (error.strerror or str(error)).lower()
-        self.say(f"cannot write {what}: {cause}" + (f" ('{error.filename}')" if error.filename else ""))
+        self.say(f"cannot write {what}: {cause_of(error)}" + (f" ('{error.filename}')" if error.filename else ""))
         await self._looked()
 
     def say(self, text: str) -> None:

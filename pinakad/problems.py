@@ -136,6 +136,11 @@ def printable(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
+def cause_of(error: Exception) -> str:
+    """Return what went wrong, as the end of a sentence; of what the system says, its words without number and path."""
+    return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
+
+
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Tell whether one of the problems fails the deployment."""
     return any(problem.severity is Severity.ERROR for problem in problems)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pinakad import __version__
 from pinakad.files import write_whole
+from pinakad.problems import cause_of
 from pinakad.report import DaemonPart, Phase, Report, Status
 from pinakad.store import Store, warn_unwritable
 from pinakad.timestamps import rfc3339
@@ -76,7 +77,7 @@ class Publisher:
         except OSError as error:
             if not before and not self.trouble:
                 warn_unwritable(what, error)
-            self.trouble = self.trouble or f"cannot write {what}: {(error.strerror or str(error)).lower()}"
+            self.trouble = self.trouble or f"cannot write {what}: {cause_of(error)}"
 
     def _status(self) -> bytes:
         daemon = DaemonPart(

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from pinakad import strict_json
 from pinakad.files import link_or_move, read_up_to, sync_folder, write_whole
-from pinakad.problems import Code, Problem, Spot
+from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.steps import Step, step
 
@@ -266,7 +266,7 @@ def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]
     except FileNotFoundError:
         return b"", None
     except (PermissionError, OSError) as error:
-        text = f"cannot read the request: {(error.strerror or '').lower()}; make it readable for the daemon's user"
+        text = f"cannot read the request: {cause_of(error)}; make it readable for the daemon's user"
         return b"", spot.error(Code.UNREADABLE, text)
     try:
         return read_up_to(descriptor, strict_json.MAX_BYTES + 1), None

@@ -14,6 +14,7 @@ from pinakad import supervisor
 from pinakad.config import ScriptSettings
 from pinakad.files import write_new
 from pinakad.outside import Started
+from pinakad.problems import cause_of
 from pinakad.processes import end_all
 from pinakad.supervisor import start_ticks
 
@@ -107,7 +108,7 @@ class SubprocessRunner:
         except OSError as error:
             with suppress(OSError):  # half of it would take the room of what must be written down
                 program.unlink()
-            return (error.strerror or str(error)).lower()
+            return cause_of(error)
         self._gate = self._process.stdin
         return None
 
@@ -203,7 +204,7 @@ async def _systemctl(*words: str) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
         )
     except OSError as error:
-        return 1, (error.strerror or str(error)).lower()
+        return 1, cause_of(error)
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:

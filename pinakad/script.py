@@ -20,11 +20,11 @@ from pinakad.events import Event, fields
 from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
-from pinakad.problems import Code, Problem, Spot
+from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.processes import is_alive, running_script
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.runners import Runner, runner_for
-from pinakad.script_file import cause_of, environment, make_executable, unreadable
+from pinakad.script_file import environment, make_executable, unreadable
 from pinakad.steps import Step, step
 from pinakad.waiting import happens
 

@@ -5,6 +5,7 @@ import pwd
 import stat
 from pathlib import Path
 
+from pinakad.problems import cause_of
 from pinakad.processes import ID_VARIABLE, NODES_VARIABLE
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,8 +53,3 @@ def account(user_id: int) -> tuple[str, str, str]:
     except KeyError:
         return "/", str(user_id), "/bin/sh"
     return found.pw_dir, found.pw_name, found.pw_shell or "/bin/sh"
-
-
-def cause_of(error: OSError) -> str:
-    """Return what went wrong, for the end of a sentence."""
-    return (error.strerror or str(error)).lower()

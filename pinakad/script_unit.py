@@ -18,6 +18,7 @@ from typing import Any
 
 from pinakad import config, supervisor
 from pinakad.config import Config, ConfigError
+from pinakad.problems import cause_of
 from pinakad.processes import TERM_S, processes
 from pinakad.script_file import environment, make_executable
 from pinakad.trust import weakness
@@ -103,7 +104,7 @@ def _check_script(script: Path) -> None:
     try:
         found = weakness(script, {0, os.getuid()})
     except OSError as error:
-        raise RefusedError(f"cannot run '{script}': {(error.strerror or str(error)).lower()}") from None
+        raise RefusedError(f"cannot run '{script}': {cause_of(error)}") from None
     if found is not None:
         text = (
             f"'{script}' is not run with the rights of user id {os.getuid()}: {found}. Put it into a folder of root's "

@@ -13,6 +13,7 @@ from pinakad.config import Config, ConfigError
 from pinakad.daemon import Daemon
 from pinakad.journal import set_up
 from pinakad.locks import LockedError, lock
+from pinakad.problems import cause_of
 from pinakad.store import Store
 from pinakad.wiring import BootClockLoop
 
@@ -46,7 +47,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
         return EXIT_SECOND_INSTANCE
     except OSError as error:
         text = "cannot use '%s': %s for user id %d; chown it, it is in the state folder"
-        log.error(text, error.filename, (error.strerror or "").lower(), os.getuid())  # noqa: TRY400 - the same
+        log.error(text, error.filename, cause_of(error), os.getuid())  # noqa: TRY400 - the same
         return EXIT_CONFIG
     with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
         return loop.run(_run(settings, read, store))
@@ -101,7 +102,7 @@ def _unusable(folder: Path) -> str | None:
         if not folder.is_dir():
             return "there is no such folder; pinakactl setup makes it"
     except OSError as error:
-        return f"{(error.strerror or '').lower()} on the way there for user id {os.getuid()}; chmod a+x its parents"
+        return f"{cause_of(error)} on the way there for user id {os.getuid()}; chmod a+x its parents"
     if os.access(folder, os.W_OK | os.X_OK):
         return None
     if os.statvfs(folder).f_flag & os.ST_RDONLY:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from pinakad import supervisor
 from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, make_folder, read_regular, sync_folder, write_all, write_new, write_whole
-from pinakad.problems import printable
+from pinakad.problems import cause_of, printable
 from pinakad.report import Report
 from pinakad.steps import Step, step
 
@@ -182,7 +182,7 @@ class Store:
 def warn_unwritable(what: str, error: OSError) -> None:
     """Log once what cannot be written now."""
     text = "cannot write %s: %s; it is tried again"
-    log.error(text, what, (error.strerror or str(error)).lower(), extra=fields(Event.STORAGE))
+    log.error(text, what, cause_of(error), extra=fields(Event.STORAGE))
 
 
 def _counter(identifier: str) -> int:
@@ -195,5 +195,5 @@ def _cause(error: Exception) -> str:
         first = error.errors(include_url=False)[0]
         return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}")
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        return cause_of(error)
     return printable(str(error))

@@ -29,6 +29,7 @@ from watchdog.observers import Observer
 
 from pinakad.events import Event, fields
 from pinakad.files import write_new
+from pinakad.problems import cause_of
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -81,7 +82,7 @@ class Watch:
             observer = Observer()
             observer.start()
         except (OSError, RuntimeError) as error:
-            self._note_trouble(self._canary, f"cannot watch anything: {_cause(error)}")
+            self._note_trouble(self._canary, f"cannot watch anything: {cause_of(error)}")
         else:
             self._observer = observer
 
@@ -130,7 +131,7 @@ class Watch:
             handler = _Handler(lambda event: self._note(folder, event))
             watch = observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
         except (OSError, RuntimeError) as error:
-            self._note_trouble(folder, f"cannot watch '{folder}': {_cause(error)}")
+            self._note_trouble(folder, f"cannot watch '{folder}': {cause_of(error)}")
             return
         self._watched[folder] = (place, watch)
         if self._troubles.pop(folder, None) is not None:
@@ -217,15 +218,11 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().endswith("called when the thread is inactive")
 
 
-def _cause(error: Exception) -> str:
-    return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
-
-
 def _place(folder: Path) -> _Place | str:
     """Return device and inode of the folder that the path leads to now, or why it cannot be watched."""
     try:
         status = folder.stat()
         os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return cause_of(error)
     return status.st_dev, status.st_ino

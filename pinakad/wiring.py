@@ -13,7 +13,7 @@ from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
 from pinakad.permissions import key_warnings, script_warnings
 from pinakad.polling import NodeReason, Now, Probe
-from pinakad.problems import Problem
+from pinakad.problems import Problem, cause_of
 from pinakad.publisher import Publisher
 from pinakad.report import Policy, Report
 from pinakad.script import ScriptOnDisk
@@ -137,7 +137,7 @@ class Wiring:
             try:
                 self._logins.save_host_keys()
             except OSError as error:
-                self._patience.say(f"cannot write known_hosts: {(error.strerror or '').lower()}")
+                self._patience.say(f"cannot write known_hosts: {cause_of(error)}")
 
     async def _save(self, report: Report, *, must: bool) -> None:
         if must:
@@ -146,7 +146,7 @@ class Wiring:
         try:
             await asyncio.to_thread(self._store.save, report, durable=True)
         except OSError as error:
-            self._patience.say(f"cannot write the report: {(error.strerror or '').lower()}")
+            self._patience.say(f"cannot write the report: {cause_of(error)}")
 
     async def _insist(self, what: str, write: Callable[[], object]) -> None:
         while True:

@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 
+import pinakad.start  # noqa: F401 - loaded now, so that the seconds count what the daemon does
 from pinakad.__main__ import main
-from pinakad.start import check  # noqa: F401 - loaded now, so that the seconds count what the daemon does
 
 
 class _Crash(logging.Handler):

@@ -5,12 +5,12 @@ import grp
 from pathlib import Path
 
 from pinakad.cli.session import FaultError
+from pinakad.problems import cause_of
 
 
 def no_write(folder: Path, error: OSError) -> FaultError:
     """Return the failure to write in a folder: what, why, and what to do about it."""
-    cause = (error.strerror or str(error)).lower()
-    return FaultError(f"cannot write in '{folder}': {cause}; {_remedy(folder, error)}")
+    return FaultError(f"cannot write in '{folder}': {cause_of(error)}; {_remedy(folder, error)}")
 
 
 def _remedy(folder: Path, error: OSError) -> str:

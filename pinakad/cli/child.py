@@ -14,6 +14,7 @@ from typing import Self
 
 import pinakad
 from pinakad.cli.session import FaultError
+from pinakad.problems import cause_of
 
 READY_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
@@ -118,4 +119,4 @@ def log_end(log: Path, lines: int = 5) -> str:
     try:
         return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
     except OSError as error:
-        return f"cannot read '{log}': {(error.strerror or str(error)).lower()}"
+        return f"cannot read '{log}': {cause_of(error)}"

@@ -9,6 +9,7 @@ from pinakad import config
 from pinakad.cli.session import FaultError, WrongUseError
 from pinakad.headline import read_headline
 from pinakad.node_part import NodePart
+from pinakad.problems import cause_of
 from pinakad.report import Report
 from pinakad.store import StateUnreadableError, Store
 
@@ -89,9 +90,8 @@ def choose_node(report: Report, text: str) -> NodePart:
 
 def no_access(path: Path, error: OSError) -> FaultError:
     """Return the failure to read something of the daemon's, with what to do about it."""
-    cause = (error.strerror or str(error)).lower()
     remedy = "ask with sudo, or as the daemon's user" if isinstance(error, PermissionError) else "see pinakactl doctor"
-    return FaultError(f"cannot read '{error.filename or path}': {cause}; {remedy}")
+    return FaultError(f"cannot read '{error.filename or path}': {cause_of(error)}; {remedy}")
 
 
 def _by_counter(known: list[str], text: str) -> list[str]:

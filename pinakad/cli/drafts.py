@@ -12,6 +12,7 @@ from pinakad.cli.session import FaultError, WrongUseError
 from pinakad.cli.validate import STDIN_NAME, Draft, as_draft
 from pinakad.files import NotRegularError, read_regular
 from pinakad.nodes import read_file
+from pinakad.problems import cause_of
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of a file with many nodes; each node for itself is held to the daemon's limit."""
@@ -46,7 +47,7 @@ def _read(path: Path) -> tuple[str, bytes]:
             f"cannot read '{path}': it is no regular file; for a folder's files write {path}/*.json"
         ) from None
     except OSError as error:
-        raise WrongUseError(f"cannot read '{path}': {(error.strerror or str(error)).lower()}") from error
+        raise WrongUseError(f"cannot read '{path}': {cause_of(error)}") from error
 
 
 def _split(label: str, raw: bytes) -> Iterator[Source]:

@@ -14,6 +14,7 @@ from pinakad.cli.choice import load, no_access
 from pinakad.cli.exits import NoDaemonError, NothingError, TimedOutError
 from pinakad.cli.session import FaultError
 from pinakad.locks import is_locked
+from pinakad.problems import cause_of
 from pinakad.report import Report
 from pinakad.requests import Identity, Markers, Request
 from pinakad.store import StateUnreadableError, Store
@@ -157,9 +158,8 @@ def unserved(store: Store, markers: Markers) -> Request | None:
 
 def no_markers(folder: Path, error: OSError) -> FaultError:
     """Return the failure to look into the marker folder, with what to do about it."""
-    cause = (error.strerror or str(error)).lower()
     return FaultError(
-        f"cannot look into the marker folder '{folder}': {cause}; pinakactl setup makes it, sudo reads it"
+        f"cannot look into the marker folder '{folder}': {cause_of(error)}; pinakactl setup makes it, sudo reads it"
     )
 
 

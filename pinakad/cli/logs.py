@@ -11,6 +11,7 @@ import click
 from pinakad import config
 from pinakad.cli.choice import choose_id, complete_ids
 from pinakad.cli.session import FaultError, Session, pass_session
+from pinakad.problems import cause_of
 from pinakad.store import Store
 from pinakad.supervisor import LOG, STARTED
 
@@ -79,4 +80,4 @@ def _become_journalctl(matches: list[str], options: list[str]) -> None:
     try:
         os.execvp(words[0], words)  # noqa: S606 - its pager and its signals are better than what we could pass on
     except OSError as error:
-        raise FaultError(f"cannot run journalctl: {(error.strerror or '').lower()}; try --script") from error
+        raise FaultError(f"cannot run journalctl: {cause_of(error)}; try --script") from error

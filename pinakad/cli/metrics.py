@@ -10,6 +10,7 @@ from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.cli.standing import look, this_moment
 from pinakad.files import write_whole
 from pinakad.metrics import Facts, Ledger, text
+from pinakad.problems import cause_of
 from pinakad.store import Store
 
 _HELP = """Print what Prometheus wants to know.
@@ -42,9 +43,8 @@ def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - 
     try:
         write_whole(textfile, told, durable=False)
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
         raise FaultError(
-            f"cannot write '{textfile}': {cause}; name a file in a folder that you may write in"
+            f"cannot write '{textfile}': {cause_of(error)}; name a file in a folder that you may write in"
         ) from error
 
 

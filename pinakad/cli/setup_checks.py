@@ -9,6 +9,7 @@ from pathlib import Path
 from pinakad.cli.backends import find_backends
 from pinakad.cli.installation import HIDDEN, UNIT_SAFE, folders, seen_on
 from pinakad.config import Config
+from pinakad.problems import cause_of
 from pinakad.trust import weakness
 
 _PROGRAMS = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "journalctl")
@@ -67,7 +68,7 @@ def _program_obstacles(root: Path) -> Iterator[str]:
         try:
             found = weakness(place)
         except OSError as error:
-            found = f"cannot look at '{place}': {(error.strerror or '').lower()}"
+            found = f"cannot look at '{place}': {cause_of(error)}"
         if found is not None:
             yield f"the program would run as root, but {found}"
 

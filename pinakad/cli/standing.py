@@ -12,6 +12,7 @@ from pinakad.locks import is_locked
 from pinakad.node_part import NodePart
 from pinakad.outside import Moment
 from pinakad.polling import Grid, NodeState, Now
+from pinakad.problems import cause_of
 from pinakad.report import DaemonPart, Report, ScriptPart, Status
 from pinakad.store import Store
 from pinakad.summary import status_line, trouble_of
@@ -41,8 +42,7 @@ def look(state_dir: Path, runtime_dir: Path) -> Standing:
     try:
         report = store.latest()
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        text = f"cannot read the state folder '{state_dir}': {cause}; ask as root or as the daemon's user"
+        text = f"cannot read the state folder '{state_dir}': {cause_of(error)}; ask as root or as the daemon's user"
         raise FaultError(text) from error
     return Standing(running, None, report or (status.deployment if status else None), notes)
 

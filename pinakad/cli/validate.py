@@ -18,7 +18,7 @@ from pinakad.files import NotRegularError, read_regular
 from pinakad.node_file import number_of
 from pinakad.nodes import NodeSet, ReadFile, combine, read_file, unreadable
 from pinakad.nodes_folder import NodesFolder
-from pinakad.problems import Code, Problem, Severity
+from pinakad.problems import Code, Problem, Severity, cause_of
 
 STDIN_NAME = "stdin"
 _AFTER_ALL = 10**18
@@ -99,7 +99,7 @@ def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple
         try:
             files = NodesFolder(path).scan(allow_loopback=allow_loopback)
         except OSError as error:
-            raise WrongUseError(f"cannot read the folder '{path}': {_cause(error)}") from error
+            raise WrongUseError(f"cannot read the folder '{path}': {cause_of(error)}") from error
         return [(path.resolve() / file.name, file) for file in files]
     file = _read_one(path, allow_loopback=allow_loopback)
     place = path.parent.resolve() / path.name
@@ -116,7 +116,7 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
     except FileNotFoundError as error:
         raise WrongUseError(f"cannot read '{path}': there is no such file or folder") from error
     except OSError as error:
-        return unreadable(path.name, Code.UNREADABLE, f"cannot read the file: {_cause(error)}")
+        return unreadable(path.name, Code.UNREADABLE, f"cannot read the file: {cause_of(error)}")
 
 
 def as_draft(file: ReadFile, position: int) -> Draft:
@@ -124,10 +124,6 @@ def as_draft(file: ReadFile, position: int) -> Draft:
     return Draft(
         file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
     )
-
-
-def _cause(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 # --- telling

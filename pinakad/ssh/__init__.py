@@ -18,7 +18,7 @@ from paramiko.pkey import UnknownKeyType
 from pinakad.config import SshSettings
 from pinakad.events import Event, fields
 from pinakad.polling import NodeReason, Probe
-from pinakad.problems import printable
+from pinakad.problems import cause_of, printable
 from pinakad.ssh.connect import Connector
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.lane import Lane, Place
@@ -60,7 +60,7 @@ def load_key(path: Path) -> paramiko.PKey:
     except FileNotFoundError:
         raise SshKeyError(f"cannot read the SSH key '{path}': no such file") from None
     except OSError as error:
-        raise SshKeyError(f"cannot read the SSH key '{path}': {(error.strerror or '').lower()}") from None
+        raise SshKeyError(f"cannot read the SSH key '{path}': {cause_of(error)}") from None
     except (paramiko.PasswordRequiredException, TypeError):
         raise SshKeyError(f"cannot use the SSH key '{path}': it needs a passphrase; use one without") from None
     except (ValueError, paramiko.SSHException, UnknownKeyType) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pinakad.polling import NodeReason, Rung
-from pinakad.problems import printable
+from pinakad.problems import cause_of, printable
 from pinakad.ssh.connect import Connector
 from pinakad.ssh.lookup import look_up
 
@@ -78,7 +78,7 @@ async def reach(connector: Connector, address: str, port: int, limits: Limits) -
     try:
         sock = socket.socket(kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as error:
-        return Failure(None, NodeReason.ERROR, f"no socket: {_cause(error)}")
+        return Failure(None, NodeReason.ERROR, f"no socket: {cause_of(error)}")
     try:
         code = await connector.connect(sock, target, limits.until(connector.time(), limits.connect_s))
         result = _unconnected(code) if code != 0 else await _talk(sock, limits)
@@ -121,7 +121,7 @@ async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
     except TimeoutError:
         return Failure(None, NodeReason.UNRESOLVED, f"the name {address} was not resolved in time")
     except (OSError, UnicodeError) as error:
-        return Failure(None, NodeReason.UNRESOLVED, f"cannot resolve the name {address}: {_cause(error)}")
+        return Failure(None, NodeReason.UNRESOLVED, f"cannot resolve the name {address}: {cause_of(error)}")
     return family, (found, port)
 
 
@@ -159,7 +159,7 @@ async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limit
     try:
         sock.send(CLIENT_BANNER)
     except OSError as error:
-        return Failure(Rung.BANNER, NodeReason.ERROR, f"the connection ended after the banner: {_cause(error)}")
+        return Failure(Rung.BANNER, NodeReason.ERROR, f"the connection ended after the banner: {cause_of(error)}")
     more = await _peek_more(sock, length, limits.until(loop.time(), limits.key_exchange_s))
     if more is None:
         return Failure(Rung.BANNER, NodeReason.TIMEOUT, "it gave its banner and then no key exchange")
@@ -215,7 +215,3 @@ def _banner_length(seen: bytes) -> int:
 
 def _shown(raw: bytes) -> str:
     return '"' + printable(raw[:60].decode("ascii", "replace").strip(), 60) + '"'
-
-
-def _cause(error: Exception) -> str:
-    return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()

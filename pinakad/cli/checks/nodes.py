@@ -9,7 +9,7 @@ from pinakad.cli.checks.scene import Finding, Scene, fails, warning
 from pinakad.nodes import Node, NodeSet, combine
 from pinakad.nodes_folder import NodesFolder
 from pinakad.polling import Probe
-from pinakad.problems import Severity
+from pinakad.problems import Severity, cause_of
 from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.store import Store
 
@@ -25,8 +25,7 @@ def files(scene: Scene) -> Iterator[Finding]:
     except PermissionError:
         raise  # we may not look: that says nothing about the daemon
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        yield fails(f"cannot read the node files in '{folder}': {cause}", "see the folders above")
+        yield fails(f"cannot read the node files in '{folder}': {cause_of(error)}", "see the folders above")
         return
     if not found.nodes and not found.problems:
         text = f"there is no node file (node_<digits>.json) in '{folder}': a deployment would fail with no_nodes"
@@ -69,7 +68,7 @@ def reach(scene: Scene) -> list[tuple[Node, Probe]] | str:
         key = load_key(settings.key_path)
         host_keys = open_host_keys(Store(scene.state_dir).known_hosts, settings.ssh)
     except OSError as error:
-        return f"cannot read the node files: {(error.strerror or str(error)).lower()}"
+        return f"cannot read the node files: {cause_of(error)}"
     except SshKeyError as error:
         return str(error)
 

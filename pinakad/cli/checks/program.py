@@ -10,7 +10,7 @@ from shlex import quote
 from pinakad.cli.backends import find_backends
 from pinakad.cli.checks.scene import Finding, Scene, fails, warning
 from pinakad.permissions import refusal
-from pinakad.problems import printable
+from pinakad.problems import cause_of, printable
 from pinakad.trust import weakness
 
 _BASH = Path("/bin/bash")
@@ -30,7 +30,7 @@ def script(scene: Scene) -> Iterator[Finding]:
     except PermissionError:
         raise  # we may not look: that says nothing about the daemon
     except OSError as error:
-        text = f"cannot run the script '{path}': {(error.strerror or '').lower()}"
+        text = f"cannot run the script '{path}': {cause_of(error)}"
         yield fails(text, f"install -D -m 0755 deployment_service.sh {quote(str(path))}, or set [paths] script")
         return
     if not stat.S_ISREG(status.st_mode):
@@ -68,7 +68,7 @@ def _trust(scene: Scene, path: Path) -> Iterator[Finding]:
         found = weakness(path, {0} if scene.by_systemd else {0, scene.account.uid})
         refused = None if scene.by_systemd or scene.account.uid != 0 else refusal(path)
     except OSError as error:
-        yield warning(f"cannot look at the way to '{path}': {(error.strerror or '').lower()}", "sudo pinakactl doctor")
+        yield warning(f"cannot look at the way to '{path}': {cause_of(error)}", "sudo pinakactl doctor")
         return
     if scene.by_systemd and found is not None:
         remedy = f"{own}, or set User= for the script: systemctl edit pinakad-script@.service"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pinakad.cli.installation import UNITS
 from pinakad.cli.standing import Standing
 from pinakad.config import Config
+from pinakad.problems import cause_of
 from pinakad.report import Report
 
 SERVICE_USER = "pinakasupport"
@@ -68,7 +69,7 @@ class Account:
             except (FileNotFoundError, PermissionError):
                 raise
             except OSError as error:
-                return f"cannot look at '{place}': {(error.strerror or '').lower()}"
+                return f"cannot look at '{place}': {cause_of(error)}"
             if not self._may(place, status, needed):
                 mode = f"{stat.S_IMODE(status.st_mode):04o}, {_owner(status)}"
                 return f"{self.name} may not {_WORDS.get(needed, 'use')} '{place}' ({mode})"

@@ -11,6 +11,7 @@ from pinakad import __version__
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.cli.installation import wanted_files
 from pinakad.cli.setup_checks import work_dir_owner
+from pinakad.problems import cause_of
 from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
 from pinakad.store import StateUnreadableError, Store
 from pinakad.trust import weakness
@@ -75,7 +76,7 @@ def markers(scene: Scene) -> Iterator[Finding]:
     try:
         names = {entry.name for entry in os.scandir(folder)}
     except OSError as error:
-        yield warning(f"cannot look at '{folder}': {(error.strerror or '').lower()}", "see the folders above")
+        yield warning(f"cannot look at '{folder}': {cause_of(error)}", "see the folders above")
         return
     if REQUEST in names:
         yield from _request(scene, folder / REQUEST)
@@ -110,7 +111,7 @@ def state(scene: Scene) -> Iterator[Finding]:
     try:
         left = [identifier for identifier in store.ids() if not store.is_answered(identifier)]
     except OSError as error:
-        yield warning(f"cannot look at '{scene.state_dir}': {(error.strerror or '').lower()}", "sudo pinakactl doctor")
+        yield warning(f"cannot look at '{scene.state_dir}': {cause_of(error)}", "sudo pinakactl doctor")
         return
     for identifier in left:
         yield from _unfinished(scene, store, identifier)
