@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
-MAX_PROBLEMS = 100
+MAX_PROBLEMS = 20
+"""So many problems of one kind are listed: the first ones help, and a million of them would fill every report."""
+MAX_FILE_PROBLEMS = 100
+"""So many problems of one node file."""
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
@@ -56,6 +59,7 @@ class Code(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     NO_SUCH_FILE = "no_such_file"
     SUPERSEDED = "superseded"
+    MORE_PROBLEMS = "more_problems"
     # warnings about a node file
     VLAN_RANGE = "vlan_range"
     MTU_RANGE = "mtu_range"
@@ -71,7 +75,6 @@ class Code(StrEnum):
     DUPLICATE_TYPE = "duplicate_type"
     SLAVE_OF_TWO_BONDS = "slave_of_two_bonds"
     NO_NETMASK = "no_netmask"
-    MORE_PROBLEMS = "more_problems"
     # warnings about a run
     REQUEST_REMOVED = "request_removed"
     CANCEL_REMOVED = "cancel_removed"
@@ -157,7 +160,7 @@ def has_errors(problems: Iterable[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
 
 
-def capped(problems: list[Problem], spot: Spot, limit: int = MAX_PROBLEMS) -> list[Problem]:
+def errors_first(problems: list[Problem], spot: Spot, limit: int = MAX_FILE_PROBLEMS) -> list[Problem]:
     """Return at most `limit` problems, errors first where some must go; the last one then says how many more there are.
 
     It is an error where one of those is.
@@ -167,6 +170,6 @@ def capped(problems: list[Problem], spot: Spot, limit: int = MAX_PROBLEMS) -> li
     ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
     kept, rest = ordered[: limit - 1], ordered[limit - 1 :]
     errors = sum(problem.severity is Severity.ERROR for problem in rest)
-    text = f"and {len(rest):,} more problems, {errors:,} of them errors"
+    text = f"and {len(rest):,} more problems, {errors:,} of them errors; mend these first"
     more = spot.error if errors else spot.warning
     return [*kept, more(Code.MORE_PROBLEMS, text)]
