@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
+MAX_PROBLEMS = 20
+"""So many problems of one kind are listed: the first ones help, and a million of them would fill every report."""
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
@@ -54,6 +56,7 @@ class Code(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     NO_SUCH_FILE = "no_such_file"
     SUPERSEDED = "superseded"
+    MORE_PROBLEMS = "more_problems"
     # warnings about a node file
     VLAN_RANGE = "vlan_range"
     MTU_RANGE = "mtu_range"
@@ -144,3 +147,11 @@ def cause_of(error: Exception) -> str:
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Tell whether one of the problems fails the deployment."""
     return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def capped(problems: list[Problem], count: int, spot: Spot) -> list[Problem]:
+    """Return the first MAX_PROBLEMS of `count` problems, and where there are more, one more that says how many."""
+    if count <= MAX_PROBLEMS:
+        return problems
+    more = spot.error(Code.MORE_PROBLEMS, f"and {count - MAX_PROBLEMS} more problems of this kind, not listed")
+    return [*problems[:MAX_PROBLEMS], more]
