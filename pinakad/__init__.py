@@ -17,7 +17,7 @@ Read the files in the order in which the data goes through them:
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
     runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
-    permissions.py   who else could change the script or read the key
+    permissions.py   who else could change the script or read the key (linux/access_list.py)
     ssh/             one attempt to log in to a node, classified
     polling.py       when is a node up?
     poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)

@@ -173,3 +173,11 @@ def errors_first(problems: list[Problem], spot: Spot, limit: int = MAX_FILE_PROB
     text = f"and {len(rest):,} more problems, {errors:,} of them errors; mend these first"
     more = spot.error if errors else spot.warning
     return [*kept, more(Code.MORE_PROBLEMS, text)]
+
+
+def capped(problems: list[Problem], count: int, spot: Spot) -> list[Problem]:
+    """Return the first MAX_PROBLEMS of `count` problems, and where there are more, one more that says how many."""
+    if count <= MAX_PROBLEMS:
+        return problems
+    more = spot.error(Code.MORE_PROBLEMS, f"and {count - MAX_PROBLEMS} more problems of this kind, not listed")
+    return [*problems[:MAX_PROBLEMS], more]
