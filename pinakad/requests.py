@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad import strict_json
-from pinakad.files import link_or_move, read_up_to, sync_folder, write_whole
+from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_whole
 from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.steps import Step, step
@@ -91,6 +91,13 @@ class Markers:
         """Read the request that is there, None where there is none."""
         return read_request(self._request)
 
+    def make_durable(self) -> None:
+        """Make durable what stands in the folder, and the request's content and times: what is written down of it
+        must be what a power cut leaves of it. One that cannot be opened is left as it is.
+        """
+        sync_if_regular(self._request)
+        sync_folder(self.folder)
+
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
         return _status(self._request) is not None
@@ -152,6 +159,7 @@ class Markers:
             return True
         if _is_folder(self._request):
             self._request.rmdir()
+            sync_folder(self.folder)
             return True
         aside = self.folder / (_ASIDE + identifier)
         try:
@@ -176,6 +184,7 @@ class Markers:
 
         Return whether it is gone. `served` None: nobody knows what it was, so it is a request. `keep`: an untouched
         one stays for now. `running`: what is being served now; the touch may be later than the start of that run.
+        What is gone is durably gone: a power cut must not bring it back beside what is served after it.
         """
         aside = self.folder / (_ASIDE + identifier)
         found = read_request(aside)
@@ -186,23 +195,31 @@ class Markers:
         if keep:
             return False
         with step(Step.REQUEST_REMOVED):
-            _remove(aside)
+            self._remove_for_good(aside.name)
         return True
 
     def _put_back(self, aside: Path, running: Identity | None) -> bool:
         """An even newer request in its place wins: link(2) does not replace. One that is being served is not newer:
         the place is waited for then. Return whether it is done.
+
+        Its place is durable before the name aside goes: a power cut leaves one of them or both. Both are one file,
+        and then only the name aside goes.
         """
         with step(Step.REQUEST_PUT_BACK):
             try:
-                link_or_move(aside, self._request)
+                link_or_move(aside, self._request, durable=True)
             except FileExistsError:
-                standing = read_request(self._request)
-                if standing is None or standing.identity == running:
-                    return False
-                _remove(aside)
+                if not self._is_standing(aside):
+                    standing = read_request(self._request)
+                    if standing is None or standing.identity == running:
+                        return False
+                self._remove_for_good(aside.name)
         log.info("the request was touched while it was being served: it counts again")
         return True
+
+    def _is_standing(self, aside: Path) -> bool:
+        one, other = _status(aside), _status(self._request)
+        return one is not None and other is not None and os.path.samestat(one, other)
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -12,15 +12,16 @@ from pinakad.linux.access_list import WRITE, Grant, access_list
 _MAX_LINKS = 40  # path_resolution(7)
 
 
-def weakness(path: Path, trusted: Collection[int] = (0,)) -> str | None:
+def weakness(path: Path, trusted: Collection[int] = (0,), *, shared: bool = False) -> str | None:
     """Return who could change what `path` leads to, and where; None where only the user ids `trusted` could.
 
-    Every folder on the way counts, and every link. Raises OSError where there is no such file.
+    Every folder on the way counts, and every link. `shared`: its last folder is a place where a group may write.
+    Raises OSError where there is no such file.
     """
-    return _weakness(path, frozenset(trusted), _MAX_LINKS)
+    return _weakness(path, frozenset(trusted), _MAX_LINKS, shared=shared)
 
 
-def _weakness(path: Path, trusted: frozenset[int], links: int) -> str | None:
+def _weakness(path: Path, trusted: frozenset[int], links: int, *, shared: bool) -> str | None:
     for place in (*reversed(path.parents), path):
         status = place.lstat()
         if status.st_uid not in trusted:
@@ -29,19 +30,22 @@ def _weakness(path: Path, trusted: frozenset[int], links: int) -> str | None:
             if links == 0:
                 return f"'{place}' is a link in a circle"
             rest = path.relative_to(place)
-            return _weakness(Path(os.path.normpath(place.parent / place.readlink())) / rest, trusted, links - 1)
-        found = _writable(place, status, trusted)
+            target = Path(os.path.normpath(place.parent / place.readlink())) / rest
+            return _weakness(target, trusted, links - 1, shared=shared)
+        found = _writable(place, status, trusted, shared=shared and place == path)
         if found is not None:
             return found
     return None
 
 
-def _writable(place: Path, status: os.stat_result, trusted: frozenset[int]) -> str | None:
+def _writable(place: Path, status: os.stat_result, trusted: frozenset[int], *, shared: bool) -> str | None:
     """A folder with the sticky bit keeps each entry for its owner, whom we look at next."""
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return None
     if status.st_mode & stat.S_IWOTH:
         return f"'{place}' can be changed by everybody (mode {stat.S_IMODE(status.st_mode):04o})"
+    if shared:
+        return None
     found = access_list(place, status)
     if found.owning_group & WRITE and status.st_gid != 0:
         return f"'{place}' can be changed by the group {_group(status.st_gid)}"
