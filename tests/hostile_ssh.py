@@ -11,6 +11,8 @@ from functools import cache
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
+from pinakad.ssh.facts import facts_output
+
 BOOT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 ESC = "\x1b[2J\x1b]0;owned\x07\r\nforged line \x9b31m"
 """Clears a screen, names a window, rings, begins a line of its own, and does the same with C1 controls."""
@@ -32,7 +34,8 @@ class Face(paramiko.ServerInterface):
     """What a server does after the key exchange. Here: all is well."""
 
     transport: paramiko.Transport
-    facts = f"pinakad:{BOOT_ID}\npinakad:100.00 100.00\npinakad:healthy\n"
+    facts: tuple[str, ...] = (BOOT_ID, "100.00 100.00", "healthy")
+    command = ""
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -44,6 +47,7 @@ class Face(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.command = command.decode()
         threading.Thread(target=self._answer, args=(channel,), daemon=True).start()
         return True
 
@@ -53,7 +57,7 @@ class Face(paramiko.ServerInterface):
             self.answer(channel)
 
     def answer(self, channel: paramiko.Channel) -> None:
-        channel.sendall(self.facts.encode())
+        channel.sendall((facts_output(self.command, self.facts) or "").encode())
         channel.send_exit_status(0)
         channel.shutdown_write()
 
@@ -94,14 +98,14 @@ class ResetsInLogin(Face):
 
 
 class EscapesInFacts(Face):
-    facts = f"{ESC}\npinakad:{ESC}\npinakad:{ESC}\npinakad:{ESC}\n"
+    facts = (ESC, ESC, ESC)
 
     def get_banner(self) -> tuple[str, str]:
         return ESC, "en"
 
 
 class EscapesInBootId(Face):
-    facts = f"pinakad:{BOOT_ID[:-5]}\x1b[2J\npinakad:1\x1b[2J\npinakad:a\x1b[2J\n"
+    facts = (f"{BOOT_ID[:-5]}\x1b[2J", "1\x1b[2J", "a\x1b[2J")
 
 
 class EscapesInLogin(Face):

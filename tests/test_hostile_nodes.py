@@ -45,7 +45,7 @@ EXPECTED = {
     "hangs_in_command": {NodeReason.TIMEOUT},
     "resets_in_command": {NodeReason.ERROR},
     "endless_errors": {NodeReason.TIMEOUT, NodeReason.ERROR},
-    "endless_output": {None},  # it let us in; what it says are no facts
+    "endless_output": {NodeReason.TIMEOUT},
     "disconnects_with_escapes": {NodeReason.ERROR},
     "escapes_for_banner": {NodeReason.NOT_SSH},
     "escapes_in_old_banner": {NodeReason.NOT_SSH},
