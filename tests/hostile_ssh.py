@@ -22,7 +22,7 @@ HOLD_S = 600.0
 def serve_ssh(connection: socket.socket, face: "Face") -> None:
     """Serve one connection with the server side of paramiko until the client goes."""
     transport = paramiko.Transport(connection)
-    transport.add_server_key(_host_key())
+    transport.add_server_key(host_key())
     face.transport = transport
     with suppress(paramiko.SSHException, EOFError, OSError):
         transport.start_server(server=face)
@@ -124,6 +124,45 @@ class EscapesInPartialLogin(Face):
         return AUTH_PARTIALLY_SUCCESSFUL
 
 
+class Sends(Face):
+    """Sends messages of its own making once the client was let in."""
+
+    messages: tuple[bytes, ...] = ()
+    times = 1
+
+    def answer(self, channel: paramiko.Channel) -> None:
+        for _ in range(self.times):
+            for raw in self.messages:
+                message = paramiko.Message()
+                message.add_bytes(raw)
+                self.transport._send_message(message)
+        channel.recv(1)
+
+
+class CountsBeyond(Sends):
+    """Announces four thousand million extensions, and names none (RFC 8308, section 2.3)."""
+
+    messages = (b"\x07\xff\xff\xff\xff",)
+
+
+class UnknownMessage(Sends):
+    messages = (b"\xc0" + bytes(100),)
+
+
+class DebugFlood(Sends):
+    """Sends long texts for the log, without end."""
+
+    messages = (b"\x04\x01" + struct.pack(">I", 30_000) + bytes(30_000) + bytes(4),)
+    times = 10_000
+
+
+class TinyFlood(Sends):
+    """Sends the smallest messages there are, without end."""
+
+    messages = (b"\x02" + bytes(4),)
+    times = 1_000_000
+
+
 FACES: dict[str, type[Face]] = {
     "healthy": Face,
     "hangs_in_command": HangsInCommand,
@@ -131,6 +170,10 @@ FACES: dict[str, type[Face]] = {
     "endless_errors": EndlessErrors,
     "resets_in_command": ResetsInCommand,
     "resets_in_login": ResetsInLogin,
+    "counts_beyond": CountsBeyond,
+    "unknown_message": UnknownMessage,
+    "debug_flood": DebugFlood,
+    "tiny_flood": TinyFlood,
     "escapes_in_facts": EscapesInFacts,
     "escapes_in_boot_id": EscapesInBootId,
     "escapes_in_login": EscapesInLogin,
@@ -146,5 +189,6 @@ def reset(connection: socket.socket) -> None:
 
 
 @cache
-def _host_key() -> paramiko.PKey:
-    return paramiko.ECDSAKey.generate()
+def host_key(kind: str = "ecdsa") -> paramiko.PKey:
+    """Return a host key, the same for all servers of a process."""
+    return paramiko.RSAKey.generate(2048) if kind == "rsa" else paramiko.ECDSAKey.generate()
