@@ -262,6 +262,7 @@ def main(
     spec: dict[str, Any],
     may_go: Callable[[], bool] = lambda: True,
     is_moot: Callable[[], bool] = lambda: False,
+    on_ended: Callable[[], None] = lambda: None,
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
@@ -269,6 +270,7 @@ def main(
     script.log to the journal as well.
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
+    `on_ended`: called when `exit` is there; what the script left running may live on.
     """
     _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
@@ -307,6 +309,7 @@ def main(
     if status != 0 and is_moot():
         return 0
     leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
+    on_ended()
     _drain_to_the_end(output, sink)
     os.close(lock)
     return 0
