@@ -131,7 +131,7 @@ class ScriptOnDisk:
             return NotRun.EVER
         started = _started(record)
         ended = _read_record(self.folder / supervisor.EXIT)
-        if ended is None and is_locked(self.folder / supervisor.STARTED):
+        if ended is None and is_locked(self.folder / supervisor.STARTED) and _may_live(record):
             return Running(started)
         ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
         if ended is not None:
@@ -245,6 +245,25 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         raise TypeError(f"cannot use '{path}': not what a supervisor writes")
     return record
+
+
+def _may_live(record: dict[str, Any]) -> bool:
+    """Tell whether the supervisor may live: who can read `started` can hold its lock, but cannot be that process.
+
+    Another user's process may be hidden from us (hidepid=, proc(5)): then the lock has to do.
+    """
+    if record["boot_id"] != supervisor.boot_id():
+        return False
+    found = supervisor.start_ticks(record["supervisor_pid"])
+    if found is not None:
+        return bool(found == record.get("supervisor_start_ticks", found))
+    try:
+        os.kill(record["supervisor_pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return False  # it ended between the two
 
 
 def _started(record: dict[str, Any]) -> Started:

@@ -89,10 +89,10 @@ def claim(folder: str, record: str) -> int:
     Raises FileExistsError where another was first, OSError where it cannot be written.
     """
     draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(descriptor, 0o644)  # whatever the umask says
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.fchmod(descriptor, 0o644)  # not before: who can open it can lock it, and would hold us up
         _write(descriptor, (record + "\n").encode())
         os.fsync(descriptor)
         os.link(draft, f"{folder}/{STARTED}")
