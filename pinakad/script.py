@@ -17,6 +17,7 @@ from typing import Any
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
+from pinakad.files import NotRegularError, read_regular
 from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
@@ -35,6 +36,7 @@ _LOOK_S = 0.02
 _RECHECK_S = 1.0
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
+_MAX_RECORD_BYTES = 1 << 16
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -237,10 +239,10 @@ class ScriptOnDisk:
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """Read what a supervisor left; it is whole wherever it is there."""
+    """Read what a supervisor left; it is whole wherever it is there. What is no file, no supervisor has left."""
     try:
-        record = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        record = json.loads(read_regular(path, _MAX_RECORD_BYTES))
+    except (FileNotFoundError, NotRegularError):
         return None
     if not isinstance(record, dict):
         raise TypeError(f"cannot use '{path}': not what a supervisor writes")

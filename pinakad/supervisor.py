@@ -44,6 +44,8 @@ NOT_RECORDED = 4
 CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
 _NUMBERS = ("log_max_bytes", "open_files")
 _WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
@@ -106,9 +108,12 @@ def claim(folder: str, record: str) -> int:
 
 
 def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
-    draft = f"{folder}/.exit.new"
-    while True:
+    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended.
+
+    What else is in the way is waited out for some minutes.
+    """
+    draft, tries = f"{folder}/.exit.new", _TRIES
+    while tries > 0:
         try:
             descriptor = _create(draft, 0o644)
             try:
@@ -116,11 +121,12 @@ def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(draft, f"{folder}/{EXIT}")
+            _rename(draft, f"{folder}/{EXIT}")
             _sync(folder)
         except FileNotFoundError:
             return  # the folder is gone, and with it everybody who could ask
-        except OSError:
+        except OSError as error:
+            tries -= error.errno not in _NO_ROOM
             wait(1.0)
         else:
             return
@@ -462,10 +468,26 @@ def _create(path: str, mode: int) -> int:
         os.unlink(path)
     except FileNotFoundError:
         pass
+    except IsADirectoryError:
+        _put_aside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, mode)
     os.fchmod(descriptor, mode)  # whatever the umask says
     return descriptor
+
+
+def _rename(source: str, target: str) -> None:
+    """Rename a file, whatever stands at `target`."""
+    try:
+        os.rename(source, target)
+    except IsADirectoryError:
+        _put_aside(target)
+        os.rename(source, target)
+
+
+def _put_aside(path: str) -> None:
+    """Give another name to a folder that stands where a file of ours belongs: there is no telling what is in it."""
+    os.rename(path, f"{path}.{time.monotonic_ns()}")
 
 
 def _write(descriptor: int, data: bytes) -> None:
