@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from access_lists import grant
 from hostile import ESCAPING, Zoo
 from world import ANSWERS, CANCEL, REQUEST, World
 
@@ -260,11 +261,29 @@ def show_key(world: World) -> Path:
     return world.key
 
 
-@pytest.mark.parametrize("loosen", [give_script_away, share_script, share_folder, show_key])
+def list_script(world: World) -> Path:
+    grant(world.script, "u:12345:rw")
+    return world.script
+
+
+def list_key(world: World) -> Path:
+    grant(world.key, "u:12345:r")
+    return world.key
+
+
+def list_key_for_a_group(world: World) -> Path:
+    grant(world.key, "g:12345:r")
+    return world.key
+
+
+@pytest.mark.parametrize(
+    "loosen",
+    [give_script_away, share_script, share_folder, show_key, list_script, list_key, list_key_for_a_group],
+)
 def test_what_openssh_or_sudo_would_frown_at_is_told_and_holds_nobody_up(
     world: World, loosen: Callable[[World], Path]
 ) -> None:
-    if os.getuid() != 0 and loosen is not show_key:
+    if os.getuid() != 0 and loosen in (give_script_away, share_script, share_folder):
         pytest.skip("only root can give files away")
     short(world)
     place = loosen(world)
@@ -275,6 +294,13 @@ def test_what_openssh_or_sudo_would_frown_at_is_told_and_holds_nobody_up(
     ]
     assert f"<4>{place.name}: " in world.log_text()
     assert len(world.runs()) == 1
+
+
+def test_a_key_that_only_the_daemons_user_may_read_by_a_list_is_not_told_about(world: World) -> None:
+    short(world)
+    grant(world.key, f"u:{os.getuid()}:r")
+    world.start()
+    assert world.serve().problems == []
 
 
 def test_a_sound_script_and_key_are_not_told_about(world: World) -> None:
