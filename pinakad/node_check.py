@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pinakad.addresses import choose, ip_value, ipv4, is_netmask, is_usable, subnet, why_no_login
 from pinakad.node_file import Interface, NodeFile, Port, is_hostname, is_known_key, ports_of, present
 from pinakad.node_machine import is_disk
-from pinakad.problems import MAX_FILE_PROBLEMS, Code, Problem, Spot, printable
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, printable
 from pinakad.spelling import plain, slips_between
 
 KNOWN_TYPES = {"primary", "secondary", "mgmt", "vxlan", "storage", "externaltraffic"}
@@ -117,7 +117,7 @@ def _check_roles(spot: Spot, node_file: NodeFile) -> Iterator[Problem]:
         yield spot.at("disk").error(Code.STORAGE_WITHOUT_DISK, text, node_file.disk)
     text = f"unknown role; known are {', '.join(sorted(KNOWN_ROLES))}"
     unknown = {role: index for index, role in reversed(list(enumerate(roles))) if role not in KNOWN_ROLES}
-    for index in sorted(unknown.values())[:MAX_FILE_PROBLEMS]:
+    for index in sorted(unknown.values())[:MAX_PROBLEMS]:
         yield spot.at("roles", index).warning(Code.UNKNOWN_ROLE, text, node_file.roles[index])
 
 
@@ -159,7 +159,7 @@ def _check_vlans(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
                 text = f"the interface {port.interface.interface_name} uses this VLAN twice (first in {first})"
                 yield place.error(Code.DUPLICATE_VLAN, text, vlan)
                 break
-            if not (vlan.isascii() and vlan.isdigit() and int(vlan[:9]) in VLANS) and strange < MAX_FILE_PROBLEMS:
+            if not (vlan.isascii() and vlan.isdigit() and int(vlan[:9]) in VLANS) and strange < MAX_PROBLEMS:
                 strange += 1
                 yield place.warning(Code.VLAN_RANGE, "a VLAN id is a number from 1 to 4094", vlan)
 
@@ -189,7 +189,7 @@ def _check_own_addresses(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
 
 def _check_port(spot: Spot, port: Port, own: _OwnNetwork) -> Iterator[Problem]:
     interface = port.interface
-    for name in list(dict.fromkeys(name for name in port.types if name not in KNOWN_TYPES))[:MAX_FILE_PROBLEMS]:
+    for name in list(dict.fromkeys(name for name in port.types if name not in KNOWN_TYPES))[:MAX_PROBLEMS]:
         text = f"unknown type; known are {', '.join(sorted(KNOWN_TYPES))}"
         yield spot.at("type").warning(Code.UNKNOWN_TYPE, text, name)
     if not port.is_slave:

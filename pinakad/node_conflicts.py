@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from pinakad.addresses import address_key, ip_value
 from pinakad.node_machine import is_kernel_name
 from pinakad.node_reading import ReadFile
-from pinakad.problems import Code, Problem, Spot, errors_first
+from pinakad.problems import Code, Problem, Spot, capped
 
 _MAX_NAMESAKES = 20
 _MAX_NAMED = 5
@@ -138,7 +138,7 @@ def namesakes(group: Sequence[ReadFile], asked: AbstractSet[str] | None, *, ssh_
         if known and told and file.name not in same:
             place = Spot(latest.name if asked is None or latest.name in asked else file.name).at("hostname")
             problems.append(_namesake(place, file, latest, alike=file.name in alike))
-    return errors_first(problems, Spot(latest.name), _MAX_NAMESAKES)
+    return capped(problems, Spot(latest.name), _MAX_NAMESAKES)
 
 
 def _namesake(place: Spot, file: ReadFile, latest: ReadFile, *, alike: bool) -> Problem:

@@ -11,7 +11,7 @@ from pinakad.node_file import NodeFile, number_of, present
 from pinakad.node_file import read as read_node_file
 from pinakad.node_keys import with_suggestions
 from pinakad.node_machine import NOTHING_KNOWN, Machine, machine_of
-from pinakad.problems import Code, Problem, Spot, errors_first
+from pinakad.problems import Code, Problem, Spot, capped
 
 _NEEDS_THE_WHOLE_FILE = {
     Code.NO_POLL_ADDRESS,
@@ -73,7 +73,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
         if problems:  # what has the wrong shape was left out: nothing that needs all of the file can be said
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
-    problems = errors_first(with_suggestions(Spot(name), value, problems), Spot(name))
+    problems = capped(with_suggestions(Spot(name), value, problems), Spot(name))
     return ReadFile(
         name=name,
         raw=raw,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pinakad.node_keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
 from pinakad.nodes import ReadFile, read_file
-from pinakad.problems import MAX_FILE_PROBLEMS, Code, Problem, Severity
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity
 
 DATA = Path(__file__).parent / "data"
 PORT = "/using_interfaces/interface_01"
@@ -269,7 +269,7 @@ def test_a_file_of_the_greatest_size_has_few_problems_and_costs_a_second_at_most
     began_s = time.process_time()
     found = read_file("node_01.json", raw, allow_loopback=False)
     cost_s = time.process_time() - began_s
-    assert 0 < len(found.problems) <= MAX_FILE_PROBLEMS
+    assert 0 < len(found.problems) <= MAX_PROBLEMS
     assert all(len(problem.line()) < 3_000 for problem in found.problems)
     assert cost_s < 1, f"{cost_s:.2f} s"
 
@@ -277,7 +277,7 @@ def test_a_file_of_the_greatest_size_has_few_problems_and_costs_a_second_at_most
 def test_an_error_among_a_thousand_warnings_is_told_first() -> None:
     value = FULL | {"roles": [f"dancer{n}" for n in range(1000)], "server_vip": 5, "hostnam": "x"}
     found = read(value).problems
-    assert len(found) == MAX_FILE_PROBLEMS
+    assert len(found) == MAX_PROBLEMS
     assert (found[0].severity, found[0].path) == (Severity.ERROR, "/server_vip")
     assert (found[-1].code, found[-1].severity) == (Code.MORE_PROBLEMS, Severity.WARNING)
     assert "and 3 more problems, 0 of them errors" in found[-1].message
