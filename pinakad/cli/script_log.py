@@ -8,6 +8,7 @@ import time
 from pinakad.cli.choice import no_access
 from pinakad.cli.session import FaultError
 from pinakad.config import Config
+from pinakad.files import NotRegularError, open_regular
 from pinakad.report import Report
 from pinakad.script import NotRun, Over, ScriptOnDisk
 from pinakad.store import StateUnreadableError, Store
@@ -51,10 +52,13 @@ class ScriptLog:
         while True:
             over = not follow or self._is_over()
             try:
-                return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                return open_regular(self._path)
             except FileNotFoundError:
                 if over:
                     raise FaultError(self._why_none()) from None
+            except NotRegularError:
+                text = f"cannot read '{self._path}': it is no regular file, so the script's supervisor did not make it"
+                raise FaultError(text) from None
             except OSError as error:
                 raise no_access(self._path, error) from error
             time.sleep(_LOOK_S)
