@@ -110,7 +110,7 @@ def _apply(console: Console, settings: Config, sources: list[Source], request_id
 
 def successors(settings: Config, folder: OpenFolder) -> "Successors":
     """Return which file counts in a file's place, as the folder is now. Raises FaultError."""
-    found = combine(node_files(settings, folder))
+    found = combine(node_files(settings, folder), ssh_port=settings.ssh.port)
     return Successors({entry.file: entry.by for entry in found.superseded})
 
 
@@ -151,7 +151,7 @@ def _plan(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
     drafts = as_drafts(sources, allow_loopback=loopback)
     labels = frozenset(source.label for source in sources)
     lying = node_files(settings, folder)
-    found = combine([*lying, *drafts], labels)
+    found = combine([*lying, *drafts], labels, ssh_port=settings.ssh.port)
     wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
     wrong += [
         f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
@@ -162,7 +162,7 @@ def _plan(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
     if wrong:
         raise FaultError("\n".join((*wrong, "nothing was stored")))
     replaced: dict[str, list[str]] = {label: [] for label in labels}
-    for entry in combine([*lying, *drafts]).superseded:
+    for entry in combine([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
         if entry.by in replaced:
             replaced[entry.by].append(entry.file)
     return Plan(sources, found, replaced)
