@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 import time
+from contextlib import suppress
 
 from pinakad.cli.choice import no_access
 from pinakad.cli.session import FaultError
@@ -65,9 +66,10 @@ class ScriptLog:
 
     def _is_over(self) -> bool:
         """Tell whether nothing will be written any more: the script has ended, or never will begin."""
-        found = self._script.look()
-        if isinstance(found, Over) or found is NotRun.EVER:
-            return True
+        with suppress(OSError, ValueError, KeyError, TypeError):  # a record that no supervisor writes says nothing
+            found = self._script.look()
+            if isinstance(found, Over) or found is NotRun.EVER:
+                return True
         report = self._report()
         return report is None or report.is_finished or not report.policy.script.launch
 
