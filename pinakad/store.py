@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
 _TRASH = ".trash-"
 _MAX_REPORT_BYTES = 1 << 30
+_MAX_RECORD_BYTES = 1 << 16
 SNAPSHOT_MODE = 0o640
 
 
@@ -194,8 +195,11 @@ class Store:
 
     def was_started(self, identifier: str) -> bool:
         """Tell whether the script of a deployment was ever started."""
-        started = self.folder(identifier) / supervisor.STARTED
-        return started.exists() and b'"tombstone"' not in started.read_bytes()
+        try:
+            started = read_regular(self.folder(identifier) / supervisor.STARTED, _MAX_RECORD_BYTES)
+        except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
+            return False
+        return b'"tombstone"' not in started
 
     def forbid_start(self, identifier: str) -> None:
         """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""
