@@ -27,6 +27,7 @@ class Node:
     address_source: AddressSource
     port: int | None
     user: str | None
+    fingerprints: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -115,4 +116,5 @@ def _node(file: ReadFile) -> Node | None:
         address_source=source,
         port=stated.port,
         user=stated.user,
+        fingerprints=stated.fingerprints,
     )

@@ -59,7 +59,11 @@ class Logins:
 
     async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
         """Ask every node once who it is."""
-        return await self._get().ask_all([_target(node, stalled=False) for node in nodes])
+        try:
+            prober = self._get()
+        except SshKeyError as error:  # it was there when it was looked for
+            return [Probe(now().boot_s, None, NodeReason.ERROR, str(error)) for _ in nodes]
+        return await prober.ask_all([_target(node, stalled=False) for node in nodes])
 
     async def ask(self, node: NodePart, stalled: bool, cut_s: float | None) -> Probe:
         """Make one attempt at a node."""
@@ -166,4 +170,4 @@ def _loose(policy: Policy, script: Path) -> list[Problem]:
 
 
 def _target(node: NodePart, *, stalled: bool) -> Target:
-    return Target(node.address, node.port, node.user, stalled)
+    return Target(node.address, node.port, node.user, stalled, node.fingerprints)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -132,7 +132,8 @@ def test_line_ends_of_windows_a_bom_and_text_before_it_do_no_harm(tmp_path: Path
     path = keygen(tmp_path / "key", "-t", "rsa", "-b", "2048", "-m", form)
     public = load_key(path).get_base64()
     raw = path.read_bytes()
-    for changed in (raw.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + raw, b"Bag Attributes\n  x: y\n\n" + raw, raw + b"\n\n"):
+    text = b"Bag Attributes\n  x: y\n\n"
+    for changed in (raw.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + raw, text + raw, raw + b"\n\n"):
         path.write_bytes(changed)
         assert load_key(path).get_base64() == public
 
@@ -234,15 +235,13 @@ def test_a_known_hosts_that_breaks_during_the_run_does_no_harm_but_to_attempts_a
     known.write_text("broken\n", encoding="utf-8")
     world.kill()
     world.start()
+    open_gate()
     world.wait_for_node(1, lambda node: node.reasons.get("error", 0) > 0)
     known.write_text(f"{name} {machine.host_key}\n", encoding="utf-8")
-    open_gate()
     assert world.answer().outcome == "completed"
 
 
 def fingerprint(public_key: str) -> str:
-    from base64 import b64decode
-
     return "SHA256:" + b64encode(hashlib.sha256(b64decode(public_key.split()[1])).digest()).decode().rstrip("=")
 
 
@@ -264,15 +263,13 @@ def test_a_fingerprint_in_the_node_file_must_match_whatever_the_policy(
     assert world.serve().outcome == "completed"
 
 
-@pytest.mark.parametrize("value", ["", "SHA256:x", "MD5:aa:bb", 5, [], ["x"], "SHA256:" + "A" * 44, None])
+@pytest.mark.parametrize("value", ["", "SHA256:x", "MD5:aa:bb", 5, [], ["x"], "SHA256:" + "A" * 44])
 def test_a_fingerprint_of_another_form_is_a_problem_of_its_file(world: World, value: object) -> None:
     world.add_node(1, ssh={"host_key": value})
     world.start()
     report = world.serve()
-    if value is None:
-        assert report.reason != "invalid_nodes"
-        return
-    assert (report.reason, {problem.path.split("/host_key")[0] for problem in report.problems}) == ("invalid_nodes", {"/ssh"})
+    assert report.reason == "invalid_nodes"
+    assert [problem.path for problem in report.problems if problem.severity == "error"] == ["/ssh/host_key"]
 
 
 def test_an_rsa_host_key_is_known_by_its_blob(tmp_path: Path) -> None:
