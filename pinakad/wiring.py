@@ -3,10 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from socket import gethostname
+from typing import Any
 
 from pinakad.config import Config
+from pinakad.linux.threads import PatientThreads
 from pinakad.node_part import NodePart
 from pinakad.nodes_folder import NodesFolder
 from pinakad.outside import Moment, Outside
@@ -23,7 +27,26 @@ from pinakad.supervisor import boot_id
 
 
 class BootClockLoop(asyncio.SelectorEventLoop):
-    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock."""
+    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock.
+
+    What it is asked to do in a thread it does itself where the system has none left: slower, but done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beside = PatientThreads(self)
+
+    def run_in_executor(  # type: ignore[override] # its own type is of a generic kind that is newer than 3.11
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Do `func` beside the loop (asyncio.to_thread comes here); its own pool would fail for want of a thread."""
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        return self._beside.submit(partial(func, *args))
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait until what was begun is done."""
+        self._beside.join()
 
     def time(self) -> float:
         """Return the seconds since the boot, time in suspend included (clock_gettime(2))."""
