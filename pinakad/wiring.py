@@ -67,8 +67,10 @@ def here() -> Moment:
 class Logins:
     """The logins of one deployment; made when they are needed, because until then the key may be missing."""
 
-    def __init__(self, policy: Policy, pinned: Path) -> None:
+    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None) -> None:
+        """`ready_command` is None where there is one, and it cannot be read any more."""
         self._policy = policy
+        self._ready_command = ready_command
         self._pinned = pinned
         self._prober: Prober | None = None
 
@@ -94,7 +96,9 @@ class Logins:
             prober = self._get()
         except SshKeyError as error:  # it was there before the launch: it may come back
             return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
-        return await prober.ask(_target(node, stalled=stalled), cut_s, self._policy.poll.ready_command)
+        if self._ready_command is None:
+            return Probe(now().boot_s, None, NodeReason.ERROR, "the ready_command of this run cannot be read any more")
+        return await prober.ask(_target(node, stalled=stalled), cut_s, self._ready_command)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned. Raises OSError."""
@@ -128,7 +132,7 @@ class Wiring:
     def outside_for(self, report: Report) -> Outside:
         """Return the real parts for one run, with the settings that it keeps."""
         self.close()
-        self._logins = logins = Logins(report.policy, self._store.known_hosts)
+        self._logins = logins = Logins(report.policy, self._store.known_hosts, self._store.ready_command(report))
         paths, settings = self._config(), report.policy.script
         script = ScriptOnDisk(
             self._store.folder(report.id), report.id, paths.script_path, paths.paths.work_dir, settings
