@@ -16,7 +16,9 @@ Read the files in the order in which the data goes through them:
     deployment.py    one deployment, told in the order in which it happens
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
-    runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
+    runners.py       its supervisor is a process of ours, or a unit of systemd's
+    launch_service.py   root's side of that: who may have it started; script_unit.py runs it, by root's own
+                     run_ledger.py and snapshot_copy.py (trust.py: who else could change what root runs)
     permissions.py   who else could change the script or read the key (linux/access_list.py)
     ssh/             one attempt to log in to a node, classified (transport.py: what a node may send us)
     polling.py       when is a node up?

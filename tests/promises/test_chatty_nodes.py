@@ -1,7 +1,10 @@
 """What a node says besides: it never matters, before and after the facts, on either stream, however much it is."""
 
 import json
+import socket
+import threading
 
+import paramiko
 import pytest
 from machines import Machines
 from world import World
@@ -100,3 +103,49 @@ def test_a_ready_command_counts_by_its_exit_status_however_much_it_says(
         assert "not_ready" in node.reasons
     else:
         assert node.attempts == 1
+
+
+class Refuses(paramiko.ServerInterface):
+    """Says why nobody may log in, and closes the connection, as sshd does after pam_nologin(8)."""
+
+    transport: paramiko.Transport
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        message = paramiko.Message()
+        message.add_byte(b"\x35")  # SSH_MSG_USERAUTH_BANNER (RFC 4252, section 5.4)
+        message.add_string("System is going down. Unprivileged users are not permitted to log in anymore.\r\n")
+        message.add_string("")
+        self.transport._send_message(message)
+        self.transport.sock.shutdown(socket.SHUT_RDWR)
+        return paramiko.common.AUTH_FAILED
+
+
+def test_a_node_that_says_why_it_lets_nobody_in_has_refused_the_login(world: World) -> None:
+    server = socket.create_server((world.address(1), 0))
+    port = server.getsockname()[1]
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(paramiko.ECDSAKey.generate())
+            face = Refuses()
+            face.transport = transport
+            transport.start_server(threading.Event(), face)
+
+    threading.Thread(target=serve, daemon=True).start()
+    world.add_node(1)
+    world.configure(ssh={"port": port}, poll={"attempts": 4, "interval_s": 0.5})
+    world.start()
+    report = world.serve()
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    (node,) = report.nodes
+    assert node.reason == "auth_failed", node.message
+    assert "System is going down" in node.message

@@ -68,7 +68,7 @@ def test_a_deployment_with_few_threads_is_slower_and_completes(theirs: World, th
         zoo.close()
     print(threads, report.outcome, report.reason, report.message, [node.attempts for node in report.nodes])
     assert report.reason != "internal_error", world.log_text()
-    assert "Traceback" not in world.log_text()
+    assert "ExceptionGroup" not in world.log_text()
     if threads >= ENOUGH:
         assert report.outcome == "completed", report.message
         assert {node.attempts for node in report.nodes} <= {1, 2}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from machines import Machines
+from operator_desk import Operator
 from paramiko import ECDSAKey, PKey, RSAKey
 from world import World, write_key
 
@@ -196,7 +197,7 @@ def strict_of(folder: Path, path: Path) -> HostKeys:
 # --- in the daemon
 
 
-def test_a_fifo_for_a_key_is_answered_before_the_launch_and_named_by_doctor(world: World) -> None:
+def test_a_fifo_for_a_key_is_answered_before_the_launch_and_named_by_doctor(world: World, operator: Operator) -> None:
     world.add_node(1)
     world.key.unlink()
     os.mkfifo(world.key)
@@ -204,6 +205,8 @@ def test_a_fifo_for_a_key_is_answered_before_the_launch_and_named_by_doctor(worl
     report = world.serve()
     assert (report.reason, world.runs()) == ("ssh_key", [])
     assert "not a regular file" in report.message
+    told = operator.call("doctor")
+    assert f"cannot read the SSH key '{world.key}': not a regular file" in " ".join((told.stdout + told.stderr).split())
 
 
 @pytest.mark.parametrize("text", BROKEN)
@@ -275,3 +278,12 @@ def test_a_fingerprint_of_another_form_is_a_problem_of_its_file(world: World, va
 def test_an_rsa_host_key_is_known_by_its_blob(tmp_path: Path) -> None:
     key = RSAKey.generate(2048)
     assert strict(tmp_path, line("n", key)).check("n", key) is SAME
+
+
+@pytest.mark.parametrize("variable", ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"])
+@pytest.mark.parametrize("value", ["state", "./state", "../tmp"])
+def test_a_folder_that_is_no_absolute_path_is_refused_at_the_start(world: World, variable: str, value: str) -> None:
+    world.start(ready=False, **{variable: value})
+    world.wait(lambda: world.daemon_code() is not None, "the end of the daemon")
+    assert world.daemon_code() == 78
+    assert f"cannot use ${variable} = '{Path(value)}': it is not an absolute path" in world.log_text()
