@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from pinakad.problems import Code, Problem, Spot
@@ -103,16 +103,27 @@ class Interface(_Object):
         return [part for part in parts if present(part)]
 
 
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+
+
 class Ssh(_Object):
     """Our own addition to the format: where to log in, whatever the interfaces say.
 
-    `current` is where the node answers before its deployment.
+    `current` is where the node answers before its deployment. `host_key` names the fingerprints that its host key must
+    have, as `ssh-keygen -l` says them.
     """
 
     address: str | None = Field(None, min_length=1)
     current: str | None = Field(None, min_length=1)
     port: int | None = Field(None, ge=1, le=65535)
     user: str | None = Field(None, pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.@-]{0,63}$")
+    host_key: Fingerprint | Annotated[list[Fingerprint], Field(min_length=1)] | None = None
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """What `host_key` names, however it is written."""
+        named = [self.host_key] if isinstance(self.host_key, str) else self.host_key
+        return tuple(named or ())
 
 
 class NodeFile(_Object):
@@ -225,6 +236,9 @@ def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Ite
         name = keys[-1] if keys else spot.file
         if finding["type"] == "missing":
             yield place.error(Code.MISSING, f"the field '{name}' is needed and missing")
+        elif name == "host_key":
+            rule = "must be a fingerprint as ssh-keygen -l says it ('SHA256:' and 43 characters), or a list of them"
+            yield place.error(Code.BAD_VALUE, f"'host_key' {rule}", finding["input"])
         elif name in _UNIONS:
             yield place.error(Code.WRONG_TYPE, f"'{name}' must be a string or a list of strings", finding["input"])
         else:

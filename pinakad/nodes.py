@@ -37,6 +37,7 @@ class Node:
     address_source: AddressSource
     port: int | None
     user: str | None
+    fingerprints: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -136,4 +137,5 @@ def _node(file: ReadFile) -> Node | None:
         address_source=source,
         port=stated.port,
         user=stated.user,
+        fingerprints=stated.fingerprints,
     )
