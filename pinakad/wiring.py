@@ -61,13 +61,13 @@ class Logins:
         """Ask every node once who it is."""
         return await self._get().ask_all([_target(node, stalled=False) for node in nodes])
 
-    async def ask(self, node: NodePart, stalled: bool, cut_s: float | None) -> Probe:
+    async def ask(self, node: NodePart, stalled: bool) -> Probe:
         """Make one attempt at a node."""
         try:
             prober = self._get()
         except SshKeyError as error:  # it was there before the launch: it may come back
             return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
-        return await prober.ask(_target(node, stalled=stalled), cut_s, self._policy.poll.ready_command)
+        return await prober.ask(_target(node, stalled=stalled), None, self._policy.poll.ready_command)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned. Raises OSError."""
