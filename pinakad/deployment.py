@@ -23,10 +23,13 @@ from pinakad.problems import Code, Problem, Severity, Spot, has_errors
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, ScriptState
 from pinakad.timestamps import rfc3339, wall_s
 from pinakad.verdict import Verdict, failed
+from pinakad.waiting import happens
 
 log = logging.getLogger(__name__)
 
 TELL_EVERY_S = 1.0
+MAX_LATE_RESUMES = 10
+"""How many restarts after the end of polling put the verdict off: a daemon that never lives for long gives it too."""
 _MAY_RUN = (ScriptState.LAUNCHING, ScriptState.RUNNING, ScriptState.LOST)
 
 
@@ -138,7 +141,6 @@ class Deployment:
             log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))
             self._change_script(pid=started.script_pid, state=ScriptState.RUNNING, started_at=rfc3339(at.wall_s))
         self._change(clock=_launched(self.report.clock, at))
-        await self._enter(Phase.WAITING, must=False)
         return None
 
     # --- after the launch
@@ -146,16 +148,29 @@ class Deployment:
     async def _watch_over(self) -> Verdict:
         """Follow the script and the nodes until the operator, the script, the time or the nodes decide."""
         self._poller = poller = self._make_poller()
+        decided = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            polls = group.create_task(self._poll(poller), name="poll")
+            polls = group.create_task(poller.run(), name="poll")
+            group.create_task(self._write_phases(poller, decided), name="phases")
             script = group.create_task(self._script_ends(), name="script")
             cancel = group.create_task(self.cancelled.wait(), name="cancel")
             teller = group.create_task(self._tell_on(), name="tell")
             try:
                 return await self._first_to_decide(poller, script, polls, cancel)
             finally:
+                decided.set()
                 for task in (polls, script, cancel, teller):
                     task.cancel()
+
+    async def _write_phases(self, poller: Poller, decided: asyncio.Event) -> None:
+        """Write the phases down while the poller runs: a slow disk must not cost a slot. None is written too late."""
+        if self.report.phase is Phase.LAUNCHING:
+            await self._enter(Phase.WAITING, must=False)
+        if self.report.phase is Phase.WAITING:
+            if await happens(decided, poller.grid.begins_s - self._outside.now().boot_s):
+                return
+            self._change(polling_at=rfc3339(self._outside.now().wall_s))
+            await self._enter(Phase.POLLING, must=False)
 
     async def _first_to_decide(
         self,
@@ -178,10 +193,18 @@ class Deployment:
                 self._take_stock()
                 stop = verdict.on_nodes(self.report.nodes)
             if stop is None and not done:
-                text = f"the script was still running after {self.report.policy.script.timeout_s:g} s"
-                stop = failed(Reason.SCRIPT_TIMEOUT, text)
+                stop = self._time_is_up(poller)
+                pending.discard(script)
             if stop is not None:
                 return stop
+
+    def _time_is_up(self, poller: Poller) -> Verdict | None:
+        """Look at the script before it is blamed: while we were away it may have ended in time."""
+        ended = self._outside.script.has_ended() if self._outside.script else None
+        if ended is not None:
+            return self._script_ended(poller, ended)
+        text = f"the script was still running after {self.report.policy.script.timeout_s:g} s"
+        return failed(Reason.SCRIPT_TIMEOUT, text)
 
     async def _script_ends(self) -> Ended | None:
         return await self._outside.script.ended() if self._outside.script else None
@@ -189,26 +212,36 @@ class Deployment:
     def _script_ended(self, poller: Poller, ended: Ended | None) -> Verdict | None:
         """Take note of how the script ended. From now on a node that is up has to show it."""
         if ended is None:  # there is none: the nodes alone decide
-            poller.script_exited(self._launched_s())
+            self._polling_has_an_end(poller, self._launched_s())
             return None
         self._note_script(ended)
         now = self._outside.now()
         if ended.state is ScriptState.INTERRUPTED and any(node.this_host for node in self.report.nodes):
             log.warning("this host was booted again as a node of the deployment: every node must prove a reboot")
             poller.require_reboot()
-            poller.script_exited(0.0)  # it ended before this boot began: another restart must not put the end off
+            self._polling_has_an_end(poller, 0.0)  # before this boot: another restart must not put the end off
             return None
-        decided = verdict.on_script(ended)
+        decided = verdict.on_script(ended, self._took_s(ended), self.report.policy.script.timeout_s)
         if decided is None and ended.at is not None:
-            poller.script_exited(ended.at.on_clock(self._outside.boot_id, now))
+            self._polling_has_an_end(poller, ended.at.on_clock(self._outside.boot_id, now))
         return decided
 
-    async def _poll(self, poller: Poller) -> None:
-        if self.report.phase is Phase.WAITING:
-            await asyncio.sleep(max(0.0, poller.grid.begins_s - self._outside.now().boot_s))
-            self._change(polling_at=rfc3339(self._outside.now().wall_s))
-            await self._enter(Phase.POLLING, must=False)
-        await poller.run()
+    def _took_s(self, ended: Ended) -> float:
+        """Return how long the script ran, 0 where only a wall clock would tell."""
+        clock = self.report.clock
+        if ended.at is None or ended.at.boot_id != clock.boot_id or clock.launched_boot_s is None:
+            return 0.0
+        return ended.at.boot_s - clock.launched_boot_s
+
+    def _polling_has_an_end(self, poller: Poller, exited_s: float) -> None:
+        """Let the end count from the exit. Each restart after it puts the verdict off, but not for ever."""
+        poller.script_exited(exited_s)
+        if not self._resumed or (poller.grid.ends_s or 0.0) > self._outside.now().boot_s:
+            return
+        times = self.report.clock.late_resumes + 1
+        self._change(clock=self.report.clock.model_copy(update={"late_resumes": times}))
+        if times > MAX_LATE_RESUMES:
+            poller.judge_by_the_record()
 
     # --- the end
 
@@ -298,26 +331,29 @@ class Deployment:
         return self._poller.idle_since_s if self._poller and self.report.phase is Phase.POLLING else None
 
     def _make_poller(self) -> Poller:
-        policy, now = self.report.policy, self._outside.now()
-        round_s = policy.poll.interval_s + policy.ssh.attempt_limit_s
+        policy = self.report.policy
         grid = Grid(
             launched_s=self._launched_s(),
             delay_s=policy.poll.delay_s,
             interval_s=policy.poll.interval_s,
             attempts=policy.poll.attempts,
-            not_before_s=now.boot_s + round_s if self._resumed else 0.0,
+            back_s=self._outside.now().boot_s if self._resumed else 0.0,
         )
 
-        async def ask(index: int, cut_s: float | None) -> Probe:
+        async def ask(index: int) -> Probe:
             stalled = self._poller is not None and self._poller.polls[index].stalled
-            return await self._outside.ask(self.report.nodes[index], stalled, cut_s)
+            return await self._outside.ask(self.report.nodes[index], stalled)
 
         def told(index: int, before: NodePoll, after: NodePoll) -> None:
             tell_change(self.report, self.report.nodes[index], before, after)
 
+        def was_away(seconds: float) -> None:
+            text = "pinakad was paused for %.0f s: no node is given up before it was asked again"
+            log.warning(text, seconds, extra=self._fields(Event.RESUMED))
+
         nodes = self.report.nodes
         polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
-        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told)
+        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away)
 
     async def _tell_on(self) -> None:
         while True:

@@ -68,6 +68,9 @@ class Script(Protocol):
     async def ended(self) -> Ended:
         """Wait until it has ended."""
 
+    def has_ended(self) -> Ended | None:
+        """Return how it has ended by now, None while it runs."""
+
     async def end(self) -> Ended | None:
         """End it with everything that it started; None where it never began."""
 
@@ -98,8 +101,8 @@ class Outside:
     key_problem: Callable[[], str | None]
     ask_all: Callable[[Sequence[NodePart]], Awaitable[list[Probe]]]
     """Who are the nodes, before anything is done to them?"""
-    ask: Callable[[NodePart, bool, float | None], Awaitable[Probe]]
-    """One attempt at a node, which stalled last time or not, cut at this moment on the boot clock."""
+    ask: Callable[[NodePart, bool], Awaitable[Probe]]
+    """One attempt at a node, which stalled last time or not."""
     ignored_names: Callable[[], list[str]] = list
     """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list

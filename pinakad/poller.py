@@ -1,19 +1,34 @@
 """Every node on its own place of the grid: who is asked when, until all are up or polling is spent?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pinakad.polling import Grid, NodePoll, NodeState, Now, PollSettings, Probe, Subject
+from pinakad.polling import (
+    PLACES,
+    ROUND_EACH_S,
+    TICK_S,
+    Attention,
+    Grid,
+    NodePoll,
+    NodeState,
+    Now,
+    PollSettings,
+    Probe,
+    Subject,
+    old_confirmations,
+)
 
-Ask = Callable[[int, float | None], Awaitable[Probe]]
-"""One attempt at the node with this index, cut at this moment (seconds on the loop's clock; None: not known yet)."""
+Ask = Callable[[int], Awaitable[Probe]]
+"""One attempt at the node with this index; it ends by limits of its own."""
+_LOOK_S = 0.5
 
 
 class Poller:
     """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
 
-    The loop's clock is the boot clock. `told(index, before, after)` hears of every attempt.
+    The loop's clock is the boot clock. `told(index, before, after)` hears of every attempt, `was_away(seconds)` of
+    every pause of the whole process.
     """
 
     def __init__(
@@ -25,6 +40,7 @@ class Poller:
         ask: Ask,
         now: Callable[[], Now],
         told: Callable[[int, NodePoll, NodePoll], None],
+        was_away: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.polls = list(polls)
         self.grid = grid
@@ -33,8 +49,12 @@ class Poller:
         self._ask = ask
         self._now = now
         self._told = told
+        self._was_away = was_away
         self._exited = asyncio.Event()
         self._alarm = _Alarm()
+        self._attention = Attention(now().boot_s)
+        self._busy: set[int] = set()
+        self._unsettled = False
         self._progress_s = now().boot_s
         if grid.exited_s is not None:
             self._exited.set()
@@ -43,7 +63,7 @@ class Poller:
     def idle_since_s(self) -> float | None:
         """Since when no attempt has ended; None while none is due: all are up, and the script still runs."""
         due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
-        return self._progress_s if due else None
+        return max(self._progress_s, self.grid.begins_s) if due else None
 
     def script_exited(self, moment_s: float) -> None:
         """From now on polling has an end, and who is up already must show it once more."""
@@ -55,41 +75,126 @@ class Poller:
         """From now on only a node that has provably rebooted is up."""
         self._settings = self._settings.model_copy(update={"reboot": "require"})
 
+    def judge_by_the_record(self) -> None:
+        """Put nothing off any more for the nodes of which something is written down."""
+        self.polls = [poll.on_record() for poll in self.polls]
+
     async def run(self) -> None:
-        """Poll to the end; `polls` then has how every node stands, and who is not up has failed."""
+        """Poll to the end; `polls` then has how every node stands, and who is not up has failed.
+
+        It may be called before the first slot, and should be: a slot that has passed is lost.
+        """
         self._progress_s = self._now().boot_s
+        self._attention = Attention(self._progress_s)
         async with asyncio.TaskGroup() as group:
-            watchers = [group.create_task(self._watch(index), name=f"node {index}") for index in range(len(self.polls))]
-            await self._exited.wait()
-            await asyncio.wait(watchers, timeout=max(0.0, (self.grid.ends_s or 0) - self._now().boot_s))
-            for watcher in watchers:
-                watcher.cancel()
+            attention = group.create_task(self._pay_attention(), name="attention")
+            await self._poll_until_settled()
+            attention.cancel()
         self.polls = [poll.given_up() for poll in self.polls]
 
-    async def _watch(self, index: int) -> None:
-        place, time_s = index / len(self.polls), asyncio.get_running_loop().time
-        slot_s = self.grid.slot_from(time_s(), place)
-        while not self.polls[index].confirmed:
-            if self.polls[index].state is NodeState.UP:
+    async def _poll_until_settled(self) -> None:
+        """Poll until all are up together: who came up long before the last one did is asked once more."""
+        first_s = max(self.grid.back_s, self._now().boot_s - self.grid.interval_s)
+        slots = {index: self.grid.slot_from(first_s, self._place(index)) for index in range(len(self.polls))}
+        self._unsettled = True
+        while slots:
+            await self._poll_each(slots)
+            slots = self._left_over() or self._last_look()
+
+    def _left_over(self) -> dict[int, float]:
+        """Return who had been let go, and has a chance again because we were away, and when."""
+        now_s = self._now().boot_s
+        left = [index for index, poll in enumerate(self.polls) if not (poll.confirmed or poll.is_spent(self._settings))]
+        return {index: self.grid.slot_from(now_s, self._place(index)) for index in left}
+
+    def _last_look(self) -> dict[int, float]:
+        """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
+        if not self._unsettled or not all(poll.confirmed for poll in self.polls):
+            return {}
+        self._unsettled = False
+        now_s = self._now().boot_s
+        old = old_confirmations(self.polls, self.grid, now_s)
+        spread_s = PLACES * min(self.grid.interval_s, ROUND_EACH_S * len(self.polls))
+        for index in old:
+            self.polls[index] = self.polls[index].doubted()
+        return {index: now_s + round(self._place(index) * spread_s / TICK_S) * TICK_S for index in old}
+
+    async def _poll_each(self, slots: Mapping[int, float]) -> None:
+        """Poll the nodes, each from its slot on, until each is confirmed or spent."""
+        async with asyncio.TaskGroup() as group:
+            watchers = {
+                index: group.create_task(self._watch(index, slot_s), name=f"node {index}")
+                for index, slot_s in slots.items()
+            }
+            end = group.create_task(self._end(watchers), name="end of polling")
+            await asyncio.wait(watchers.values())
+            end.cancel()
+
+    async def _end(self, watchers: Mapping[int, "asyncio.Task[None]"]) -> None:
+        """At the end let go of all that are spent. An attempt goes on where the node is not known to stall."""
+        await self._exited.wait()
+        await asyncio.sleep((self.grid.ends_s or 0.0) - self._now().boot_s)
+        self._look_at_the_clock()
+        for index, watcher in watchers.items():
+            goes_on = index in self._busy and not self.polls[index].stalled
+            if not goes_on and self.polls[index].is_spent(self._settings):
+                watcher.cancel()
+
+    async def _watch(self, index: int, slot_s: float) -> None:
+        place, time_s = self._place(index), asyncio.get_running_loop().time
+        while not self._is_over(index, time_s()):
+            if self.polls[index].state is NodeState.UP and not self._exited.is_set():
                 await self._exited.wait()
                 slot_s = self.grid.slot_from(max(time_s(), slot_s), place)
             await self._alarm.at(slot_s)
-            ends_s = self.grid.ends_s
-            if ends_s is not None and slot_s >= ends_s:
+            self._look_at_the_clock()
+            if slot_s < self.grid.back_s:  # it passed while we were away: all at once would be a burst
+                slot_s = self.grid.slot_from(time_s(), place)
+                continue
+            if self._is_over(index, slot_s):
                 return
             if self.polls[index].may_use(slot_s, self.grid):
-                await self._attempt(index, ends_s)
+                await self._attempt(index)
             # half an interval on: a timer may fire a hair early, and a slot must not be used twice
             slot_s = self.grid.slot_from(max(time_s(), slot_s + self.grid.interval_s / 2), place)
 
-    async def _attempt(self, index: int, ends_s: float | None) -> None:
-        probe = await self._ask(index, ends_s)
+    def _is_over(self, index: int, moment_s: float) -> bool:
+        poll, ends_s = self.polls[index], self.grid.ends_s
+        return poll.confirmed or (ends_s is not None and moment_s >= ends_s and poll.is_spent(self._settings))
+
+    async def _attempt(self, index: int) -> None:
+        self._busy.add(index)
+        try:
+            probe = await self._ask(index)
+        finally:
+            self._busy.discard(index)
+        self._look_at_the_clock()
+        if probe.reason is not None and probe.began_s < self.grid.back_s:
+            return  # our pause may have ended it, not the node: what the node did before still stands
         now, before = self._now(), self.polls[index]
-        if probe.stalled and before.reason is not None and ends_s is not None and now.boot_s >= ends_s:
-            return  # the common end cut it, not the node: what the node did before still stands
         after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
         self.polls[index], self._progress_s = after, now.boot_s
+        self._unsettled |= not after.confirmed
         self._told(index, before, after)
+
+    async def _pay_attention(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        """Notice a pause of the process before anything is decided: whoever wakes first after it comes here."""
+        now_s, before_s = asyncio.get_running_loop().time(), self._attention.looked_s
+        self._attention, was_away = self._attention.at(now_s, self.grid.ends_s)
+        if was_away:
+            self.grid = replace(self.grid, back_s=now_s)
+            self.polls = [poll.away() for poll in self.polls]
+            self._unsettled = True
+            self._progress_s = now_s
+            self._was_away(now_s - before_s)
+
+    def _place(self, index: int) -> float:
+        return index / len(self.polls)
 
 
 class _Alarm:

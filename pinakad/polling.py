@@ -1,12 +1,14 @@
 """When is a node up?
 
 The law: a node is `up` by an attempt that passed every rung of the ladder, and it is confirmed only by one that began
-after the script's exit. A node that was up falls back to `waiting` when a later attempt fails. `failed` is said by the
-end of polling alone and is never left. Nothing here asks a clock, opens a socket or waits: time comes in, a new frozen
-value comes out.
+after the script's exit. A node that was up falls back to `waiting` when a later attempt fails. `failed` is said after
+the end of polling alone, is never left, and needs a chance: an attempt that ended by itself, and began after the
+script's exit and after the last time that the daemon was away. A node that fell back has another chance. All nodes are
+up together only where each answered within the last interval, or once more since the last one came up. Nothing here
+asks a clock, opens a socket or waits: time comes in, a new frozen value comes out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
@@ -20,6 +22,12 @@ PLACES = 0.8
 """The part of an interval that the nodes spread over: whoever is polled last still has time before the end."""
 TICK_S = 0.02
 """Places are multiples of this: thousands of nodes wake the process 50 times a second, not thousands of times."""
+ROUND_EACH_S = 0.01
+"""What a login costs us at most: with thousands of nodes, all of them cannot answer within one interval."""
+AWAY_S = 2.0
+"""A pause of ours that counts: a busy machine with ten thousand nodes is late by half a second."""
+MAX_LATE_PAUSES = 10
+"""How many pauses after the end put the verdict off: a machine that is always late gets its verdict too."""
 
 
 class PollSettings(BaseModel):
@@ -131,8 +139,8 @@ class Now:
 class Grid:
     """The slots of a run, in seconds on the boot clock: `launched_s + delay_s + k * interval_s`, and a place in each.
 
-    `exited_s` is None while the script lives; there is no end before it. `not_before_s` puts the end off: after the
-    daemon was away, nobody is judged before a full round of polling.
+    `exited_s` is None while the script lives; there is no end before it. `back_s` is when the daemon was away for the
+    last time, by a restart or a pause, and came back; 0 if it never was.
     """
 
     launched_s: float
@@ -140,7 +148,7 @@ class Grid:
     interval_s: float
     attempts: int
     exited_s: float | None = None
-    not_before_s: float = 0.0
+    back_s: float = 0.0
 
     @property
     def begins_s(self) -> float:
@@ -152,8 +160,11 @@ class Grid:
         """The moment at which polling is spent, the same for every node; None while nobody can know."""
         if self.exited_s is None:
             return None
-        spent_s = max(self.begins_s, self.exited_s) + self.attempts * self.interval_s
-        return max(spent_s, self.not_before_s)
+        return max(self.begins_s, self.exited_s) + self.attempts * self.interval_s
+
+    def gives_a_chance(self, began_s: float) -> bool:
+        """Tell whether an attempt that began then counts against its node, if it fails."""
+        return self.exited_s is not None and began_s >= max(self.exited_s, self.back_s)
 
     def slot_from(self, moment_s: float, place: float) -> float:
         """Return the first slot at or after the moment, for the node at `place` (0 to 1) in the interval."""
@@ -172,6 +183,22 @@ class Grid:
     def number(self, moment_s: float) -> int:
         """Return how many slots have begun, for people: `attempt 14/120`."""
         return max(0, int((moment_s - self.begins_s) / self.interval_s) + 1) if moment_s >= self.begins_s else 0
+
+
+class Attention(NamedTuple):
+    """When the daemon last looked at the clock, which it does twice a second unless it is paused, and how often it
+    was away after the end of polling.
+    """
+
+    looked_s: float
+    late_pauses: int = 0
+
+    def at(self, now_s: float, ends_s: float | None) -> "tuple[Attention, bool]":
+        """Return the attention from now on, and whether the daemon was away in a way that puts the verdict off."""
+        if now_s - self.looked_s < AWAY_S:
+            return Attention(now_s, self.late_pauses), False
+        late = ends_s is not None and now_s >= ends_s
+        return Attention(now_s, self.late_pauses + late), self.late_pauses < MAX_LATE_PAUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +238,10 @@ class NodePoll(NamedTuple):
     stable_count: int = 0
     stalled: bool = False
     paused_until_s: float = 0.0
+    chances: int = 0
+    """The attempts that count against the node, see `Grid.gives_a_chance`; none from before it was up."""
+    answered_s: float = 0.0
+    """When it was up for the last time, on the boot clock."""
 
     def after(self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now) -> "NodePoll":
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
@@ -230,18 +261,41 @@ class NodePoll(NamedTuple):
             message="",
             up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
             paused_until_s=0.0,
+            # an answer that waited for us while we were away is as old as its question
+            answered_s=now.boot_s if probe.began_s >= grid.back_s else probe.began_s,
         )
 
     def may_use(self, slot_s: float, grid: Grid) -> bool:
         """Tell whether an attempt is due in this slot; a pause is cut short by the last slot there is."""
         return slot_s >= self.paused_until_s or grid.is_last(slot_s)
 
+    def is_spent(self, settings: PollSettings) -> bool:
+        """Tell whether the node has had its chance, so that it can be given up at the end of polling.
+
+        One that answers, but not for long enough, has as many as it would need.
+        """
+        in_a_row = min(settings.stable_checks, settings.attempts) if self.reason is NodeReason.UNSTABLE else 1
+        return self.state is NodeState.WAITING and self.chances >= in_a_row
+
+    def away(self) -> "NodePoll":
+        """Return how the node stands after the daemon was away: it has a chance again."""
+        return self._replace(chances=0)
+
+    def doubted(self) -> "NodePoll":
+        """Return how the node stands once its confirmation is too old: it has to answer once more."""
+        return self._replace(confirmed=False)
+
+    def on_record(self) -> "NodePoll":
+        """Return how the node stands if what is written down is all the chance that it gets."""
+        return self._replace(chances=sum(self.reasons.values()))
+
     def given_up(self) -> "NodePoll":
-        """Return how the node stands when polling is spent: what is not up by then has failed."""
-        if self.state is NodeState.UP and self.confirmed:
+        """Return how the node stands when polling is spent. Raises ValueError for a node that has had no chance."""
+        if self.state is NodeState.FAILED or (self.state is NodeState.UP and self.confirmed):
             return self
-        reason = self.reason or NodeReason.TIMEOUT
-        return self._replace(state=NodeState.FAILED, reason=reason, message=self.message or "no attempt ended")
+        if self.state is NodeState.UP or not self.chances:
+            raise ValueError("cannot give up a node that has had no chance")
+        return self._replace(state=NodeState.FAILED)
 
     def _facts(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> dict[str, Any]:
         """Return the fields that tell what the attempt saw, whatever that is worth."""
@@ -251,6 +305,7 @@ class NodePoll(NamedTuple):
             "last_attempt_wall_s": began_wall_s,
             "stalled": probe.stalled,
             "stable_count": 0,
+            "chances": self.chances + grid.gives_a_chance(probe.began_s),
         }
         if self.first_attempt_wall_s is None:
             facts["first_attempt_wall_s"] = began_wall_s
@@ -270,6 +325,8 @@ class NodePoll(NamedTuple):
     def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Now) -> dict[str, Any]:
         """Return the fields that tell why the node is waited for."""
         failed: dict[str, Any] = {} if reason is NodeReason.UNSTABLE else {"stable_count": 0}
+        if self.state is NodeState.UP:
+            failed["chances"] = 0
         return failed | {
             "state": NodeState.WAITING,
             "confirmed": False,
@@ -299,6 +356,12 @@ class NodePoll(NamedTuple):
             text = f"up {facts['stable_count']} of {settings.stable_checks} times in a row"
             return NodeReason.UNSTABLE, Rung.REBOOT, text
         return None, Rung.STABLE, ""
+
+
+def old_confirmations(polls: Sequence[NodePoll], grid: Grid, now_s: float) -> list[int]:
+    """Return which nodes answered so long before all were up that they may be down again."""
+    since_s = now_s - grid.interval_s - ROUND_EACH_S * len(polls)
+    return [index for index, poll in enumerate(polls) if poll.answered_s < since_s]
 
 
 def _rebooted(probe: Probe, subject: Subject, grid: Grid) -> tuple[bool | None, RebootEvidence | None]:

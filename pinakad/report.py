@@ -129,6 +129,8 @@ class ClockPart(Part):
     taken_boot_s: float
     launched_boot_s: float | None = None
     launched_at: Timestamp | None = None
+    late_resumes: int = 0
+    """How often a daemon went on with the run after polling was spent."""
 
 
 class ScriptPart(Part):

@@ -176,6 +176,11 @@ class ScriptOnDisk:
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
             await _process_ends(found.started)
 
+    def has_ended(self) -> Ended | None:
+        """Return how it has ended by now, None while it runs."""
+        found = self.look()
+        return found.ended if isinstance(found, Over) else None
+
     async def end(self) -> Ended | None:
         """End it with everything that it started; None where it never began, and now never will."""
         if self.look() is NotRun.YET:

@@ -49,8 +49,8 @@ def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
     return failed(reason, errors[0].line() + more)
 
 
-def on_script(ended: Ended) -> Verdict | None:
-    """Return what the script's end means for the run; None where the nodes decide now."""
+def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
+    """Return what the script's end means for the run, after so many seconds; None where the nodes decide now."""
     if ended.state is ScriptState.LOST:
         return failed(
             Reason.SCRIPT_LOST, "the script's supervisor ended without a word; how the script ended is not known"
@@ -58,6 +58,8 @@ def on_script(ended: Ended) -> Verdict | None:
     if ended.state is ScriptState.INTERRUPTED:
         text = "this host was booted again while the script ran, and it is not one of the nodes"
         return failed(Reason.SCRIPT_INTERRUPTED, text)
+    if took_s > limit_s:  # nobody was there to end it
+        return failed(Reason.SCRIPT_TIMEOUT, f"the script ran for {took_s:.0f} s, longer than {limit_s:g} s")
     if ended.signal is not None:
         return failed(Reason.SCRIPT_FAILED, f"the script was ended by signal {ended.signal}")
     if ended.code != 0:

@@ -90,7 +90,7 @@ class Logins:
             return [Probe(now().boot_s, None, NodeReason.ERROR, str(error)) for _ in nodes]
         return await prober.ask_all([_target(node, stalled=False) for node in nodes])
 
-    async def ask(self, node: NodePart, stalled: bool, cut_s: float | None) -> Probe:
+    async def ask(self, node: NodePart, stalled: bool) -> Probe:
         """Make one attempt at a node."""
         try:
             prober = self._get()
@@ -98,7 +98,7 @@ class Logins:
             return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
         if self._ready_command is None:
             return Probe(now().boot_s, None, NodeReason.ERROR, "the ready_command of this run cannot be read any more")
-        return await prober.ask(_target(node, stalled=stalled), cut_s, self._ready_command)
+        return await prober.ask(_target(node, stalled=stalled), None, self._ready_command)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned. Raises OSError."""

@@ -92,9 +92,20 @@ class StageScript:
             await asyncio.Event().wait()
         exit_s = self.launched.boot_s + (self.exits_after_s or 0)
         await asyncio.sleep(max(0.0, exit_s - loop_s()))
+        return self._ended()
+
+    def _ended(self) -> Ended:
+        assert self.launched is not None
         if self.how.state is not ScriptState.EXITED:
             return self.how
+        exit_s = self.launched.boot_s + (self.exits_after_s or 0)
         return replace(self.how, at=Moment(THIS_BOOT, exit_s, LAUNCH_S + exit_s))
+
+    def has_ended(self) -> Ended | None:
+        assert self.launched is not None
+        if self.exits_after_s is None or self.launched.boot_s + self.exits_after_s > loop_s():
+            return None
+        return self._ended()
 
     async def end(self) -> Ended | None:
         self.end_calls.append(loop_s() - BEGIN_S)
@@ -120,10 +131,12 @@ class Stage:
     request_nodes: list[str] | None = None
     reading_s: float = 0.0
     asking_s: float = 0.0
+    saving_s: float = 0.0
     saved: list[tuple[str, bool, float, Report]] = field(default_factory=list)
     told: list[tuple[str, float]] = field(default_factory=list)
     asked: list[tuple[str, float]] = field(default_factory=list)
     snapshots: list[list[str]] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     awaited: str = ""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -176,7 +189,8 @@ class Stage:
         self.saved.append((report.phase, must, loop_s() - BEGIN_S, report))
         if report.phase == self.awaited:
             self.reached.set()
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.saving_s)
+        self.written.append(report.phase)
 
     async def _read_nodes(self) -> list[ReadFile] | str:
         await asyncio.sleep(self.reading_s)
@@ -190,7 +204,7 @@ class Stage:
         await asyncio.sleep(self.asking_s)
         return [self.baseline(node, 0.0) for node in nodes]
 
-    async def _ask(self, node: NodePart, _stalled: bool, _cut_s: float | None) -> Probe:
+    async def _ask(self, node: NodePart, _stalled: bool) -> Probe:
         self.asked.append((node.hostname, round(loop_s() - BEGIN_S, 3)))
         probe: Any = self.answer(node, loop_s() - BEGIN_S)
         await asyncio.sleep(0.01)

@@ -172,6 +172,25 @@ async def test_nodes_that_were_up_before_the_exit_must_show_it_once_more() -> No
     assert [moment for name, moment in stage.asked if name == "n1"] == [90, 300, 305, 310, 315]
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 3.0, 90.0])
+async def test_every_node_has_all_its_attempts_however_long_a_phase_takes_to_be_written_down(delay_s: float) -> None:
+    files = [node_file(number, address=f"192.0.{number // 250}.{number % 250 + 1}") for number in range(1, 301)]
+    stage = Stage(files=files, answer=down, poll=PollSettings(delay_s=delay_s, attempts=4), saving_s=4.7)
+    report = await stage.run()
+    assert {node.attempts for node in report.nodes} == {4}
+    assert stage.phases() == ["launching", "waiting", "polling", "finishing", "finished"]
+    assert stage.written == stage.phases(), "none overtakes another"
+    begin_s = 4.7 + delay_s  # the first report, of the launching, holds up the launch
+    moments = [moment for name, moment in stage.asked if name == "n300"]
+    assert moments == pytest.approx([begin_s + 4 + 5 * slot for slot in range(4)], abs=0.05)
+
+
+async def test_a_verdict_is_not_written_down_before_the_phase_that_it_ends() -> None:
+    stage = Stage(poll=PollSettings(delay_s=0), saving_s=30)
+    await stage.run()
+    assert stage.written == stage.phases()
+
+
 async def test_without_a_script_of_ours_the_nodes_alone_decide() -> None:
     stage = Stage(script=None)
     report = await stage.run()

@@ -4,11 +4,15 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from field import pause
+from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, OTHER_BOOT, THIS_BOOT, Stage, StageScript, down, loop_s, up
 
+from pinakad.deployment import MAX_LATE_RESUMES
 from pinakad.outside import Ended, Moment
 from pinakad.polling import PollSettings
 from pinakad.report import Outcome, Phase, Reason, Report, ScriptState
+from pinakad.timestamps import rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
 
@@ -69,8 +73,73 @@ async def test_a_daemon_that_was_away_polls_a_full_round_before_it_blames_the_no
     back_s, asked = loop_s(), len(stage.asked)
     report = await stage.run(left, resumed=True)
     assert report.reason is Reason.NODES_UNREACHABLE
-    assert {name for name, _ in stage.asked[asked:]} == {"n1", "n2"}
-    assert loop_s() - back_s == 5 + 80  # an interval, and the longest that one attempt may take
+    assert [name for name, _ in stage.asked[asked:]] == ["n1", "n2"]
+    assert loop_s() - back_s <= 5.01  # an interval, and what an attempt at a dead node takes
+
+
+async def test_a_daemon_that_is_restarted_again_and_again_after_the_end_gives_its_verdict_in_time() -> None:
+    stage = Stage(answer=down)
+    left = await interrupted_at("polling", stage)
+    await asyncio.sleep(5000)
+    lives = 0
+    while not left.is_finished:
+        lives += 1
+        stage.reached.clear()
+        deployment = stage.deployment(left, resumed=True)
+        run = asyncio.get_running_loop().create_task(deployment.run(), name="run")
+        await asyncio.wait([run], timeout=1.5)  # never long enough for a round
+        run.cancel()
+        await asyncio.wait([run])
+        left = Report.model_validate_json(deployment.report.json_text())
+    assert left.reason is Reason.NODES_UNREACHABLE
+    assert lives <= MAX_LATE_RESUMES + 2
+
+
+async def test_a_pause_past_the_time_limit_does_not_blame_a_script_that_ended_in_time() -> None:
+    stage = Stage(script=StageScript(3500))
+    asyncio.get_running_loop().call_at(BEGIN_S + 3499, pause, 5000)
+    report = await stage.run()
+    assert report.outcome is Outcome.COMPLETED
+    assert report.script is not None
+    assert report.script.finished_at == rfc3339(LAUNCH_S + BEGIN_S + 3500)
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("code", [0, 3])
+async def test_a_script_that_ended_by_itself_too_late_while_nobody_was_there_has_timed_out(
+    code: int, restarted: bool
+) -> None:
+    stage = Stage(script=StageScript(3700, Ended(ScriptState.EXITED, code=code)))
+    left = await interrupted_at("polling", stage) if restarted else None
+    if restarted:
+        await asyncio.sleep(5000)
+    else:
+        asyncio.get_running_loop().call_at(BEGIN_S + 3499, pause, 5000)
+    report = await stage.run(left, resumed=restarted)
+    assert report.reason is Reason.SCRIPT_TIMEOUT
+    assert report.message == "the script ran for 3700 s, longer than 3600 s"
+    assert report.script is not None
+    assert (report.script.state, report.script.exit_code) == (ScriptState.EXITED, code)
+
+
+@pytest.mark.parametrize("at_s", [1, 50, 89.9, 91, 96, 109, 110, 111])
+@pytest.mark.parametrize("exits_after_s", [0.0, 95.0])
+async def test_a_pause_at_any_time_leaves_nodes_that_are_up_their_verdict(at_s: float, exits_after_s: float) -> None:
+    stage = Stage(script=StageScript(exits_after_s), answer=lambda node, t: (up() if t > 300 else down)(node, t))
+    asyncio.get_running_loop().call_at(BEGIN_S + at_s, pause, 700)
+    report = await stage.run()
+    assert report.outcome is Outcome.COMPLETED or loop_s() - BEGIN_S <= at_s + 0.02
+
+
+async def test_a_run_that_is_cancelled_while_its_end_is_put_off_ends_at_once() -> None:
+    stage = Stage(answer=down)
+    left = await interrupted_at("polling", stage)
+    await asyncio.sleep(5000)
+    deployment = stage.deployment(left, resumed=True)
+    asyncio.get_running_loop().call_later(1, deployment.cancelled.set)
+    report = await deployment.run()
+    assert report.reason is Reason.CANCELLED
+    assert loop_s() - BEGIN_S < 5095
 
 
 async def test_nobody_is_believed_for_what_was_seen_before_the_interruption() -> None:

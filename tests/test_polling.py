@@ -5,6 +5,10 @@ import pytest
 
 from pinakad.polling import (
     AUTH_FAILED_PAUSE_S,
+    AWAY_S,
+    MAX_LATE_PAUSES,
+    ROUND_EACH_S,
+    Attention,
     Grid,
     HostKey,
     NodePoll,
@@ -16,6 +20,7 @@ from pinakad.polling import (
     RebootEvidence,
     Rung,
     Subject,
+    old_confirmations,
 )
 
 BEFORE, AFTER, THIRD = "0" * 8, "1" * 8, "2" * 8
@@ -194,10 +199,70 @@ def test_after_a_failed_login_the_next_attempt_waits_but_the_last_slot_is_used_a
     assert step(poll, failure(NodeReason.REFUSED)).may_use(205.0, EXITED)
 
 
+@pytest.mark.parametrize("chances", [0, 1])
 @pytest.mark.parametrize("state", STATES)
-def test_when_polling_is_spent_only_a_confirmed_node_is_up(state: str) -> None:
-    before = STATES[state]
+def test_when_polling_is_spent_nobody_is_given_up_without_a_chance(state: str, chances: int) -> None:
+    before = STATES[state]._replace(chances=chances)
+    assert before.is_spent(PLAIN) is (before.state is NodeState.WAITING and chances > 0)
+    if state not in ("confirmed", "failed") and not before.is_spent(PLAIN):
+        with pytest.raises(ValueError, match="has had no chance"):
+            before.given_up()
+        return
     after = before.given_up()
     assert after.state is (NodeState.UP if state == "confirmed" else NodeState.FAILED)
-    assert (after.reason is None) is (state == "confirmed")
+    assert (after.reason, after.message) == (before.reason, before.message)
     assert after.given_up() == after
+
+
+@pytest.mark.parametrize("grid", [EXITED, RUNNING, replace(EXITED, back_s=200.1)], ids=["exited", "running", "away"])
+@pytest.mark.parametrize(("state", "outcome"), list(product(STATES, OUTCOMES)))
+def test_an_attempt_is_a_chance_if_it_began_after_the_exit_and_the_last_absence(
+    state: str, outcome: str, grid: Grid
+) -> None:
+    before = STATES[state]._replace(chances=3)
+    if state == "failed":
+        return
+    after, probe = step(before, OUTCOMES[outcome], PLAIN, grid), OUTCOMES[outcome]
+    counts = grid is EXITED and outcome != "success before the exit"
+    fell_back = before.state is NodeState.UP and after.state is NodeState.WAITING
+    assert after.chances == (0 if fell_back else 3 + counts)
+    assert before.away().chances == 0
+    if after.state is NodeState.UP:
+        assert after.answered_s == (probe.began_s if grid.back_s else probe.began_s + 1)
+    else:
+        assert after.answered_s == before.answered_s
+
+
+@pytest.mark.parametrize(("stable_checks", "attempts", "needed"), [(1, 120, 1), (3, 120, 3), (1000, 4, 4)])
+def test_a_node_that_answers_but_not_for_long_enough_has_as_many_chances_as_it_would_need(
+    stable_checks: int, attempts: int, needed: int
+) -> None:
+    settings = PollSettings(stable_checks=stable_checks, attempts=attempts)
+    poll = NodePoll(reason=NodeReason.UNSTABLE)
+    assert [poll._replace(chances=count).is_spent(settings) for count in (needed - 1, needed)] == [False, True]
+    assert poll._replace(chances=1, reason=NodeReason.REFUSED).is_spent(settings)
+
+
+def test_a_confirmation_is_old_after_an_interval_and_what_a_round_of_so_many_costs() -> None:
+    fresh_s = EXITED.interval_s + 3 * ROUND_EACH_S
+    polls = [NodePoll(answered_s=1000 - fresh_s + offset) for offset in (-0.001, 0.001, 2.0)]
+    assert old_confirmations(polls, EXITED, 1000.0) == [0]
+    assert old_confirmations(polls, EXITED, 1010.0) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("late_pauses", [0, MAX_LATE_PAUSES - 1, MAX_LATE_PAUSES])
+@pytest.mark.parametrize("ends_s", [None, 50.0, 500.0])
+@pytest.mark.parametrize("gap_s", [0.5, AWAY_S - 0.01, AWAY_S, 1000.0])
+def test_a_pause_puts_the_verdict_off_if_it_is_long_and_not_one_of_too_many(
+    gap_s: float, ends_s: float | None, late_pauses: int
+) -> None:
+    now_s = 100.0 + gap_s
+    after, was_away = Attention(100.0, late_pauses).at(now_s, ends_s)
+    assert was_away is (gap_s >= AWAY_S and late_pauses < MAX_LATE_PAUSES)
+    is_late = gap_s >= AWAY_S and ends_s is not None and now_s >= ends_s
+    assert after == Attention(now_s, late_pauses + is_late)
+
+
+def test_only_what_is_written_down_counts_where_nothing_is_put_off_any_more() -> None:
+    assert STATES["fresh"].on_record().is_spent(PLAIN) is False
+    assert NodePoll(reason=NodeReason.REFUSED, reasons={NodeReason.REFUSED: 2}).on_record().is_spent(PLAIN)

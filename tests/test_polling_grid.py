@@ -15,7 +15,7 @@ GRIDS = st.builds(
     interval_s=st.floats(0.05, 3600),
     attempts=st.integers(1, 10_000),
     exited_s=st.none() | st.floats(0, 1e6),
-    not_before_s=st.just(0.0) | st.floats(0, 1e6),
+    back_s=st.just(0.0) | st.floats(0, 1e6),
 )
 
 
@@ -32,9 +32,26 @@ def test_a_script_that_exits_late_puts_the_end_off() -> None:
     assert replace(GRID, exited_s=1000).ends_s == 1600
 
 
-def test_a_daemon_that_was_away_does_not_judge_before_a_full_round() -> None:
-    assert replace(GRID, not_before_s=2000).ends_s == 2000
-    assert replace(GRID, not_before_s=500).ends_s == 790
+@pytest.mark.parametrize(
+    ("began_s", "exited_s", "back_s", "counts"),
+    [
+        (200, None, 0, False),
+        (149.9, 150, 0, False),
+        (150, 150, 0, True),
+        (200, 150, 200.1, False),
+        (200.1, 150, 200.1, True),
+        (200, 210, 190, False),
+    ],
+)
+def test_a_chance_begins_after_the_exit_and_after_the_daemon_came_back(
+    began_s: float, exited_s: float | None, back_s: float, counts: bool
+) -> None:
+    assert replace(GRID, exited_s=exited_s, back_s=back_s).gives_a_chance(began_s) is counts
+
+
+def test_a_daemon_that_was_away_does_not_move_the_slots_nor_the_end() -> None:
+    assert replace(GRID, back_s=2000).ends_s == GRID.ends_s
+    assert replace(GRID, back_s=2000).slot_from(2000, 0.5) == GRID.slot_from(2000, 0.5)
 
 
 @pytest.mark.parametrize(("moment_s", "number"), [(0, 0), (189.9, 0), (190, 1), (194.9, 1), (195, 2), (785, 120)])

@@ -28,7 +28,7 @@ def node(number: int, **changes: object) -> NodePart:
     ],
 )
 def test_only_an_exit_with_zero_leaves_the_verdict_to_the_nodes(ended: Ended, reason: object, part: str) -> None:
-    decided = on_script(ended)
+    decided = on_script(ended, 10.0, 60.0)
     assert (decided.reason if decided else None) == reason
     assert decided is None or (decided.outcome is Outcome.FAILED and part in decided.message)
 

@@ -59,9 +59,9 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
 
         begun = [0] * len(targets)
 
-        async def ask(index: int, cut_s: float | None) -> Probe:
+        async def ask(index: int) -> Probe:
             begun[index] += 1
-            probe = await prober.ask(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), cut_s)
+            probe = await prober.ask(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), None)
             first_s = start_s + index / len(targets) * PLACES * interval_s
             late.append((probe.began_s - first_s + 0.02) % interval_s)
             if probe.reason is None:
