@@ -9,7 +9,7 @@ from pathlib import Path
 
 _HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
 _CHUNK = 1 << 16  # room for a megabyte, given back each time, leaves the heap three times as large
-_NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
+_NO_REPLACE = 1  # RENAME_NOREPLACE (renameat2(2))
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
@@ -68,23 +68,24 @@ def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
     sync_file_system(folder)
 
 
-def link_or_move(source: Path, target: Path) -> None:
+def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
     """Give a file another name, at which nothing may stand: FileExistsError. Where it can, link(2) does it.
 
     A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)): for
     these, renameat2(2), which Python does not offer, moves and replaces nothing either.
+    `durable`: the new name is durable before the old one goes, and that is durable at the return. A power cut leaves
+    the old name, both or the new one, never none.
     """
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
         _renameat2(source, target, _NO_REPLACE)
     else:
+        if durable:
+            sync_folder(target.parent)
         source.unlink()
-
-
-def exchange(one: Path, other: Path) -> None:
-    """Let two files change names at one stroke: at no moment is there none. Raises OSError."""
-    _renameat2(one, other, _EXCHANGE)
+    if durable:
+        sync_folder(source.parent)
 
 
 def _renameat2(source: Path, target: Path, flags: int) -> None:
@@ -99,6 +100,19 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_if_regular(path: Path) -> None:
+    """Make a file's content and times durable; anything else, or what cannot be opened, is left as it is."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if is_regular(os.fstat(descriptor)):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -119,19 +133,25 @@ def read_regular(path: Path, limit: int) -> bytes:
 
     Raises NotRegularError for anything else (a link is not followed, a pipe is not waited for), and OSError.
     """
+    descriptor = open_regular(path)
+    try:
+        return read_up_to(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """Open a regular file to read it; the caller closes the descriptor. Raises as `read_regular` does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink() or (not path.is_file() and path.exists()):
             raise NotRegularError(str(path)) from None
         raise error from None
-    try:
-        status = os.fstat(descriptor)
-        if not is_regular(status):
-            raise NotRegularError(str(path))
-        return read_up_to(descriptor, limit + 1)
-    finally:
+    if not is_regular(os.fstat(descriptor)):
         os.close(descriptor)
+        raise NotRegularError(str(path))
+    return descriptor
 
 
 def is_regular(status: os.stat_result) -> bool:
