@@ -109,6 +109,13 @@ async def test_after_a_failed_login_slots_are_left_out_but_never_the_last() -> N
     assert asked.of(0) == [0, 20, 35]
 
 
+async def test_a_first_slot_that_has_just_passed_when_polling_begins_is_used_all_the_same() -> None:
+    asked = Field(lambda _i, _t: DOWN)
+    await asyncio.sleep(0.3)
+    await poller(50, asked, PollSettings(delay_s=0, interval_s=5, attempts=4)).run()
+    assert {len(asked.of(index)) for index in range(50)} == {4}
+
+
 async def test_requiring_a_reboot_counts_from_then_on() -> None:
     asked = Field(lambda _i, _t: UP)
     run = poller(1, asked, SETTINGS)

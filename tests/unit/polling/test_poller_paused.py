@@ -89,11 +89,11 @@ async def test_an_answer_that_waited_for_us_over_a_pause_is_not_fresh() -> None:
 async def test_a_pause_of_the_last_look_takes_it_back() -> None:
     """Node 0 answers the last look and dies in the pause in it; node 1 answers after that."""
     nodes = Field(
-        lambda i, t: (UP if t < 100 else DOWN) if i == 0 else (UP if t > 24 or i == 1 else DOWN),
-        takes_s=lambda i, t: 0.01 if i == 0 or t < 24 else 3.0,
+        lambda i, t: UP if (i == 0 and t < 100) or i == 1 or (i == 2 and t > 22) else DOWN,
+        takes_s=lambda i, t: 3.0 if i == 1 and t > 20 else 0.01,
     )
     run = poller(3, nodes, SETTINGS)
-    pause_at(28.0, LONG_S)
+    pause_at(24.0, LONG_S)  # the last one came at 22.7
     await run.run()
     assert states(run) == ["failed", "up", "up"]
 
