@@ -184,6 +184,11 @@ class Transport(paramiko.Transport):
         first = [kind for kind in options.key_types if _family(kind) in families]
         options.key_types = tuple(first + [kind for kind in options.key_types if kind not in first])
 
+    def banner_text(self) -> str:
+        """Return what it said about the login (RFC 4252, section 5.4), also after the connection has ended."""
+        said = None if self.auth_handler is None else self.auth_handler.banner
+        return said.decode("utf-8", "replace").strip() if isinstance(said, bytes) else ""
+
     def end(self) -> None:
         """Let whatever waits in it return, from any thread; the socket is another's to shut down."""
         self.active = False
