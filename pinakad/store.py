@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
 _TRASH = ".trash-"
 _MAX_REPORT_BYTES = 1 << 30
+_MAX_RECORD_BYTES = 1 << 16  # of the small files beside a report
 _READY_COMMAND = "ready_command"
-_MAX_COMMAND_BYTES = 1 << 16
 SNAPSHOT_MODE = 0o640
 
 
@@ -180,7 +180,7 @@ class Store:
         if not is_digest(named):  # there is none, or an earlier version wrote it into the report
             return named
         try:
-            raw = read_regular(self.folder(report.id) / _READY_COMMAND, _MAX_COMMAND_BYTES)
+            raw = read_regular(self.folder(report.id) / _READY_COMMAND, _MAX_RECORD_BYTES)
         except (OSError, NotRegularError):
             return None
         command = raw.decode("utf-8", "replace")
@@ -212,8 +212,11 @@ class Store:
 
     def was_started(self, identifier: str) -> bool:
         """Tell whether the script of a deployment was ever started."""
-        started = self.folder(identifier) / supervisor.STARTED
-        return started.exists() and b'"tombstone"' not in started.read_bytes()
+        try:
+            started = read_regular(self.folder(identifier) / supervisor.STARTED, _MAX_RECORD_BYTES)
+        except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
+            return False
+        return b'"tombstone"' not in started
 
     def forbid_start(self, identifier: str) -> None:
         """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""

@@ -149,6 +149,7 @@ class Wiring:
             tell=self._tell,
             tell_due=lambda: self._publisher.is_due,
             read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
             script=script if settings.launch else None,
             key_problem=logins.problem,
