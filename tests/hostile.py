@@ -126,7 +126,8 @@ def long_integer(connection: socket.socket) -> None:
 def hollow_integer(connection: socket.socket) -> None:
     """Answer the key exchange with a host key whose modulus claims a MiB, and is not there."""
     hollow = _string(b"ssh-rsa") + _string(b"\x03") + struct.pack(">I", (1 << 20) - 1) + b"\x7f" * 100
-    _reply(connection, _string(hollow), _string(b"\x02" * 200), _string(b""), host_key="rsa-sha2-256")
+    signature = _string(b"rsa-sha2-256") + _string(b"\x01" * 256)
+    _reply(connection, _string(hollow), _string(b"\x02" * 200), _string(signature), host_key="rsa-sha2-256")
 
 
 def group_exchange(connection: socket.socket) -> None:

@@ -25,6 +25,8 @@ from pinakad.timestamps import wall_s
 PORT = 2022
 AT_ONCE = 60
 MUTANTS_AT_ONCE = 32
+BUSY_HOST_S = 4.0
+"""How late a limit may be on a machine that has much else to do; what is not bounded takes minutes."""
 FLAT_KB = 25_000
 ROUNDS = 5
 FLOODS_KB = 8 * 2 * 4096
@@ -161,7 +163,7 @@ async def test_no_mutant_of_a_handshake_outlives_its_limit_or_leaves_anything(tm
         field.prober.close()
         field.zoo.close()
     print(f"{connections} mutants: {dict(reasons)}; the longest took {longest_s:.2f} s; {before} -> {after}")
-    assert longest_s < 1.0 + 0.4 + 0.4 + 1.5
+    assert longest_s < 1.0 + 0.4 + 0.4 + BUSY_HOST_S
     assert after[1] <= before[1] + 2
     assert after[2] - before[2] < FLAT_KB
     assert len(reasons) > 3

@@ -118,13 +118,16 @@ class Login:
         except (paramiko.SSHException, EOFError, OSError) as error:
             if self._was_cut.is_set():
                 raise
-            said = printable((transport.get_banner() or b"").decode("utf-8", "replace"))
+            said = printable(transport.banner_text())
             if transport.is_active() and isinstance(error, paramiko.AuthenticationException):
-                return NodeReason.AUTH_FAILED, f"it refused the key for user {self._user}: {printable(str(error))}"
+                return (
+                    NodeReason.AUTH_FAILED,
+                    f"it refused the key for user {printable(self._user)}: {printable(str(error))}",
+                )
             if not said:
                 raise
             # sshd says why an account may not log in, as pam_nologin(8) does, and closes the connection
-            return NodeReason.AUTH_FAILED, f"it let user {self._user} not in, and said: {said}"
+            return NodeReason.AUTH_FAILED, f"it refused user {printable(self._user)}, and said: {said}"
         if more:
             return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
         self._host_keys.pin(self._name, transport.get_remote_server_key())

@@ -9,7 +9,7 @@ most MAX_INTEGER_BYTES (the library needs time that is quadratic in them), and w
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import paramiko
 from paramiko.channel import Channel
@@ -183,6 +183,11 @@ class Transport(paramiko.Transport):
         options = self.get_security_options()
         first = [kind for kind in options.key_types if _family(kind) in families]
         options.key_types = tuple(first + [kind for kind in options.key_types if kind not in first])
+
+    def banner_text(self) -> str:
+        """Return what it said about the login (RFC 4252, section 5.4), also after the connection has ended."""
+        said: Any = None if self.auth_handler is None else self.auth_handler.banner
+        return (said or b"").decode("utf-8", "replace").strip()  # bytes, whatever its type is said to be
 
     def end(self) -> None:
         """Let whatever waits in it return, from any thread; the socket is another's to shut down."""
