@@ -1,5 +1,4 @@
 """Which servers let us in, and then do what they like? The server side of paramiko, one face for each."""
-# ruff: noqa: ARG002 - the methods of paramiko's interface
 
 import socket
 import struct

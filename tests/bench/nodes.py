@@ -106,13 +106,13 @@ def _mute(port: int) -> None:
 
 
 class _Up(paramiko.ServerInterface):
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's interface
+    def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002 - the same
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return paramiko.common.AUTH_SUCCESSFUL
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - the same
+    def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
