@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
+from pinakad.files import NotRegularError, read_regular
 from pinakad.polling import PollSettings
 from pinakad.problems import printable
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
 DEFAULT_STATE_DIR = Path("/var/lib/pinakad")
+_MAX_BYTES = 1 << 20
 DEFAULT_RUNTIME_DIR = Path("/run/pinakad")
 
 
@@ -160,14 +162,19 @@ def load(option: Path | None = None, environ: Mapping[str, str] = os.environ) ->
     """Read the configuration. Raises ConfigError with every finding; a missing default file is no error."""
     path, named = config_file(option, environ)
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = read_regular(path.resolve(), _MAX_BYTES)
+        text = raw.decode("utf-8")
     except FileNotFoundError:
         if named:
             raise ConfigError(f"cannot read the configuration '{path}': no such file") from None
         return Config()
+    except NotRegularError:
+        raise ConfigError(f"cannot read the configuration '{path}': it is no regular file") from None
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(f"cannot read the configuration '{path}': {cause.lower()}") from None
+    if len(raw) > _MAX_BYTES:
+        raise ConfigError(f"cannot read the configuration '{path}': it has more than {_MAX_BYTES} bytes")
     return parse(text, str(path))
 
 

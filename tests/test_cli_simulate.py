@@ -1,6 +1,7 @@
 """Can an operator rehearse what goes wrong, without hardware?"""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -159,3 +160,15 @@ def test_a_key_or_a_port_that_cannot_be_used_is_told(tmp_path: Path, begun: list
     done = pinakactl(tmp_path, "simulate", "--port", port, "--for", "0.1")
     assert done.returncode == 1
     assert f"cannot use port {port} on the addresses of the nodes" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be misled so")
+@pytest.mark.parametrize("option", ["--into", "--node-files"])
+def test_root_writes_in_no_folder_that_somebody_else_could_exchange(tmp_path: Path, option: str) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 40_713, 40_713)
+    done = pinakactl(tmp_path, "simulate", "--for", "1s", option, folder / "new")
+    assert done.returncode == 2
+    assert f"'{folder}' belongs to user id 40713, who could change it; name a folder of root's" in done.stderr
+    assert list(folder.iterdir()) == []

@@ -342,3 +342,16 @@ def test_journalctl_of_this_machine_takes_the_arguments(world: World) -> None:
         pytest.skip("journalctl is not installed")
     failed_run(world)
     assert ask(world, "logs") == ""
+
+
+def test_no_host_name_of_a_forged_report_puts_a_command_on_the_command_line(world: World) -> None:
+    failed_run(world)
+    world.stop()
+    for name in ("report.json", "report.durable.json"):
+        place = world.folder() / name
+        document = json.loads(place.read_bytes())
+        document["nodes"].append(document["nodes"][0] | {"hostname": "sqdn-$(reboot)", "file": "node_02.json"})
+        place.write_text(json.dumps(document), encoding="utf-8")
+    variables = {"_PINAKACTL_COMPLETE": "bash_complete", "COMP_WORDS": "pinakactl show --node sqdn", "COMP_CWORD": "3"}
+    done = pinakactl(world.root, variables=folders(world) | variables)
+    assert done.stdout == "plain,sqdn-001\n"

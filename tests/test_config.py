@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_the_option_wins_over_the_environment_and_that_over_the_default() -> Non
 def test_a_named_file_that_is_missing_or_unreadable_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "x.toml", {})
-    with pytest.raises(ConfigError, match="is a directory"):
+    with pytest.raises(ConfigError, match="it is no regular file"):
         load(None, {"PINAKAD_CONFIG": str(tmp_path)})
     (tmp_path / "x.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot read the configuration"):
@@ -166,3 +167,26 @@ def test_paths_cannot_change_while_the_daemon_runs() -> None:
     require_same_paths(old, parse('[paths]\nwork_dir = "/a"\n[poll]\nattempts = 7', "x.toml"))
     with pytest.raises(ConfigError, match=r"paths\.work_dir, paths\.nodes"):
         require_same_paths(old, parse('[paths]\nwork_dir = "/b"\nnodes = "/n"', "x.toml"))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device", "folder"])
+def test_what_is_no_file_is_no_configuration_and_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "pinakad.toml"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link to a device":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        load(place if kind != "device" else Path("/dev/zero"))
+
+
+def test_a_configuration_behind_a_link_is_read_and_one_without_end_is_not(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.toml", tmp_path / "link.toml"
+    link.symlink_to(real)
+    real.write_text("[poll]\nattempts = 7\n", encoding="utf-8")
+    assert load(link).poll.attempts == 7
+    real.write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
+        load(link)

@@ -1,5 +1,6 @@
 """Which deployment, and which of its nodes, does the operator mean?"""
 
+import re
 from pathlib import Path
 
 from click import Context, Parameter
@@ -15,6 +16,8 @@ from pinakad.store import StateUnreadableError, Store
 
 _SHOWN = 5
 _OFFERED = 50
+_SAFE = re.compile(r"[A-Za-z0-9._-]+")
+"""What a shell takes as one word: whatever a report says, nothing else is put on a command line."""
 
 
 def choose_id(store: Store, text: str | None) -> str:
@@ -54,7 +57,8 @@ def complete_nodes(context: Context, _option: Parameter, incomplete: str) -> lis
         report = load(store, choose_id(store, context.params.get("identifier")))
     except FaultError:
         return []
-    names = [node.hostname for node in report.nodes if node.hostname.startswith(incomplete)]
+    names = [node.hostname for node in report.nodes if _SAFE.fullmatch(node.hostname)]
+    names = [name for name in names if name.startswith(incomplete)]
     return [CompletionItem(name) for name in names[:_OFFERED]]
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,10 +13,13 @@ from pinakad.cli.installation import PROGRAM_LINK, known_places, seen_on, wanted
 from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.setup_checks import cautions, obstacles, work_dir_owner
 from pinakad.config import DEFAULT_FILE, DEFAULT_STATE_DIR, Config, ConfigError, load
-from pinakad.files import write_whole
+from pinakad.files import NotRegularError, read_regular
+from pinakad.linux.open_folder import folder_in
+from pinakad.linux.walk import resolved_in
 from pinakad.store import StateUnreadableError, Store
 
 _UNIT = "pinakad.service"
+_MAX_BYTES = 1 << 24
 
 
 class _Work:
@@ -27,26 +31,28 @@ class _Work:
         self._dry_run = dry_run
 
     def write(self, place: Path, text: str) -> None:
-        path = self.root / place
-        old = path.read_text(encoding="utf-8") if path.is_file() else None
+        path, old = self.root / place, self._text(place)
         if old == text:
             click.echo(f"unchanged  {path}")
             return
-        self._do("write" if old is None else "update", str(path), lambda: self._write(path, text))
+        self._do("write" if old is None else "update", str(path), lambda: self._write(place, text))
 
     def link(self, place: Path, target: Path) -> None:
-        path = self.root / place
-        if path.is_symlink() and path.readlink() == target:
+        path, (status, old) = self.root / place, self._found(place)
+        if old == target:
             click.echo(f"unchanged  {path}")
-        elif path.exists() and not path.is_symlink():
+        elif status is not None and old is None:
             click.echo(f"kept       {path}: it is not ours")
         else:
-            self._do("link", f"{path} -> {target}", lambda: self._link(path, target))
+            self._do("link", f"{path} -> {target}", lambda: self._link(place, target))
 
     def remove(self, place: Path) -> None:
-        path = self.root / place
-        if path.is_symlink() or path.exists():
-            self._do("remove", str(path), path.unlink)
+        if self._found(place)[0] is not None:
+            self._do("remove", str(self.root / place), lambda: self._remove(place))
+
+    def has(self, place: Path, *, link: bool = False) -> bool:
+        status, target = self._found(place)
+        return target is not None if link else status is not None
 
     def run(self, *words: str) -> None:
         self._do("run", " ".join(words), lambda: _run(words), changes=False)
@@ -59,14 +65,33 @@ class _Work:
         act()
         click.echo(f"{verb:10} {what}")
 
-    def _write(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode(), durable=False)
+    def _found(self, place: Path) -> tuple[os.stat_result | None, Path | None]:
+        """Return the status of what is there and, where it is a link, where it leads."""
+        with suppress(FileNotFoundError, NotADirectoryError), folder_in(self.root, place.parent) as folder:
+            return folder.status(place.name), folder.readlink(place.name)
+        return None, None
 
-    def _link(self, path: Path, target: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(target)
+    def _text(self, place: Path) -> str | None:
+        """Return the text of the file that is there, None where there is none."""
+        missing = (FileNotFoundError, NotADirectoryError, NotRegularError)
+        with suppress(*missing), folder_in(self.root, place.parent) as folder:
+            return read_regular(folder.here / place.name, _MAX_BYTES).decode(errors="replace")
+        return None
+
+    def _write(self, place: Path, text: str) -> None:
+        with folder_in(self.root, place.parent, make=True) as folder:
+            if folder.readlink(place.name) is not None:
+                folder.remove(place.name)
+            folder.write_whole(place.name, text.encode(), 0o644)
+
+    def _link(self, place: Path, target: Path) -> None:
+        with folder_in(self.root, place.parent, make=True) as folder:
+            folder.remove(place.name)
+            folder.symlink(place.name, target)
+
+    def _remove(self, place: Path) -> None:
+        with folder_in(self.root, place.parent) as folder:
+            folder.remove(place.name)
 
 
 _HELP = """Make pinakad a service of this machine.
@@ -114,7 +139,7 @@ def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force:
 def _settings(session: Session, root: Path) -> Config:
     if root == Path("/"):
         return session.settings()
-    image_file = root / DEFAULT_FILE.relative_to("/")
+    image_file = resolved_in(root, DEFAULT_FILE)
     try:
         return load(image_file) if image_file.exists() else Config()
     except ConfigError as error:
@@ -147,11 +172,11 @@ def _install(work: _Work, settings: Config) -> None:
 
 def _remove(work: _Work) -> None:
     live = work.root == Path("/")
-    if (work.root / known_places()[0]).exists():
+    if work.has(known_places()[0]):
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), _UNIT)
     for place in known_places():
         work.remove(place)
-    if (work.root / PROGRAM_LINK).is_symlink():
+    if work.has(PROGRAM_LINK, link=True):
         work.remove(PROGRAM_LINK)
     if not work.changed:
         click.echo("nothing to remove")
@@ -164,7 +189,7 @@ def _remove(work: _Work) -> None:
 
 def _unfinished(root: Path) -> list[str]:
     try:
-        report = Store(root / DEFAULT_STATE_DIR.relative_to("/")).latest()
+        report = Store(resolved_in(root, DEFAULT_STATE_DIR)).latest()
     except (OSError, StateUnreadableError):
         return []
     if report is None or report.is_finished:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pinakad.cli.backends import find_backends
 from pinakad.cli.installation import HIDDEN, UNIT_SAFE, folders, seen_on
 from pinakad.config import Config
+from pinakad.linux.walk import resolved_in
 from pinakad.problems import cause_of
 from pinakad.trust import weakness
 
@@ -37,8 +38,8 @@ def obstacles(settings: Config, root: Path) -> Iterator[str]:
 def cautions(settings: Config, root: Path) -> Iterator[str]:
     """Tell what does not stand in the way of the setup, but will in the way of a deployment."""
     script = settings.script_path
-    place = next((path for path in (script, *script.parents) if (root / path.relative_to("/")).exists()), Path("/"))
-    found = weakness(root / place.relative_to("/")) if settings.script.launch else None
+    place = next((path for path in (script, *script.parents) if resolved_in(root, path).exists()), Path("/"))
+    found = weakness(resolved_in(root, place)) if settings.script.launch else None
     if found is not None:
         yield (
             f"the script '{script}' would run as root, but {found}. It will be refused: put it into a folder of "
@@ -49,7 +50,7 @@ def cautions(settings: Config, root: Path) -> Iterator[str]:
 def work_dir_owner(settings: Config, root: Path) -> str:
     """Return who is to own new folders on the way to the script: root, or whoever owns the work_dir already."""
     for folder in (settings.paths.work_dir, *settings.paths.work_dir.parents):
-        place = root / folder.relative_to("/")
+        place = resolved_in(root, folder)
         if place.is_dir():
             return "root" if place.stat().st_uid == 0 else str(place.stat().st_uid)
     return "root"

@@ -1,6 +1,7 @@
 """Rehearse without hardware: nodes on this machine that answer SSH, reboot, and misbehave as their script says."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from pinakad.cli.stopping import unless_stopped
 from pinakad.cli.wait import duration
 from pinakad.simulate import CONTROL_ADDRESS, Rack, SimulatedNode, is_free
 from pinakad.ssh import SshKeyError
+from pinakad.trust import weakness
 
 _LOOK_S = 0.2
 _HELP = f"""Run fake nodes on this machine, with scripted lives.
@@ -63,6 +65,8 @@ def command(
     actors = cast(lives or ("ordinary=3",), down_s, trouble_s)
     if into is not None and into.exists() and any(into.iterdir()):
         raise WrongUseError(f"cannot use the folder '{into}': it is not empty; name a new one")
+    for folder in filter(None, (into, node_files)):
+        _require_own(folder)
     stage = Stage(actors, into)
     if node_files is not None:
         node_files.mkdir(parents=True, exist_ok=True)
@@ -70,6 +74,16 @@ def command(
     key = key.resolve() if key else None
     work = _simulate(open_console(), stage, key, port, limit_s, keep=into is not None)
     click.get_current_context().exit(asyncio.run(unless_stopped("the simulation", work)))
+
+
+def _require_own(folder: Path) -> None:
+    """Root writes by names, and not where somebody else could make these lead elsewhere. Raises WrongUseError."""
+    if os.getuid() != 0:
+        return
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    found = weakness(there)
+    if found is not None:
+        raise WrongUseError(f"cannot write in '{folder}' as root: {found}; name a folder of root's, or go without root")
 
 
 async def _simulate(

@@ -104,3 +104,26 @@ class Walk:
     def _arrive(self, descriptor: int) -> None:
         os.close(self.here)
         self.here = descriptor
+
+
+def resolved_in(root: Path, place: Path) -> Path:
+    """Return the path of `place` on the machine whose file system is `root`, every link followed in there.
+
+    To read by: nothing keeps others from changing it meanwhile. What is missing is taken as it stands. Raises OSError.
+    """
+    found, rest, links = root, [part for part in reversed(place.parts) if part != "/"], 0
+    while rest:
+        name = rest.pop()
+        step = found / name
+        if name == "..":
+            found = found if found == root else found.parent
+        elif step.is_symlink():
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(step))
+            target = step.readlink()
+            found = root if target.is_absolute() else found
+            rest += [part for part in reversed(target.parts) if part != "/"]
+        else:
+            found = step
+    return found

@@ -6,6 +6,7 @@ program.py    the deployment script, and who else could change or run it
 key.py        the SSH key and the host keys
 host.py       limits of this host, and whether file system events come
 service.py    the daemon, its installation, its markers and its state
+immovable.py  the names of the marker folder that the daemon could not remove
 nodes.py      the node files, and each node right now
 """
 

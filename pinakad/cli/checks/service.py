@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from pinakad import __version__
+from pinakad.cli.checks.immovable import immovable
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.cli.installation import wanted_files
 from pinakad.cli.setup_checks import work_dir_owner
@@ -95,6 +96,7 @@ def markers(scene: Scene) -> Iterator[Finding]:
             f"if it is meant: mv {place} {quote(str(hint.right))}" if not hint.path.is_dir() else f"see ls -l {place}"
         )
         yield warning(hint.text, f"{remedy}; else remove it")
+    yield from immovable(folder, names, scene.account)
     if REQUEST in names:
         yield from _request(scene, folder / REQUEST)
     if CANCEL in names and (not running or scene.running is None):
