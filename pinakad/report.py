@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
 
-from pinakad.config import Config, ScriptSettings, SshSettings
+from pinakad.config import Config, ScriptSettings, SshSettings, readable_key
 from pinakad.node_part import CountsPart, NodePart, Part, SupersededPart
 from pinakad.polling import PollSettings
 from pinakad.problems import Problem
@@ -212,5 +212,6 @@ def as_json(kind: TypeAdapter[Any], document: BaseModel) -> bytes:
 
 
 def policy_of(config: Config) -> Policy:
-    """Return the settings that a run which starts now keeps. The key's path is resolved: it depends on `[paths]`."""
-    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=config.poll)
+    """Return the settings that a run which starts now keeps, with the place that the key is read from."""
+    key = readable_key(config)
+    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": key}), poll=config.poll)

@@ -12,6 +12,7 @@ from pinakad.config import (
     config_file,
     load,
     parse,
+    readable_key,
     require_same_paths,
     runtime_dir,
     state_dir,
@@ -166,3 +167,19 @@ def test_paths_cannot_change_while_the_daemon_runs() -> None:
     require_same_paths(old, parse('[paths]\nwork_dir = "/a"\n[poll]\nattempts = 7', "x.toml"))
     with pytest.raises(ConfigError, match=r"paths\.work_dir, paths\.nodes"):
         require_same_paths(old, parse('[paths]\nwork_dir = "/b"\nnodes = "/n"', "x.toml"))
+
+
+def test_the_key_is_read_where_it_is_or_where_systemd_hands_it_over(tmp_path: Path) -> None:
+    own, folder = tmp_path / "key.pem", tmp_path / "credentials"
+    config = parse(f'[ssh]\nkey = "{own}"', "x.toml")
+    environ = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert readable_key(config, environ) == own  # neither is there: the message names the one that should be
+    folder.mkdir()
+    credential = folder / "ps_key"
+    credential.write_text("none", encoding="ascii")
+    assert readable_key(config, environ) == own
+    credential.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n", encoding="ascii")
+    assert readable_key(config, environ) == credential
+    assert readable_key(config, {}) == own
+    own.write_text("mine", encoding="ascii")
+    assert readable_key(config, environ) == own
