@@ -133,6 +133,7 @@ def test_a_state_folder_that_is_read_only_for_a_moment_is_waited_for(controller:
     owner = controller.machine.out("id", "-u", "pinakasupport")
     group = controller.machine.out("id", "-g", "pinakasupport")
     disk = ["mount", "-t", "tmpfs", "-o", f"mode=0755,uid={owner},gid={group}", "tmpfs", f"/{STATE}"]
+    controller.machine.run("mkdir", "-p", f"/{STATE}")
     controller.machine.run(*disk)
     try:
         controller.machine.run("mount", "-o", "remount,ro", f"/{STATE}")
