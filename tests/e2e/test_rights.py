@@ -264,3 +264,29 @@ def test_folders_in_the_supervisors_way_neither_hold_root_up_nor_lose_the_end(ru
     running.open_gate()
     assert running.answer()["outcome"] == "completed"
     wait_for("the unit's end", lambda: running.show("ActiveState", running.script_unit()) == "inactive")
+
+
+def test_what_somebody_put_into_systemds_environment_loads_nothing_into_us(controller: Controller) -> None:
+    evil = {"LD_PRELOAD": "/var/tmp/evil.so", "BASH_ENV": "/var/tmp/evil.sh", "PYTHONHOME": "/var/tmp"}
+    controller.systemctl("set-environment", *(f"{name}={value}" for name, value in evil.items()))
+    try:
+        controller.systemctl("start", "pinakad")
+        controller.deploy(WAITING_SCRIPT, "sqdn-01")
+        controller.wait_for_phase("polling")
+        for unit in ("pinakad.service", controller.script_unit()):
+            environ = controller.machine.out("cat", f"/proc/{controller.show('MainPID', unit)}/environ")
+            assert "PATH=" in environ
+            assert not [name for name in evil if f"{name}=" in environ], unit
+        controller.open_gate()
+        assert controller.answer()["outcome"] == "completed"
+    finally:
+        controller.systemctl("unset-environment", *evil)
+
+
+def test_the_daemon_and_roots_side_are_bounded(running: Controller) -> None:
+    assert int(running.show("MemoryMax")) == 2 << 30
+    assert int(running.show("TasksMax")) == 1024
+    assert running.show("OOMPolicy") == "continue"
+    for unit in ("pinakad.service", f"pinakad-script@{ID}.service", "pinakad-launch@1.service"):
+        assert running.show("LimitCORE", unit) == "0"
+    assert int(running.show("MemoryMax", "pinakad-launch@1.service")) == 128 << 20
