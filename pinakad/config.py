@@ -17,6 +17,8 @@ DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
 DEFAULT_STATE_DIR = Path("/var/lib/pinakad")
 _MAX_BYTES = 1 << 20
 DEFAULT_RUNTIME_DIR = Path("/run/pinakad")
+KEY_CREDENTIAL = "ps_key"
+_NO_CREDENTIAL_BYTES = 16  # what the unit gives where there is no key: `none`
 
 
 class ConfigError(Exception):
@@ -137,6 +139,22 @@ class Config(_Table):
     def key_path(self) -> Path:
         """The SSH private key."""
         return self.ssh.key or self.paths.work_dir / "key" / "ps_key.pem"
+
+
+def readable_key(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the key is read: its own place, or, where that is root's alone, systemd's credential.
+
+    $CREDENTIALS_DIRECTORY (systemd.exec(5)) is set in the unit only.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    credential = Path(folder, KEY_CREDENTIAL)
+    if not folder or os.access(config.key_path, os.R_OK):
+        return config.key_path
+    try:
+        has_key = credential.stat().st_size > _NO_CREDENTIAL_BYTES
+    except OSError:
+        has_key = False
+    return credential if has_key else config.key_path
 
 
 def config_file(option: Path | None, environ: Mapping[str, str] = os.environ) -> tuple[Path, bool]:

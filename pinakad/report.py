@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
 
-from pinakad.config import Config, ScriptSettings, SshSettings
+from pinakad.config import Config, ScriptSettings, SshSettings, readable_key
 from pinakad.node_part import CountsPart, NodePart, Part, SupersededPart
 from pinakad.polling import PollSettings
 from pinakad.problems import Problem
@@ -216,12 +216,12 @@ def as_json(kind: TypeAdapter[Any], document: BaseModel) -> bytes:
 
 
 def policy_of(config: Config) -> Policy:
-    """Return the settings that a run which starts now keeps. The key's path is resolved: it depends on `[paths]`.
+    """Return the settings that a run which starts now keeps, with the place that the key is read from.
 
     Everybody may read a report, and a command may carry a secret: of `ready_command` only the digest is in it.
     """
     poll = config.poll.model_copy(update={"ready_command": digest_of(config.poll.ready_command)})
-    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=poll)
+    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": readable_key(config)}), poll=poll)
 
 
 def digest_of(command: str) -> str:

@@ -1,9 +1,11 @@
 """The daemon's start: what must hold before it serves anything, each with its own exit code."""
 
 import asyncio
+import errno
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,16 @@ from pinakad.wiring import BootClockLoop
 log = logging.getLogger(__name__)
 
 EXIT_SECOND_INSTANCE = 75  # sysexits.h: EX_TEMPFAIL
+EXIT_READ_ONLY = 74  # sysexits.h: EX_IOERR; a restart may mend it
 EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
+READ_ONLY_PATIENCE_S = 6.0
+"""So long that the restarts which follow never come too often for StartLimitBurst=. A restart is needed where the
+unit's sandbox has kept what the mount was when it began."""
+_LOOK_S = 0.25
+
+
+class ReadOnlyError(Exception):
+    """A file system is read-only, as it may be for a moment at boot or after an error. The message names the folder."""
 
 
 def main(config_option: Path | None, runner: str | None) -> int:
@@ -36,7 +47,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
         settings = read()
         set_up(settings.log.level)
         store = Store(config.state_dir())
-        _check_folders(settings, store.root, config.runtime_dir())
+        _wait_for_folders(settings, store.root, config.runtime_dir())
         if os.geteuid() == 0:
             _check_trust(settings, store.root, config.runtime_dir(), config.config_file(config_option)[0])
         held = lock(store.lock_file)
@@ -45,13 +56,16 @@ def main(config_option: Path | None, runner: str | None) -> int:
         for line in str(error).splitlines():
             log.error("%s", line)  # noqa: TRY400 - the operator's, no bug
         return EXIT_CONFIG
+    except ReadOnlyError as error:
+        log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
+        return EXIT_READ_ONLY
     except LockedError as error:
         log.error("%s", error)  # noqa: TRY400 - the operator's, no bug
         return EXIT_SECOND_INSTANCE
     except OSError as error:
         text = "cannot use '%s': %s for user id %d; chown it, it is in the state folder"
         log.error(text, error.filename, cause_of(error), os.getuid())  # noqa: TRY400 - the same
-        return EXIT_CONFIG
+        return EXIT_READ_ONLY if error.errno == errno.EROFS else EXIT_CONFIG
     with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
         return loop.run(_run(settings, read, store))
 
@@ -86,8 +100,28 @@ async def _run(settings: Config, read: Callable[[], Config], store: Store) -> in
     return 0
 
 
+def _wait_for_folders(settings: Config, state: Path, runtime: Path) -> None:
+    """Wait while a folder is read-only. Raises ConfigError, and ReadOnlyError where that does not pass."""
+    ends_s, told = time.monotonic() + READ_ONLY_PATIENCE_S, False
+    while True:
+        try:
+            _check_folders(settings, state, runtime)
+        except ReadOnlyError as error:
+            if time.monotonic() >= ends_s:
+                raise
+            if not told:
+                log.warning("%s; it is waited for", error)
+            told = True
+            time.sleep(_LOOK_S)
+        else:
+            return
+
+
 def _check_folders(settings: Config, state: Path, runtime: Path) -> None:
-    """Raise ConfigError where a folder that must be written is not there or not writable, naming its setting."""
+    """Raise ConfigError where a folder that must be written is not there or not writable, naming its setting.
+
+    Raises ReadOnlyError where that is the file system's doing.
+    """
     wanted = {
         "$STATE_DIRECTORY": state,
         "$RUNTIME_DIRECTORY": runtime,
@@ -97,6 +131,9 @@ def _check_folders(settings: Config, state: Path, runtime: Path) -> None:
         cause = _unusable(folder) if folder.is_absolute() else "it is not an absolute path"
         if cause:
             raise ConfigError(f"cannot use {name} = '{folder}': {cause}")
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            cause = "it is read-only here; if the unit's sandbox makes it so, pinakactl setup opens it"
+            raise ReadOnlyError(f"cannot use {name} = '{folder}': {cause}")
 
 
 def _check_trust(settings: Config, state: Path, runtime: Path, file: Path) -> None:
@@ -124,8 +161,6 @@ def _unusable(folder: Path) -> str | None:
             return "there is no such folder; pinakactl setup makes it"
     except OSError as error:
         return f"{cause_of(error)} on the way there for user id {os.getuid()}; chmod a+x its parents"
-    if os.access(folder, os.W_OK | os.X_OK):
+    if os.access(folder, os.W_OK | os.X_OK) or os.statvfs(folder).f_flag & os.ST_RDONLY:
         return None
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return "it is read-only here; if the unit's sandbox makes it so, pinakactl setup opens it"
     return f"it is not writable for user id {os.getuid()}; chown or chmod it"

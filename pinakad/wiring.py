@@ -1,6 +1,7 @@
 """Which real parts does a deployment get: the script on disk, logins over SSH, the state folder, the boot clock?"""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -24,6 +25,8 @@ from pinakad.script import ScriptOnDisk
 from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.store import Store
 from pinakad.supervisor import boot_id
+
+_OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
 
 
 class BootClockLoop(asyncio.SelectorEventLoop):
@@ -79,7 +82,7 @@ class Logins:
         try:
             self._get()
         except SshKeyError as error:
-            return str(error)
+            return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
         return None
 
     async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:

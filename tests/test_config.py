@@ -13,6 +13,7 @@ from pinakad.config import (
     config_file,
     load,
     parse,
+    readable_key,
     require_same_paths,
     runtime_dir,
     state_dir,
@@ -190,3 +191,19 @@ def test_a_configuration_behind_a_link_is_read_and_one_without_end_is_not(tmp_pa
     real.write_bytes(b"#" * (1 << 20) + b"\n")
     with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
         load(link)
+
+
+def test_the_key_is_read_where_it_is_or_where_systemd_hands_it_over(tmp_path: Path) -> None:
+    own, folder = tmp_path / "key.pem", tmp_path / "credentials"
+    config = parse(f'[ssh]\nkey = "{own}"', "x.toml")
+    environ = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert readable_key(config, environ) == own  # neither is there: the message names the one that should be
+    folder.mkdir()
+    credential = folder / "ps_key"
+    credential.write_text("none", encoding="ascii")
+    assert readable_key(config, environ) == own
+    credential.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n", encoding="ascii")
+    assert readable_key(config, environ) == credential
+    assert readable_key(config, {}) == own
+    own.write_text("mine", encoding="ascii")
+    assert readable_key(config, environ) == own

@@ -9,10 +9,10 @@ import pytest
 
 from pinakad.catalog import catalog_text
 from pinakad.cli.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
-from pinakad.config import Config, parse
+from pinakad.config import KEY_CREDENTIAL, Config, parse
 from pinakad.events import Event
 from pinakad.processes import TERM_S
-from pinakad.start import EXIT_CONFIG, EXIT_SECOND_INSTANCE
+from pinakad.start import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_PATIENCE_S
 
 
 def settings(text: str) -> Config:
@@ -54,6 +54,10 @@ def test_every_setting_of_the_example_is_one_and_has_its_default() -> None:
 def test_the_unit_knows_the_exit_codes_that_a_restart_does_not_mend() -> None:
     line = f"RestartPreventExitStatus={EXIT_SECOND_INSTANCE} {EXIT_CONFIG}\n"
     assert line in shipped("pinakad.service")
+    assert EXIT_READ_ONLY not in (EXIT_SECOND_INSTANCE, EXIT_CONFIG)
+    burst = int(re.findall(r"^StartLimitBurst=(\d+)$", shipped("pinakad.service"), re.MULTILINE)[0])
+    assert "StartLimitIntervalSec=5min\n" in shipped("pinakad.service")
+    assert burst > 300 / READ_ONLY_PATIENCE_S
 
 
 def test_systemd_has_more_patience_with_the_script_than_the_supervisor() -> None:
@@ -79,8 +83,15 @@ def test_the_sandbox_is_opened_for_paths_of_ones_own(text: str, lines: list[str]
     assert [line for line in lines if line not in drop_in[3:]] == []
 
 
-def test_a_key_outside_hidden_folders_needs_no_opening() -> None:
-    assert paths_drop_in(settings('[ssh]\nkey = "/etc/pinakad/key.pem"\n')) == ""
+def test_a_key_outside_hidden_folders_needs_no_opening_and_is_handed_over() -> None:
+    drop_in = paths_drop_in(settings('[ssh]\nkey = "/etc/pinakad/key.pem"\n')).splitlines()
+    assert "LoadCredential=ps_key:/etc/pinakad/key.pem" in drop_in
+    assert not [line for line in drop_in if line.startswith("Bind") and "/etc" in line]
+    assert paths_drop_in(settings('[ssh]\nkey = "/run/credentials/pinakad.service/ps_key"\n')) == ""
+
+
+def test_the_unit_hands_over_the_key_of_the_default_paths() -> None:
+    assert f"LoadCredential={KEY_CREDENTIAL}:{Config().key_path}\n" in shipped("pinakad.service")
 
 
 def test_the_way_to_the_script_belongs_to_root_and_producers_share_the_rest() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad.config import Config
+from pinakad.config import KEY_CREDENTIAL, Config
 
 _SHIPPED_PREFIX = "/opt/pinakad"
 """Where the shipped units expect the virtual environment."""
@@ -26,7 +26,6 @@ _PLACES = {
     UNITS / "pinakad-script@.service": "pinakad-script@.service",
     UNITS / "pinakad-launch.socket": "pinakad-launch.socket",
     UNITS / "pinakad-launch@.service": "pinakad-launch@.service",
-    UNITS / "pinakad.service.d/credential.conf.example": "credential.conf",
     Path("etc/sysusers.d/pinakad.conf"): "pinakad.sysusers",
     Path("usr/local/lib/systemd/catalog/pinakad.catalog"): "pinakad.catalog",
     Path("etc/pinakad/pinakad.toml.example"): "pinakad.toml",
@@ -34,7 +33,10 @@ _PLACES = {
     MANUALS / "man1/pinakactl.1": "man/pinakactl.1",
     MANUALS / "man5/pinakad.toml.5": "man/pinakad.toml.5",
 }
-_FORMER_PLACES = (Path("etc/polkit-1/rules.d/50-pinakad.rules"),)
+_FORMER_PLACES = (
+    Path("etc/polkit-1/rules.d/50-pinakad.rules"),
+    UNITS / "pinakad.service.d/credential.conf.example",
+)
 """What earlier versions brought: a setup takes it away."""
 
 
@@ -112,10 +114,15 @@ def paths_drop_in(settings: Config) -> str:
     if settings.metrics.textfile is not None:
         writable.append(settings.metrics.textfile.parent)
     default = Config()
-    if shown == [default.paths.work_dir] and writable == [default.markers_dir.parent]:
+    key = settings.key_path
+    from_unit = key == default.key_path or key.is_relative_to("/run/credentials")  # the latter is systemd's own copy
+    credential = [] if from_unit else [f"LoadCredential={KEY_CREDENTIAL}:{key}"]
+    if shown == [default.paths.work_dir] and writable == [default.markers_dir.parent] and not credential:
         return ""
     lines = ["# By `pinakactl setup`, from the paths in the configuration.", "[Service]"]
     lines.append("BindPaths=")  # empties both lists
     lines += [f"BindReadOnlyPaths=-{path}" for path in shown]
     lines += [f"BindPaths=-{path}" for path in writable]
+    lines += [f"NoExecPaths=-{path}" for path in writable]
+    lines += credential
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from container import wait_for
-from controller import MARKERS, RUNS, STATE, WORK, Controller
+from controller import MARKERS, RUNS, STATE, WAITING_SCRIPT, WORK, Controller
 
 ID = "20261123T212455Z.0001"
 PROBE = "/opt/probe.py"
@@ -179,3 +179,114 @@ def test_a_deployments_folder_that_is_a_link_is_not_followed(running: Controller
     finally:
         running.machine.run("rm", f"/{STATE}/deployments/{ID}")
     assert not running.has("root/started")
+
+
+HOLD = "import fcntl, os, sys, time; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); time.sleep(600)"
+
+
+def hold(controller: Controller, path: str) -> None:
+    """Let another user hold the lock of a file or folder that everybody may read."""
+    words = ["setpriv", "--reuid=games", "--regid=games", "--clear-groups", "/usr/bin/python3", "-c", HOLD, path]
+    controller.machine.run("systemd-run", "--collect", *words)
+    seen = ["sh", "-c", f"lslocks --noheadings --output COMMAND,PATH | grep -q 'python3.*{path}'"]
+    wait_for("the lock", lambda: controller.machine.run(*seen, check=False).returncode == 0)
+
+
+def test_who_holds_the_lock_of_the_marker_folder_stops_nobody_and_is_named(controller: Controller) -> None:
+    hold(controller, f"/{MARKERS}")
+    try:
+        controller.systemctl("start", "pinakad")
+        controller.deploy("exit 0\n", "sqdn-01")
+        assert controller.answer()["outcome"] == "completed"
+        told = controller.machine.out("journalctl", "-u", "pinakad", "-o", "cat", "--no-pager", "-n", "100")
+        assert "which is no pinakad of ours" in told
+        assert "/usr/bin/python3 -c" in told
+    finally:
+        controller.machine.run("pkill", "-u", "games")
+
+
+def test_nobody_else_can_open_the_daemons_lock_and_everybody_can_tell_that_it_runs(running: Controller) -> None:
+    opened = running.machine.run("cat", f"/{STATE}/lock", check=False, user="games")
+    assert "Permission denied" in opened.stderr
+
+    def told() -> str:
+        return running.machine.run("/opt/pinakad/bin/pinakactl", "status", check=False, user="games").stdout
+
+    assert "not running" not in told()
+    running.systemctl("stop", "pinakad")
+    assert "not running" in told()
+
+
+def test_a_launch_waits_for_roots_side_where_it_is_away_for_a_moment(running: Controller) -> None:
+    running.systemctl("stop", "pinakad-launch.socket")
+    running.deploy(f"echo run >>{RUNS}\n", "sqdn-01")
+    wait_for(
+        "a word about it",
+        lambda: "it is tried again" in running.machine.out("journalctl", "-u", "pinakad", "-o", "cat", "-n", "20"),
+    )
+    running.systemctl("start", "pinakad-launch.socket")
+    assert running.answer()["outcome"] == "completed"
+    assert running.read(RUNS.lstrip("/")) == "run\n"
+
+
+def test_a_launch_and_a_cancel_need_neither_dbus_nor_polkit(running: Controller) -> None:
+    running.systemctl("stop", "dbus.socket", "dbus.service", check=False)
+    try:
+        running.deploy("sleep 1000\n", "sqdn-01")
+        running.wait_for_phase("polling")
+        running.machine.run("touch", f"/{MARKERS}/deployment_cancel")
+        assert running.answer()["outcome"] == "cancelled"
+        assert running.show("ActiveState", running.script_unit()) == "inactive"
+    finally:
+        running.systemctl("start", "dbus.socket")
+
+
+def test_a_hostile_snapshot_of_the_daemons_runs_nothing_as_root(running: Controller) -> None:
+    running.write(
+        WORK / ".scripts/deployment_service.sh", f"cp $PINAKAD_NODES_DIR/* /var/tmp/; echo run >>{RUNS}\n", 0o755
+    )
+    folder = f"/{STATE}/deployments/{ID}"
+    make = f"mkdir -p {folder}/nodes; ln -s /etc/shadow {folder}/nodes/node_1.json"
+    running.machine.run("sh", "-ec", make, user="pinakasupport")
+    assert ask(running, f"start {ID}", "pinakasupport").stdout.startswith("0\n")
+    wait_for("its end", lambda: running.has(f"{folder}/started".lstrip("/")))
+    assert "not a regular file of its owner's" in running.read(f"{folder}/started".lstrip("/"))
+    assert not running.has(RUNS.lstrip("/"))
+
+
+@pytest.mark.parametrize("name", ["exit", ".exit.new", "script.log"])
+def test_folders_in_the_supervisors_way_neither_hold_root_up_nor_lose_the_end(running: Controller, name: str) -> None:
+    running.deploy(WAITING_SCRIPT, "sqdn-01")
+    running.wait_for_phase("polling")
+    folder = f"/{STATE}/deployments/{running.report()['id']}"
+    there = f"rm -f {folder}/{name}; mkdir -p {folder}/{name}/deep"
+    running.machine.run("sh", "-ec", there, user="pinakasupport")
+    running.open_gate()
+    assert running.answer()["outcome"] == "completed"
+    wait_for("the unit's end", lambda: running.show("ActiveState", running.script_unit()) == "inactive")
+
+
+def test_what_somebody_put_into_systemds_environment_loads_nothing_into_us(controller: Controller) -> None:
+    evil = {"LD_PRELOAD": "/var/tmp/evil.so", "BASH_ENV": "/var/tmp/evil.sh", "PYTHONHOME": "/var/tmp"}
+    controller.systemctl("set-environment", *(f"{name}={value}" for name, value in evil.items()))
+    try:
+        controller.systemctl("start", "pinakad")
+        controller.deploy(WAITING_SCRIPT, "sqdn-01")
+        controller.wait_for_phase("polling")
+        for unit in ("pinakad.service", controller.script_unit()):
+            environ = controller.machine.out("cat", f"/proc/{controller.show('MainPID', unit)}/environ")
+            assert "PATH=" in environ
+            assert not [name for name in evil if f"{name}=" in environ], unit
+        controller.open_gate()
+        assert controller.answer()["outcome"] == "completed"
+    finally:
+        controller.systemctl("unset-environment", *evil)
+
+
+def test_the_daemon_and_roots_side_are_bounded(running: Controller) -> None:
+    assert int(running.show("MemoryMax")) == 2 << 30
+    assert int(running.show("TasksMax")) == 1024
+    assert running.show("OOMPolicy") == "continue"
+    for unit in ("pinakad.service", f"pinakad-script@{ID}.service", "pinakad-launch@1.service"):
+        assert running.show("LimitCORE", unit) == "0"
+    assert int(running.show("MemoryMax", "pinakad-launch@1.service")) == 128 << 20

@@ -108,17 +108,44 @@ def test_a_work_dir_with_wrong_permissions_is_named_with_what_to_do(
         controller.machine.run("chmod", before, f"/{path}")
 
 
-def test_a_key_that_the_daemon_may_not_read_is_named_with_what_to_do(running: Controller) -> None:
-    running.machine.run("chown", "root", KEY)
+def test_a_key_that_came_after_the_start_and_is_roots_is_named_with_what_to_do(controller: Controller) -> None:
+    controller.machine.run("mv", f"/{KEY.lstrip('/')}", "/root/away.pem")
     try:
-        running.deploy("exit 0\n", "sqdn-01")
-        report = running.answer()
+        controller.systemctl("start", "pinakad")  # without a key the start does not fail
+        controller.machine.run("install", "-m", "0600", "/root/away.pem", KEY)
+        controller.deploy("exit 0\n", "sqdn-01")
+        report = controller.answer()
+        assert report["reason"] == "ssh_key"
+        assert KEY in report["message"]
+        assert "permission denied" in report["message"]
+        assert "systemctl restart pinakad" in report["message"]
+        assert report["script"] is None
+        said = controller.machine.run("/opt/pinakad/bin/pinakactl", "doctor", check=False).stdout
+        assert "is not what the daemon was given at its start" in said
+        controller.systemctl("restart", "pinakad")
+        controller.deploy("exit 0\n", "sqdn-01")
+        assert controller.answer()["outcome"] == "completed"
     finally:
-        running.machine.run("chown", "pinakasupport", KEY)
-    assert report["reason"] == "ssh_key"
-    assert KEY in report["message"]
-    assert "permission denied" in report["message"]
-    assert report["script"] is None
+        controller.machine.run("mv", "/root/away.pem", KEY)
+
+
+def test_a_state_folder_that_is_read_only_for_a_moment_is_waited_for(controller: Controller) -> None:
+    owner = controller.machine.out("id", "-u", "pinakasupport")
+    group = controller.machine.out("id", "-g", "pinakasupport")
+    disk = ["mount", "-t", "tmpfs", "-o", f"mode=0755,uid={owner},gid={group}", "tmpfs", f"/{STATE}"]
+    controller.machine.run("mkdir", "-p", f"/{STATE}")
+    controller.machine.run(*disk)
+    try:
+        controller.machine.run("mount", "-o", "remount,ro", f"/{STATE}")
+        controller.systemctl("start", "--no-block", "pinakad")
+        wait_for("a word about it", lambda: "it is read-only here" in said(controller))
+        controller.machine.run("mount", "-o", "remount,rw", f"/{STATE}")
+        wait_for("the start", lambda: controller.show("ActiveState") == "active")
+        controller.deploy("exit 0\n", "sqdn-01")
+        assert controller.answer()["outcome"] == "completed"
+    finally:
+        controller.systemctl("stop", "pinakad")
+        controller.machine.run("umount", "-l", f"/{STATE}")
 
 
 def test_a_script_that_others_could_change_is_not_run_as_root(running: Controller) -> None:
@@ -178,17 +205,31 @@ def test_a_killed_supervisor_is_a_lost_script_and_nothing_of_it_stays(running: C
     wait_for("the unit to be gone", lambda: running.show("ActiveState", unit) in ("inactive", "failed"))
 
 
-def test_the_key_may_be_a_credential_that_only_the_daemons_process_sees(controller: Controller) -> None:
-    folder = "/etc/systemd/system/pinakad.service.d"
-    controller.machine.run("cp", f"{folder}/credential.conf.example", f"{folder}/credential.conf")
+def test_a_key_that_is_roots_alone_is_handed_to_the_daemons_process_and_nobody_else(controller: Controller) -> None:
     controller.machine.run("chown", "root", KEY)
-    controller.systemctl("daemon-reload")
     try:
-        controller.configure(ssh={"key": "/run/credentials/pinakad.service/ps_key"})
         controller.systemctl("start", "pinakad")
         controller.deploy("exit 0\n", "sqdn-01")
         assert controller.answer()["outcome"] == "completed"
+        for place in (KEY, "/run/credentials/pinakad.service/ps_key"):
+            for user in ("games", "pinakasupport") if place == KEY else ("games",):
+                assert controller.machine.run("cat", place, check=False, user=user).returncode != 0
+        said = controller.machine.run("/opt/pinakad/bin/pinakactl", "doctor", check=False).stdout
+        assert "SSH key" not in said
     finally:
-        controller.machine.run("rm", f"{folder}/credential.conf")
         controller.machine.run("chown", "pinakasupport", KEY)
-        controller.systemctl("daemon-reload")
+
+
+def test_what_the_daemon_can_write_cannot_be_executed(running: Controller) -> None:
+    """Its process is asked for: a mount of its own is what forbids it."""
+    running.machine.run("cp", "/bin/true", f"/{STATE}/true")
+    running.machine.run("cp", "/bin/true", f"/{MARKERS}/.pinakad-true")
+    pid = running.show("MainPID")
+    try:
+        inside = ["nsenter", "-t", pid, "-m", "setpriv", "--reuid=pinakasupport", "--clear-groups"]
+        for place in (f"/{STATE}/true", f"/{MARKERS}/.pinakad-true"):
+            assert running.machine.run("setpriv", "--reuid=pinakasupport", "--clear-groups", place).returncode == 0
+            asked = running.machine.run(*inside, place, check=False)
+            assert "Permission denied" in asked.stderr, asked
+    finally:
+        running.machine.run("rm", f"/{STATE}/true", f"/{MARKERS}/.pinakad-true")

@@ -16,6 +16,7 @@ from pinakad.cli.checks.scene import Check
 CHECKS = (
     Check("configuration", "only those may change it who may decide what runs", service.configuration),
     Check("daemon", "it runs, is of this version, and sees events", service.daemon),
+    Check("launcher", "who starts the script's unit for the daemon listens", service.launcher),
     Check("installation", "the installed units are those of this version", service.installation),
     Check("folders", "they are there, and the daemon may use them", folders.rights),
     Check("room", "there is room on the disks", folders.room),

@@ -3,12 +3,16 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.scene import Finding, Scene, fails, warning
+from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.config import KEY_CREDENTIAL
 from pinakad.ssh import SshKeyError, load_key, open_host_keys
 from pinakad.store import Store
+
+_CREDENTIAL = Path("/run/credentials/pinakad.service", KEY_CREDENTIAL)
 
 
 def key(scene: Scene) -> Iterator[Finding]:
@@ -19,14 +23,32 @@ def key(scene: Scene) -> Iterator[Finding]:
         obstacle = scene.account.obstacle(path, os.R_OK)
     except FileNotFoundError:
         text = f"cannot read the SSH key '{path}': no such file"
-        yield fails(text, f"install -D -m 0600 -o {scene.account.name} KEY {place}, or set [ssh] key")
+        owner = "" if _is_handed_over(scene) else f" -o {scene.account.name}"
+        yield fails(text, f"install -D -m 0600{owner} KEY {place}, or set [ssh] key")
         return
-    if obstacle is not None:
+    if obstacle is not None and _is_handed_over(scene):
+        yield from _handed_over(path)
+    elif obstacle is not None:
         yield fails(f"cannot read the SSH key: {obstacle}", f"chown {scene.account.name} {place}")
     else:
         yield from _content(path)
         yield from _mode(path)
     yield from _host_keys(scene)
+
+
+def _is_handed_over(scene: Scene) -> bool:
+    """Tell whether systemd shows the daemon a key that only root may read (LoadCredential=, systemd.exec(5))."""
+    return scene.by_systemd and UNIT_FILE.exists()
+
+
+def _handed_over(path: Path) -> Iterator[Finding]:
+    """Root's key: the daemon has what it was at its start."""
+    yield from _content(path)
+    with suppress(OSError):
+        yield from _mode(path)
+        if _CREDENTIAL.exists() and _CREDENTIAL.read_bytes() != path.read_bytes():
+            text = f"the SSH key '{path}' is not what the daemon was given at its start"
+            yield fails(text, "systemctl restart pinakad (what runs is gone on with)")
 
 
 def _content(path: Path) -> Iterator[Finding]:
