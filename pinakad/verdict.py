@@ -58,10 +58,13 @@ def on_script(ended: Ended) -> Verdict | None:
     if ended.state is ScriptState.INTERRUPTED:
         text = "this host was booted again while the script ran, and it is not one of the nodes"
         return failed(Reason.SCRIPT_INTERRUPTED, text)
-    if ended.signal is not None:
-        return failed(Reason.SCRIPT_FAILED, f"the script was ended by signal {ended.signal}")
+    if ended.adopted:
+        return None  # how it ended is known to nobody here
+    if ended.not_run:
+        return failed(Reason.SCRIPT_NOT_RUNNABLE, f"the script was not run: {ended.not_run}")
     if ended.code != 0:
-        return failed(Reason.SCRIPT_FAILED, f"the script ended with status {ended.code}")
+        how = f"was ended by signal {ended.signal}" if ended.code is None else f"ended with status {ended.code}"
+        return failed(Reason.SCRIPT_FAILED, f"the script {how}")
     return None
 
 

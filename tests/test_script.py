@@ -87,6 +87,7 @@ async def test_after_a_reboot_of_the_host_the_script_was_interrupted_and_nobody_
     (place.folder / "exit").unlink()
     innocent = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
     _rewrite_started(place, boot_id="of another boot", script_pid=innocent.pid)
+    script = place.script()  # as another daemon finds it
     ended = await script.ended()
     assert ended.state is ScriptState.INTERRUPTED
     assert await script.end() == ended
@@ -102,6 +103,7 @@ async def test_a_pid_that_somebody_else_has_now_is_not_ended(place: Place) -> No
     (place.folder / "exit").unlink()
     innocent = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
     _rewrite_started(place, script_pid=innocent.pid, script_start_ticks=1)
+    script = place.script()
     assert (await script.ended()).state is ScriptState.LOST
     await script.end()
     assert state_of(innocent.pid) not in "ZX"
@@ -180,8 +182,8 @@ def test_the_executable_bit_is_set_for_those_who_may_read_it(place: Place, befor
         ["./deploy it.sh"],
     ],
 )
-async def test_a_script_that_somebody_else_runs_is_not_doubled(place: Place, words: list[str]) -> None:
-    script = place.script("#!/bin/bash\ntouch up; read -r _\n")
+async def test_where_a_foreign_run_is_refused_it_is_not_doubled(place: Place, words: list[str]) -> None:
+    script = place.script("#!/bin/bash\ntouch up; read -r _\n", foreign="refuse")
     place.path.chmod(0o755)
     other = await asyncio.create_subprocess_exec(*words, cwd=place.root, stdin=subprocess.PIPE)
     await until_there(place.root / "up")

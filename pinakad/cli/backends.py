@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pinakad.processes import ID_VARIABLE, running_script
+from pinakad.config import state_dir
+from pinakad.supervisor import foreign_runs
 
 _MAX_BYTES = 1 << 20
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system")
@@ -28,8 +29,7 @@ def find_backends(root: Path, script: Path) -> Iterator[str]:
     `root` is the machine's file system; only where it is this machine's own the processes are looked at.
     """
     if root == Path("/"):
-        running = running_script(script, "")
-        if running is not None and not _is_a_deployments(running):
+        for running, _ in foreign_runs(str(script), str(state_dir() / "deployments")):
             yield f"process {running} runs '{script}' right now"
     for place in _job_files(root):
         text = _read(place)
@@ -39,13 +39,6 @@ def find_backends(root: Path, script: Path) -> Iterator[str]:
         for program in _programs(root, text):
             if _names(_read(program), script):
                 yield f"'{place}' runs '{program}', which names '{script.name}'"
-
-
-def _is_a_deployments(pid: int) -> bool:
-    """Tell whether pinakad started the process: a setup after an upgrade may meet one."""
-    with suppress(OSError):
-        return f"{ID_VARIABLE}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    return False
 
 
 def _job_files(root: Path) -> Iterator[Path]:
