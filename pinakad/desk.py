@@ -122,7 +122,11 @@ class Desk:
             deployment.stand_down()
 
     def _take(self, request: Request) -> Report:
-        """Write the request down, with what is wrong with it, before anything else is looked at."""
+        """Write the request down, with what is wrong with it, before anything else is looked at.
+
+        The request itself is durable before it is written down: a power cut must not leave another one in its place.
+        """
+        self._markers.make_durable()
         problems = list(request.problems)
         if self._markers.remove_cancel(Step.CANCEL_CLEARED):
             text = f"'{CANCEL}' was there before the request, and is removed"
@@ -228,6 +232,7 @@ class Desk:
         """Go on with what an earlier daemon left; `picked_up` is called once it is clear what that is."""
         while True:
             try:
+                self._markers.make_durable()  # what an earlier daemon did there last, before it is built upon
                 asides = self._known_asides()
                 left = [(identifier, self._load(identifier)) for identifier in self._store.unanswered()]
                 break

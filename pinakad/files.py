@@ -68,18 +68,24 @@ def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
     sync_file_system(folder)
 
 
-def link_or_move(source: Path, target: Path) -> None:
+def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
     """Give a file another name, at which nothing may stand: FileExistsError. Where it can, link(2) does it.
 
     A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)): for
     these, renameat2(2), which Python does not offer, moves and replaces nothing either.
+    `durable`: the new name is durable before the old one goes, and that is durable at the return. A power cut leaves
+    the old name, both or the new one, never none.
     """
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
         _renameat2(source, target, _NO_REPLACE)
     else:
+        if durable:
+            sync_folder(target.parent)
         source.unlink()
+    if durable:
+        sync_folder(source.parent)
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -99,6 +105,19 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_if_regular(path: Path) -> None:
+    """Make a file's content and times durable; anything else, or what cannot be opened, is left as it is."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if is_regular(os.fstat(descriptor)):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -102,9 +102,9 @@ class LaunchRecord:
             with suppress(FileNotFoundError):
                 record = _read(self._folder / supervisor.ADOPTED)
             return started_of(record)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, NotRegularError):  # what is no file, no supervisor has left
             return self._read_exit_alone()
-        except (OSError, NotRegularError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError):
             now = json.loads(supervisor.adopted_exit_record())
             return started_of(now | _NOBODY_KNOWS)  # it was started, and that is all that can be said
 

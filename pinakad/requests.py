@@ -9,15 +9,17 @@ import logging
 import os
 import stat
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pinakad import strict_json
-from pinakad.files import link_or_move, read_up_to, sync_folder, write_whole
-from pinakad.problems import Code, Problem, Spot, cause_of
+from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_whole
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.steps import Step, step
 
@@ -91,6 +93,13 @@ class Markers:
         """Read the request that is there, None where there is none."""
         return read_request(self._request)
 
+    def make_durable(self) -> None:
+        """Make durable what stands in the folder, and the request's content and times: what is written down of it
+        must be what a power cut leaves of it. One that cannot be opened is left as it is.
+        """
+        sync_if_regular(self._request)
+        sync_folder(self.folder)
+
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
         return _status(self._request) is not None
@@ -152,6 +161,7 @@ class Markers:
             return True
         if _is_folder(self._request):
             self._request.rmdir()
+            sync_folder(self.folder)
             return True
         aside = self.folder / (_ASIDE + identifier)
         try:
@@ -176,6 +186,7 @@ class Markers:
 
         Return whether it is gone. `served` None: nobody knows what it was, so it is a request. `keep`: an untouched
         one stays for now. `running`: what is being served now; the touch may be later than the start of that run.
+        What is gone is durably gone: a power cut must not bring it back beside what is served after it.
         """
         aside = self.folder / (_ASIDE + identifier)
         found = read_request(aside)
@@ -186,23 +197,31 @@ class Markers:
         if keep:
             return False
         with step(Step.REQUEST_REMOVED):
-            _remove(aside)
+            self._remove_for_good(aside.name)
         return True
 
     def _put_back(self, aside: Path, running: Identity | None) -> bool:
         """An even newer request in its place wins: link(2) does not replace. One that is being served is not newer:
         the place is waited for then. Return whether it is done.
+
+        Its place is durable before the name aside goes: a power cut leaves one of them or both. Both are one file,
+        and then only the name aside goes.
         """
         with step(Step.REQUEST_PUT_BACK):
             try:
-                link_or_move(aside, self._request)
+                link_or_move(aside, self._request, durable=True)
             except FileExistsError:
-                standing = read_request(self._request)
-                if standing is None or standing.identity == running:
-                    return False
-                _remove(aside)
+                if not self._is_standing(aside):
+                    standing = read_request(self._request)
+                    if standing is None or standing.identity == running:
+                        return False
+                self._remove_for_good(aside.name)
         log.info("the request was touched while it was being served: it counts again")
         return True
+
+    def _is_standing(self, aside: Path) -> bool:
+        one, other = _status(aside), _status(self._request)
+        return one is not None and other is not None and os.path.samestat(one, other)
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -275,7 +294,21 @@ def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]
 
 
 def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
-    """Return what the bytes of a request ask for, or what is wrong with them."""
+    """Return what the bytes of a request ask for, or what is wrong with them: MAX_PROBLEMS at most, and how many more.
+
+    The same bytes are parsed once, however often the folder is listed.
+    """
+    document, problems = _parsed(raw)
+    return document, list(problems)
+
+
+@lru_cache(maxsize=2)  # the one that is served and the one that waits
+def _parsed(raw: bytes) -> tuple[RequestDocument | None, tuple[Problem, ...]]:
+    document, problems = _parse(raw)
+    return document, tuple(problems)
+
+
+def _parse(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     spot = Spot(REQUEST)
     if len(raw) <= strict_json.MAX_BYTES and not raw.removeprefix(b"\xef\xbb\xbf").strip():
         return RequestDocument.model_construct(nodes=None, request_id=None), []
@@ -289,10 +322,12 @@ def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     try:
         document = RequestDocument.model_validate(value)
     except ValidationError as error:
-        return None, [_finding(spot, item) for item in error.errors(include_url=False)]
-    doubled = sorted({name for name in document.nodes or [] if (document.nodes or []).count(name) > 1})
+        found = [_finding(spot, item) for item in error.errors(include_url=False)[:MAX_PROBLEMS]]
+        return None, capped(found, spot, left_out=error.error_count() - len(found))
+    doubled = [name for name, times in Counter(document.nodes or ()).items() if times > 1]
     if doubled:
-        return None, [spot.at("nodes").error(Code.BAD_VALUE, "a node file is named twice", doubled)]
+        text = f"{len(doubled)} node file{'s are' if len(doubled) > 1 else ' is'} named twice"
+        return None, [spot.at("nodes").error(Code.BAD_VALUE, text, sorted(doubled)[:MAX_PROBLEMS])]
     return document, []
 
 

@@ -1,10 +1,11 @@
 """The state folder: what of a deployment is written down, and how is it found again?
 
+deployments/.trash-<id>/       an old deployment that is being removed
 deployments/<id>/report.json   the report, rewritten while the deployment runs
                  report.durable.json   the last one that was synced: what a power cut can leave of report.json
                  nodes/        the snapshot
                  answered      the answer is out and the request is gone: nothing is left to do
-                 started, exit, script.log, supervisor.py[c]   the supervisor's
+                 started, exit, script.log   the supervisor's
 known_hosts, lock, canary/
 """
 
@@ -15,7 +16,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,16 @@ from pydantic import ValidationError
 
 from pinakad import supervisor
 from pinakad.events import Event, fields
-from pinakad.files import NotRegularError, make_folder, read_regular, sync_folder, write_all, write_new, write_whole
+from pinakad.files import (
+    NotRegularError,
+    make_folder,
+    read_regular,
+    sync_file_system,
+    sync_folder,
+    write_all,
+    write_new,
+    write_whole,
+)
 from pinakad.problems import cause_of, printable
 from pinakad.report import Report
 from pinakad.steps import Step, step
@@ -31,6 +41,7 @@ from pinakad.steps import Step, step
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
+_TRASH = ".trash-"
 _MAX_REPORT_BYTES = 1 << 30
 SNAPSHOT_MODE = 0o640
 
@@ -51,13 +62,20 @@ class Store:
         self._writing = threading.Lock()  # durable writes are made in a thread, progress is written beside them
 
     def prepare(self) -> None:
-        """Make what is missing inside the state folder. Raises OSError where that cannot be written."""
+        """Make what is missing inside the state folder, and remove what an earlier daemon was removing.
+
+        What that daemon wrote last is durable at the return: what is read from now on, a power cut does not take back.
+        Raises OSError where it cannot be written.
+        """
         for folder in (self.deployments, self.canary):
             if folder.is_symlink():
                 raise OSError(errno.ELOOP, "it is a link, and the folder must be here", str(folder))
             if not folder.is_dir():
                 make_folder(folder)
-        sync_folder(self.root)
+        sync_file_system(self.root)
+        for entry in os.scandir(self.deployments):
+            if entry.name.startswith(_TRASH):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
     def folder(self, identifier: str) -> Path:
         """Return the folder of a deployment."""
@@ -105,7 +123,25 @@ class Store:
 
     def drop(self, identifier: str) -> None:
         """Remove a deployment that could not even be begun."""
-        shutil.rmtree(self.folder(identifier), ignore_errors=True)
+        self._remove([identifier])
+
+    def _remove(self, identifiers: Iterable[str]) -> None:
+        """Remove deployments: durably renamed first, then emptied. What cannot be removed stays whole.
+
+        However it is cut, an id has its whole folder or none: a part of it (`started` without a report) would be
+        taken for a run whose state is lost.
+        """
+        trash = []
+        for identifier in identifiers:
+            with suppress(OSError):
+                place = self.deployments / f"{_TRASH}{identifier}"
+                shutil.rmtree(place, ignore_errors=True)
+                trash.append(self.folder(identifier).rename(place))
+        if trash:
+            with suppress(OSError):
+                sync_folder(self.deployments)
+                for place in trash:
+                    shutil.rmtree(place, ignore_errors=True)
 
     def save(self, report: Report, *, durable: bool) -> None:
         """Write the report: durable at a change of phase, otherwise without waiting for the disk. Raises OSError."""
@@ -173,10 +209,11 @@ class Store:
 
     def prune(self, keep: int, spare: Collection[str] = ()) -> None:
         """Remove old deployments; never the latest, nor one that is not answered, nor those in `spare`."""
-        for identifier in self.ids()[:-keep]:
-            if self.is_answered(identifier) and identifier not in spare:
-                shutil.rmtree(self.folder(identifier), ignore_errors=True)
-                log.debug("removed the old deployment %s", identifier)
+        answered = (identifier for identifier in self.ids()[:-keep] if self.is_answered(identifier))
+        old = [identifier for identifier in answered if identifier not in spare]
+        self._remove(old)
+        if old:
+            log.debug("removed the old deployments %s", ", ".join(old))
 
 
 def warn_unwritable(what: str, error: OSError) -> None:

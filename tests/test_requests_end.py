@@ -98,6 +98,20 @@ def test_a_newer_request_in_its_place_wins_over_a_late_touch(
     assert request_id(markers) == "newer"
 
 
+def test_a_file_that_stands_again_and_is_set_aside_still_stands_once(
+    markers: Markers, served: Identity, tmp_path: Path
+) -> None:
+    """A putting back that was cut leaves it so: even while it is served, it is not put back once more."""
+    markers.set_aside(served, "1")
+    os.utime(tmp_path / ASIDE, ns=(0, 0))
+    (tmp_path / REQUEST).hardlink_to(tmp_path / ASIDE)
+    standing = markers.look()
+    assert standing is not None
+    assert markers.release("1", served, keep=True, running=standing.identity)
+    assert names(tmp_path) == {REQUEST}
+    assert markers.look() == standing
+
+
 def test_a_set_aside_request_that_nobody_knows_is_a_request(markers: Markers, served: Identity, tmp_path: Path) -> None:
     markers.set_aside(served, "1")
     assert markers.release("1", None)

@@ -115,6 +115,22 @@ def test_pruning_keeps_the_latest_and_whatever_is_not_answered(store: Store) -> 
     assert len(store.ids()) == 2
 
 
+def test_a_removal_that_was_cut_is_no_deployment_and_is_ended_at_the_next_start(store: Store) -> None:
+    trash = store.deployments / ".trash-20261123T212455Z.0001"
+    trash.mkdir()
+    (trash / "started").write_text("{}")
+    assert store.ids() == store.unanswered() == []
+    Store(store.root).prepare()
+    assert list(store.deployments.iterdir()) == []
+
+
+def test_a_deployment_is_removed_although_a_removal_of_that_id_was_cut_before(store: Store) -> None:
+    identifier = store.begin()
+    (store.deployments / f".trash-{identifier}" / "nodes").mkdir(parents=True)
+    store.drop(identifier)
+    assert list(store.deployments.iterdir()) == []
+
+
 def test_the_latest_report_is_the_latest_that_can_be_read(store: Store) -> None:
     first, second = begun(store), begun(store)
     for name in ("report.json", "report.durable.json"):
@@ -159,20 +175,12 @@ def test_only_one_may_hold_a_lock_and_readers_can_tell(tmp_path: Path) -> None:
     os.close(lock(path))
 
 
-def test_a_folder_is_locked_without_a_file_in_it(tmp_path: Path) -> None:
-    held = lock(tmp_path)
-    with pytest.raises(LockedError):
-        lock(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    os.close(held)
-
-
 def test_a_lock_is_not_handed_to_children(tmp_path: Path) -> None:
-    held = lock(tmp_path)
+    held = lock(tmp_path / "lock")
     child = subprocess.Popen(["sleep", "1000"], close_fds=False)
     os.close(held)
     with (tmp_path / "other").open("w"):
-        again = lock(tmp_path)
+        again = lock(tmp_path / "lock")
     fcntl.flock(again, fcntl.LOCK_UN)
     os.close(again)
     child.kill()

@@ -238,7 +238,8 @@ class World:
     def deployments(self) -> list[str]:
         """Return the ids of all deployments, oldest first."""
         folder = self.state / "deployments"
-        return sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+        names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+        return sorted(name for name in names if not name.startswith("."))  # one that is being removed is none
 
     def folder(self, identifier: str | None = None) -> Path:
         """Return a deployment's folder, by default the latest one's."""
