@@ -69,6 +69,7 @@ _SHELLS = frozenset(
     ("sh", "bash", "rbash", "bash-static", "dash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "yash")
 )
 _BASH_SCRIPT, _SCRIPT = 255, 10  # the descriptors at which bash, and the other shells, have the script that they run
+_FROM_STDIN = (0, *range(10, 16))  # a shell that reads its commands there moves it while one of them has another
 _A_COMMAND = "-c"
 _MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
 
@@ -621,8 +622,9 @@ def _runs(pid: int, script: str, file: os.stat_result, users: set[int]) -> bool:
     argument = _first_argument(words[1:] if _base(words[0]) == "busybox" else words)
     if argument == _A_COMMAND:
         return False
-    kept = 0 if not argument else _BASH_SCRIPT if "bash" in program else _SCRIPT  # without a name, it reads from stdin
-    return bool(argument and _is_file(pid, argument, script, file)) or _is_same(f"{place}/fd/{kept}", file)
+    kept = _FROM_STDIN if not argument else (_BASH_SCRIPT,) if "bash" in program else (_SCRIPT,)
+    named = bool(argument) and _is_file(pid, argument, script, file)
+    return named or any(_is_same(f"{place}/fd/{number}", file) for number in kept)
 
 
 def _is_file(pid: int, name: str, script: str, file: os.stat_result) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from processes import mentioning
-from scripts import Place, command_of, let_go, run, started, state_of, until_gone, until_there
+from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
 from pinakad import supervisor
 from pinakad.outside import Started
@@ -193,6 +193,57 @@ async def test_where_a_foreign_run_is_refused_it_is_not_doubled(place: Place, wo
     assert str(other.pid) in problem[1]
     await other.communicate(b"\n")
     assert script.problem() is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec bash 'link to it.sh'",
+        "exec sh 'link to it.sh'",
+        "exec dash -- 'deploy it.sh'",
+        "exec bash < 'deploy it.sh'",
+        "exec bash -s < 'deploy it.sh'",
+        "exec -a gunicorn bash 'deploy it.sh'",
+        "exec bash /dev/fd/8 8< 'deploy it.sh'",
+        "exec env -i bash -x 'deploy it.sh'",
+    ],
+)
+async def test_however_the_file_is_run_it_is_seen(place: Place, command: str) -> None:
+    place.script("touch up; exec 9<> fifo; read -r _ <&9\n")
+    os.mkfifo(place.root / "fifo")
+    (place.root / "link to it.sh").symlink_to(place.path)
+    other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root)
+    await until_there(place.root / "up")
+    found = [pid for pid, _ in supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))]
+    other.kill()
+    await other.wait()
+    assert found == [other.pid]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec -a bash tail -f 'deploy it.sh'",
+        "exec -a bash tail -f /dev/null 'deploy it.sh'",
+        "exec tail -f /dev/null < 'deploy it.sh'",
+        "exec bash -c 'read -r _ < fifo' 'deploy it.sh'",
+        "exec bash other.sh 'deploy it.sh'",
+        "exec bash other.sh < 'deploy it.sh'",
+        "exec bash other.sh 10< 'deploy it.sh'",
+    ],
+)
+async def test_words_or_an_open_file_alone_are_no_run(place: Place, command: str) -> None:
+    place.script("exit 0\n")
+    os.mkfifo(place.root / "fifo")
+    (place.root / "other.sh").write_text("read -r _ < fifo")
+    other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root, stdout=subprocess.DEVNULL)
+    await until(
+        lambda: Path(f"/proc/{other.pid}/cmdline").read_bytes().split(b"\0")[1] != b"-c" or "bash -c" in command
+    )
+    found = supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))
+    other.kill()
+    await other.wait()
+    assert found == []
 
 
 async def test_who_only_has_the_script_open_or_runs_another_does_not_run_it(place: Place) -> None:
