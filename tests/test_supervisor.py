@@ -327,3 +327,9 @@ async def test_the_script_outlives_signals_to_the_group_of_the_daemon(place: Pla
     for number in (signal.SIGHUP, signal.SIGINT):
         os.kill(found.supervisor_pid, number)
     assert isinstance(place.script().look(), Running)
+
+
+async def test_a_supervisor_is_reaped_when_it_ends_although_nobody_asks_for_it(place: Place) -> None:
+    script = place.script("exit 0")  # it holds what could be asked, so that no garbage collection helps
+    found = await started(script)
+    await until(lambda: state_of(found.supervisor_pid) == "X")
