@@ -16,6 +16,7 @@ Read the files in the order in which the data goes through them:
     deployment.py    one deployment, told in the order in which it happens
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
+    launch_record.py what is written down of a launch; rivals.py: who else runs the script
     runners.py       its supervisor is a process of ours, or a unit of systemd's
     launch_service.py   root's side of that: who may have it started; script_unit.py runs it, by root's own
                      run_ledger.py and snapshot_copy.py (trust.py: who else could change what root runs)

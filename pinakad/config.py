@@ -61,6 +61,11 @@ class ScriptSettings(_Table):
     output: Literal["file", "journal", "null"] = Field("file", description="where its output goes")
     log_max_bytes: int = Field(64 * 1024 * 1024, ge=0, description="script.log ends there; what follows is dropped")
     timeout_s: float = Field(3600, gt=0, le=7 * 86400, description="from the launch until the script is ended")
+    foreign: Literal["adopt", "refuse"] = Field(
+        "adopt",
+        description="where somebody else runs the script already: wait for that run's end, or answer "
+        "script_already_running",
+    )
 
 
 class SshSettings(_Table):

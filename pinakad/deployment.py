@@ -8,7 +8,8 @@ at the phase that the report tells.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pinakad import verdict
@@ -16,7 +17,7 @@ from pinakad.events import Event, fields
 from pinakad.node_log import tell_change, tell_failed
 from pinakad.node_part import NodePart, counts_of, node_parts, superseded_parts
 from pinakad.nodes import NodeSet, combine, no_node_file_text
-from pinakad.outside import Ended, Moment, Outside
+from pinakad.outside import Ended, Moment, Outside, Refusal, Started
 from pinakad.poller import Poller
 from pinakad.polling import Grid, NodePoll, Probe
 from pinakad.problems import Code, Problem, Severity, Spot, has_errors
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 TELL_EVERY_S = 1.0
 MAX_LATE_RESUMES = 10
 """How many restarts after the end of polling put the verdict off: a daemon that never lives for long gives it too."""
+FOREIGN_BEGINS_WITHIN_S = 5.0
+"""So long, or as long as the delay, somebody who starts the script himself may take for it after the request."""
 _MAY_RUN = (ScriptState.LAUNCHING, ScriptState.RUNNING, ScriptState.LOST)
 
 
@@ -42,6 +45,7 @@ class Deployment:
         self._outside = outside
         self._resumed = resumed
         self._poller: Poller | None = None
+        self._asked_s: float | None = None  # when the nodes had been asked, if that was us
 
     def get_ready(self) -> None:
         """Let begin what takes its time: a supervisor that stands by. Where that fails, the launch tells."""
@@ -109,7 +113,7 @@ class Deployment:
         for warning in self._outside.loose_permissions():
             log.warning("%s", warning.line(), extra=self._fields(Event.PROBLEM, reason=warning.code))
             self.warn(warning)
-        if script is not None:
+        if script is not None and self.report.policy.script.launch:
             part, warnings = script.prepare()
             self._change(script=part, problems=[*self.report.problems, *warnings])
         await self._outside.snapshot(found.files)
@@ -119,7 +123,9 @@ class Deployment:
         """Ask every node for its boot id before anything is done to it: later answers are held against it."""
         nodes = list(self.report.nodes)
         if self.report.policy.poll.reboot != "ignore":
-            probes = await self._outside.ask_all(nodes)
+            async with self._foreign_run_is_seen():
+                probes = await self._outside.ask_all(nodes)
+            self._asked_s = self._outside.now().boot_s
             nodes = [_with_baseline(node, probe) for node, probe in zip(nodes, probes, strict=True)]
         nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]
         self._change(nodes=nodes)
@@ -127,21 +133,54 @@ class Deployment:
             await self._enter(Phase.LAUNCHING, must=True)
         return self._cancellation()
 
+    @asynccontextmanager
+    async def _foreign_run_is_seen(self) -> AsyncIterator[None]:
+        """Until the launch, a run that somebody else begins meanwhile is adopted, however short it is."""
+        async with asyncio.TaskGroup() as group:
+            watch = None
+            if self._outside.script is not None:
+                watch = group.create_task(self._outside.script.watch_for_foreign_run(), name="foreign run")
+            yield
+            if watch is not None:
+                watch.cancel()
+
     async def _launch(self) -> Verdict | None:
         """Launch the script, or find that it was launched: `started` tells, and gives the time of the launch."""
-        if self._outside.script is None:
+        started = await self._outside.script.launch() if self._outside.script else None
+        if isinstance(started, Refusal):
+            return self._cancellation() or failed(started.reason, started.message)
+        if started is None:
             clock = self.report.clock
             at = Moment(clock.boot_id, clock.taken_boot_s, wall_s(self.report.started_at) or 0.0)
         else:
-            started = await self._outside.script.launch()
-            if isinstance(started, str):
-                return self._cancellation() or failed(Reason.LAUNCH_FAILED, f"the script was not started: {started}")
             at = started.at
-            text = "the script runs with pid %d"
-            log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))
-            self._change_script(pid=started.script_pid, state=ScriptState.RUNNING, started_at=rfc3339(at.wall_s))
+            self._note_start(started)
         self._change(clock=_launched(self.report.clock, at))
         return None
+
+    def _note_start(self, started: Started) -> None:
+        """Take note of who runs the script."""
+        if self.report.script is None and self._outside.script is not None:
+            self._change(script=self._outside.script.prepare()[0])
+        text = "the script runs with pid %d"
+        if started.adopted:
+            text = "the script runs with pid %d, which somebody else started: its end is waited for"
+            told = (
+                f"process {started.script_pid} ran the script, and pinakad did not start it: its exit status is unknown"
+            )
+            self.warn(Spot("").warning(Code.SCRIPT_ADOPTED, told))
+            if self._asked_s is None or started.at.boot_s < self._asked_s:  # what they said then proves nothing
+                self._change(nodes=[node.but(boot_id_before=None) for node in self.report.nodes])
+        log.info(text, started.script_pid, extra=self._fields(Event.SCRIPT_STARTED, pid=started.script_pid))
+        self._change_script(
+            pid=started.script_pid or None,
+            start_ticks=started.script_start_ticks,
+            supervisor_pid=started.supervisor_pid or None,
+            supervisor_start_ticks=started.supervisor_start_ticks,
+            adopted=started.adopted,
+            state=ScriptState.RUNNING,
+            started_at=rfc3339(started.at.wall_s),
+        )
 
     # --- after the launch
 
@@ -181,7 +220,7 @@ class Deployment:
     ) -> Verdict:
         """Where several hold at once, the operator comes first, then the script, then the nodes."""
         pending: set[asyncio.Task[Any]] = {script, polls, cancel}
-        limit_s = self._launched_s() + self.report.policy.script.timeout_s
+        limit_s = self._launched_s() + self._script_limit_s()
         while True:
             left_s = max(0.0, limit_s - self._outside.now().boot_s) if script in pending else None
             done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -203,16 +242,38 @@ class Deployment:
         ended = self._outside.script.has_ended() if self._outside.script else None
         if ended is not None:
             return self._script_ended(poller, ended)
-        text = f"the script was still running after {self.report.policy.script.timeout_s:g} s"
+        text = f"the script was still running after {self._script_limit_s():g} s"
         return failed(Reason.SCRIPT_TIMEOUT, text)
 
     async def _script_ends(self) -> Ended | None:
-        return await self._outside.script.ended() if self._outside.script else None
+        script = self._outside.script
+        if script is None:
+            return None
+        if self.report.script is None:  # it is not ours to launch
+            started = await script.appears(self._foreign_begins_until_s())
+            if started is None:
+                text = "nobody was seen to run the script: it is not known to have run, and the nodes alone decide"
+                self.warn(Spot("").warning(Code.SCRIPT_NOT_SEEN, text))
+                return None
+            self._note_start(started)
+        return await script.ended()
+
+    def _script_limit_s(self) -> float:
+        """Return how long after the launch the script must have ended; somebody else may begin it later than we do."""
+        settings = self.report.policy.script
+        return settings.timeout_s + (0.0 if settings.launch else self._foreign_begins_within_s())
+
+    def _foreign_begins_within_s(self) -> float:
+        return max(self.report.policy.poll.delay_s, FOREIGN_BEGINS_WITHIN_S)
+
+    def _foreign_begins_until_s(self) -> float:
+        return self._launched_s() + self._foreign_begins_within_s()
 
     def _script_ended(self, poller: Poller, ended: Ended | None) -> Verdict | None:
         """Take note of how the script ended. From now on a node that is up has to show it."""
         if ended is None:  # there is none: the nodes alone decide
-            self._polling_has_an_end(poller, self._launched_s())
+            begins_s = self._foreign_begins_until_s() if self._outside.script else self._launched_s()
+            self._polling_has_an_end(poller, begins_s)
             return None
         self._note_script(ended)
         now = self._outside.now()
@@ -221,9 +282,10 @@ class Deployment:
             poller.require_reboot()
             self._polling_has_an_end(poller, 0.0)  # before this boot: another restart must not put the end off
             return None
-        decided = verdict.on_script(ended, self._took_s(ended), self.report.policy.script.timeout_s)
-        if decided is None and ended.at is not None:
-            self._polling_has_an_end(poller, ended.at.on_clock(self._outside.boot_id, now))
+        decided = verdict.on_script(ended, self._took_s(ended), self._script_limit_s())
+        if decided is None:  # of an adopted script nothing may tell when it ended but that it is over now
+            exited_s = ended.at.on_clock(self._outside.boot_id, now) if ended.at else now.boot_s
+            self._polling_has_an_end(poller, exited_s)
         return decided
 
     def _took_s(self, ended: Ended) -> float:
@@ -265,15 +327,19 @@ class Deployment:
 
     async def _end_script(self) -> None:
         """End what may still run. Whatever goes wrong there, the verdict stands and the answer comes."""
-        if self._outside.script is None or not self._script_may_run():
+        if self._outside.script is None or not (self._script_may_run() or self._must_be_gone()):
             return
         try:
             ended = await self._outside.script.end()
         except Exception:
             log.exception("cannot end the script", extra=self._fields(Event.INTERNAL_ERROR))
             return
-        if ended is not None:
+        if ended is not None and self._script_may_run():
             self._note_script(ended)
+
+    def _must_be_gone(self) -> bool:
+        """After a cancellation nothing of the run goes on, not even what a script has left that had ended before."""
+        return self.report.outcome is Outcome.CANCELLED and self.report.script is not None
 
     def _decided(self) -> Verdict | None:
         """Return the verdict that was written down before a crash."""
@@ -300,10 +366,14 @@ class Deployment:
         at = rfc3339(ended.at.wall_s) if ended.at else None
         told = self.report.script is not None and self.report.script.state is ended.state  # by a daemon before us
         self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
+        for warning in () if told else ended.warnings:
+            self.warn(warning)
         if ended.dropped_bytes and not told:
             text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
             self.warn(Spot("").warning(Code.OUTPUT_DROPPED, text))
         how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"
+        if ended.adopted:
+            how = "with a status that is not known"
         text = f"the script ended {how}" if ended.state is ScriptState.EXITED else f"the script is {ended.state}"
         log.info("%s", text, extra=self._fields(Event.SCRIPT_ENDED))
 

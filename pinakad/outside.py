@@ -28,23 +28,43 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A script that was started: its supervisor, its process, and when."""
+    """A script that was started: its supervisor, its process, and when.
+
+    `adopted`: somebody else started it, so that it has no supervisor; its end can be seen, its exit status cannot.
+    """
 
     supervisor_pid: int
     script_pid: int
     script_start_ticks: int | None
     at: Moment
+    supervisor_start_ticks: int | None = None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the script was not launched."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a script ended. Where `state` is `exited`, `at` tells when, and one of `code` and `signal` is set."""
+    """How a script ended. Where `state` is `exited`, `at` tells when, and one of `code` and `signal` is set.
+
+    Neither is set where it was `adopted`, and its status is nobody's to know but its parent's.
+    """
 
     state: ScriptState
     code: int | None = None
     signal: int | None = None
     at: Moment | None = None
     dropped_bytes: int = 0
+    adopted: bool = False
+    not_run: str = ""
+    """Why its process never became the script; "" where it did."""
+    warnings: tuple[Problem, ...] = ()
 
 
 class Script(Protocol):
@@ -62,8 +82,17 @@ class Script(Protocol):
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
         """Make it ready to be launched; return the report's entry, and warnings."""
 
-    async def launch(self) -> Started | str:
-        """Launch it unless that was done; return what is known of it, or why it did not start."""
+    async def watch_for_foreign_run(self) -> None:
+        """Wait until somebody else starts the script, and adopt that run: then none is launched."""
+
+    async def launch(self) -> Started | Refusal | None:
+        """Launch it unless that was done, or one was adopted; return what is known of it, or why it did not start.
+
+        None: it is not ours to launch, and nobody else has started it yet.
+        """
+
+    async def appears(self, until_s: float) -> Started | None:
+        """Wait until somebody else starts the script, at most until `until_s` on the boot clock."""
 
     async def ended(self) -> Ended:
         """Wait until it has ended."""

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad.files import read_up_to
 from pinakad.supervisor import start_ticks
+from pinakad.waiting import happens
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
 NODES_VARIABLE = "PINAKAD_NODES_DIR"
@@ -17,8 +17,8 @@ NODES_VARIABLE = "PINAKAD_NODES_DIR"
 TERM_S = 10.0
 _KILL_S = 5.0
 _LOOK_S = 0.05
-_MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
-_SHELLS = {"sh", "bash", "dash", "ksh", "zsh", "ash", "busybox"}
+_RECHECK_S = 1.0
+_AFTER_S = 0.02
 
 
 class Process(NamedTuple):
@@ -41,30 +41,58 @@ def processes() -> Iterator[Process]:
                 yield Process(int(name), int(parent), int(session))
 
 
-def of_run(nodes_dir: str, session: int | None, spare: int | None) -> list[int]:
+def of_run(nodes_dir: str, session: int | None, supervisor: int | None) -> list[int]:
     """Return the pids of all that a run started: its session, what carries its mark, and what descends from these.
 
-    `spare` is the supervisor: it is to tell how the script ended.
+    `supervisor`, where it lives, is the parent of what has lost its own; it is not listed: it is to tell how the script
+    ended.
     """
     table = list(processes())
     members = {item.pid for item in table if item.session == session or _carries(item.pid, nodes_dir)}
+    return sorted(_family(table, members | ({supervisor} if supervisor else set())) - {os.getpid(), supervisor})
+
+
+def _family(table: list[Process], members: set[int]) -> set[int]:
+    """Return processes with all that descend from them."""
     grown = True
     while grown:
         below = {item.pid for item in table if item.parent in members} - members
-        members |= below
+        members = members | below
         grown = bool(below)
-    return sorted(members - {os.getpid(), spare or 0})
+    return members
 
 
-async def end_all(nodes_dir: str, session: int | None, spare: int | None) -> bool:
+async def end_all(nodes_dir: str, session: int | None, supervisor: int | None) -> bool:
     """End a run's processes: TERM, after TERM_S seconds KILL. Return whether all are gone."""
+    return await _end(lambda: of_run(nodes_dir, session, supervisor))
+
+
+async def end_family(pid: int, ticks: int | None) -> bool:
+    """End a process, the one that began at `ticks`, and all that descends from it. Return whether all are gone."""
+    known = {pid: ticks}
+
+    if not _may_signal(pid):
+        return not is_alive(pid, ticks)
+
+    def living() -> list[int]:
+        left = {pid for pid, began in known.items() if is_alive(pid, began)}
+        family = _family(list(processes()), left)
+        known.update({pid: start_ticks(pid) for pid in family - set(known)})
+        return sorted(family)
+
+    return await _end(living)
+
+
+async def _end(list_them: Callable[[], list[int]]) -> bool:
+    """TERM, after TERM_S seconds KILL, to all that is listed, until nothing is."""
     for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, _KILL_S)):
         told: set[int] = set()
         deadline_s = asyncio.get_running_loop().time() + patience_s
-        while members := of_run(nodes_dir, session, spare):
+        while members := list_them() or list_them():  # twice: one that forks and goes while we look is easily missed
             for pid in members:
                 if pid not in told or number == signal.SIGKILL:
                     _send(pid, number)
+                    _send(pid, signal.SIGCONT)  # what is stopped would not see it
                     told.add(pid)
             if asyncio.get_running_loop().time() >= deadline_s:
                 break
@@ -72,52 +100,6 @@ async def end_all(nodes_dir: str, session: int | None, spare: int | None) -> boo
         else:
             return True
     return False
-
-
-def running_script(script: Path, own_nodes_dir: str) -> int | None:
-    """Return the pid of a process that runs this script, None where there is none; one of our own run is none."""
-    wanted = os.fsencode(script.name)
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all we need
-        with suppress(OSError):
-            if not name.isdigit() or wanted not in (line := _command_line(name)):
-                continue
-            if _runs(int(name), line.split(b"\0")[:-1], script) and not _carries(int(name), own_nodes_dir):
-                return int(name)
-    return None
-
-
-def _command_line(pid: str) -> bytes:
-    """Return a process's words (proc(5)), each ended by a zero byte; empty for a kernel thread or a zombie."""
-    descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return read_up_to(descriptor, _MAX_WORDS)
-    finally:
-        os.close(descriptor)
-
-
-def _runs(pid: int, words: list[bytes], script: Path) -> bool:
-    """`bash [options] SCRIPT`, or the script itself; an editor or a pager that has it open does not run it."""
-    if not words:
-        return False
-    shell = Path(os.fsdecode(words[0])).name.lstrip("-")
-    candidate = _first_argument(words) if shell in _SHELLS else words[0]
-    path = Path(os.fsdecode(candidate))
-    with suppress(OSError):  # another user's process: only a full path can be told
-        path = Path(f"/proc/{pid}/cwd").readlink() / path
-    with suppress(OSError):
-        return path.samefile(script)
-    return False
-
-
-def _first_argument(words: list[bytes]) -> bytes:
-    """Return what a shell runs: the first word that is neither an option nor belongs to one (`-o`, `-O`; bash(1))."""
-    rest = iter(words[1:])
-    for word in rest:
-        if not word.startswith((b"-", b"+")):
-            return word
-        if not word.startswith(b"--") and word.endswith((b"o", b"O")):
-            next(rest, None)
-    return b""
 
 
 def _carries(pid: int, nodes_dir: str) -> bool:
@@ -128,8 +110,55 @@ def _carries(pid: int, nodes_dir: str) -> bool:
 
 
 def is_alive(pid: int, ticks: int | None) -> bool:
-    """Tell whether the process that began at `ticks` still has this pid."""
-    return ticks is not None and start_ticks(pid) == ticks
+    """Tell whether the process that began at `ticks` still has this pid, and has not ended: a zombie has."""
+    return ticks is not None and start_ticks(pid) == ticks and state_of(pid) not in "ZX"
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process as proc(5) has it, e.g. `S`, `T` for one that is stopped; `X` for none."""
+    with suppress(OSError, IndexError):
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()[0]
+    return "X"
+
+
+def wake(pid: int) -> bool:
+    """Let a stopped process go on; return whether it was stopped, and could be."""
+    if state_of(pid) not in ("T", "t"):
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGCONT)
+        return True
+    return False
+
+
+async def process_ends(pid: int, ticks: int | None) -> None:
+    """Wait until a process is gone, or a second: whoever waits looks at the truth again anyway."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        await asyncio.sleep(_AFTER_S)  # it has ended, and what tells of it follows
+        return
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        if is_alive(pid, ticks):
+            await happens(gone, _RECHECK_S)
+        await asyncio.sleep(_AFTER_S)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _may_signal(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
 
 
 def _send(pid: int, number: int) -> None:

@@ -134,12 +134,21 @@ class ClockPart(Part):
 
 
 class ScriptPart(Part):
-    """The deployment script's run."""
+    """The deployment script's run.
+
+    `adopted`: somebody else started it; its end was waited for, and its exit status is not known. By the start ticks a
+    process is told from another one that has its pid.
+    """
 
     path: str
     sha256: str
+    work_dir: str | None = None
     runner: Literal["subprocess", "systemd"]
+    adopted: bool = False
     pid: int | None = None
+    start_ticks: int | None = None
+    supervisor_pid: int | None = None
+    supervisor_start_ticks: int | None = None
     state: ScriptState = ScriptState.LAUNCHING
     exit_code: int | None = None
     signal: int | None = None

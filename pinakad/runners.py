@@ -17,7 +17,7 @@ from pinakad import launch_service, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.outside import Started
 from pinakad.problems import cause_of
-from pinakad.processes import end_all
+from pinakad.processes import end_all, is_alive
 from pinakad.supervisor import start_ticks
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class SubprocessRunner:
         except OSError as error:
             return cause_of(error)
         self._gate = self._process.stdin
+        _reap_when_it_ends(self._process)
         return None
 
     async def failed(self) -> str | None:
@@ -142,9 +143,10 @@ class SubprocessRunner:
 
     async def stop(self, nodes_dir: str, started: Started) -> bool:
         """TERM, then KILL, to everything that the script started."""
-        now = start_ticks(started.script_pid)
-        session = started.script_pid if now in (None, started.script_start_ticks) else None  # somebody else's by now
-        return await end_all(nodes_dir, session, started.supervisor_pid)
+        script, now = started.script_pid, start_ticks(started.script_pid)
+        ours = script > 0 and now in (None, started.script_start_ticks)  # otherwise it is somebody else's by now
+        lives = is_alive(started.supervisor_pid, started.supervisor_start_ticks)
+        return await end_all(nodes_dir, script if ours else None, started.supervisor_pid if lives else None)
 
 
 class SystemdRunner:
@@ -205,6 +207,22 @@ class SystemdRunner:
                 log.warning("cannot %s %s: %s; it is tried again", verb, self._unit, text)
             told = True
             await asyncio.sleep(_ASK_EVERY_S)
+
+
+def _reap_when_it_ends(process: "subprocess.Popen[bytes]") -> None:
+    """Nobody waits for a supervisor once its run is over: it would stay as a zombie until garbage is collected."""
+    try:
+        loop = asyncio.get_running_loop()
+        descriptor = os.pidfd_open(process.pid)
+    except (RuntimeError, OSError):
+        return  # without a loop or a descriptor to spare, the garbage collection it is
+
+    def reap() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        process.poll()
+
+    loop.add_reader(descriptor, reap)
 
 
 def runner_for(settings: ScriptSettings, identifier: str) -> Runner:

@@ -7,36 +7,36 @@ import asyncio
 import errno
 import json
 import logging
-import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import Enum
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
-from pinakad.files import NotRegularError, read_regular
-from pinakad.locks import is_locked
-from pinakad.outside import Ended, Moment, Started
+from pinakad.launch_record import LaunchRecord, started_of, this_moment
+from pinakad.outside import Ended, Refusal, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot, cause_of
-from pinakad.processes import is_alive, running_script
+from pinakad.processes import end_family, of_run, process_ends, processes, wake
 from pinakad.report import Reason, ScriptPart, ScriptState
+from pinakad.rivals import Rivals
 from pinakad.runners import Runner, runner_for
 from pinakad.script_file import environment, make_executable, unreadable
 from pinakad.steps import Step, step
-from pinakad.waiting import happens
 
 log = logging.getLogger(__name__)
 
 START_LIMIT_S = 30.0
 _LOOK_S = 0.02
-_RECHECK_S = 1.0
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
-_MAX_RECORD_BYTES = 1 << 16
+_FOREIGN_LOOK_S = 0.1
+_MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -66,7 +66,11 @@ Look = NotRun | Running | Over
 
 
 class ScriptOnDisk:
-    """The script of one deployment, whose folder has the supervisor's files; `runner`: by default, as it is set."""
+    """The script of one deployment, whose folder has the supervisor's files.
+
+    `expected`: the report's entry, where the run is an earlier daemon's: what it names is what runs. `seen`: what that
+    daemon knew of the start. `runner`: by default, as it is set.
+    """
 
     def __init__(
         self,
@@ -76,105 +80,201 @@ class ScriptOnDisk:
         work_dir: Path,
         settings: ScriptSettings,
         runner: Runner | None = None,
+        *,
+        expected: ScriptPart | None = None,
+        seen: Started | None = None,
     ) -> None:
         self.folder = folder
         self._id = identifier
         self._nodes_dir = str(folder / "nodes")
-        self._path = path
-        self._work_dir = work_dir
+        self.path = Path(expected.path) if expected else path
+        self._work_dir = Path(expected.work_dir) if expected and expected.work_dir else work_dir
+        self._sha256 = expected.sha256 if expected else None
+        self._resumed = expected is not None
         self._settings = settings
+        self._record = LaunchRecord(folder, identifier, seen)
+        self._rivals = Rivals(self.path, folder.parent)
         self._runner = runner or runner_for(settings, identifier)
 
     def stand_by(self) -> None:
         """Get ready for a launch that may never come."""
-        self._runner.stand_by(self._spec())
+        if self._settings.launch:
+            self._runner.stand_by(self._spec())
 
     def stand_down(self) -> None:
         """No launch will come any more."""
         self._runner.stand_down()
 
     def problem(self) -> tuple[Reason, str] | None:
-        """Return why it cannot be launched, None where it can."""
+        """Return why it cannot be launched, None where it can, or where that is not ours to do."""
+        if not self._settings.launch:
+            return None
         try:
-            cause = unreadable(self._path) or (None if self._runner.makes_executable else refusal(self._path))
+            self._sha256 = _checksum(self.path)
+            cause = unreadable(self.path) or (None if self._runner.makes_executable else refusal(self.path))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             reason = Reason.SCRIPT_NOT_FOUND if missing else Reason.SCRIPT_NOT_RUNNABLE
-            return reason, f"cannot run '{self._path}': {cause_of(error)}"
+            return reason, f"cannot run '{self.path}': {cause_of(error)}"
         if cause:
-            return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self._path}': {cause}"
-        other = running_script(self._path, self._nodes_dir)
-        if other is not None:
-            text = f"'{self._path}' is already run by process {other}, which pinakad did not start"
-            return Reason.SCRIPT_ALREADY_RUNNING, text
-        return None
+            return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self.path}': {cause}"
+        others = self._rivals.foreign() if self._settings.foreign == "refuse" else []
+        return self._already_running(others[0][0]) if others else None
+
+    def _already_running(self, pid: int) -> tuple[Reason, str]:
+        text = f"'{self.path}' is already run by process {pid}, which pinakad did not start"
+        return Reason.SCRIPT_ALREADY_RUNNING, text
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
-        """Set the executable bit where it is missing; return the report's entry, and a warning where that failed."""
+        """Set the executable bit where it is missing; return the report's entry, and warnings."""
         settings = self._settings
         part = ScriptPart(
-            path=str(self._path),
-            sha256=sha256(self._path.read_bytes()).hexdigest(),
+            path=str(self.path),
+            sha256=self._sha256 or "",
+            work_dir=str(self._work_dir),
             runner=settings.runner,
-            log=str(self.folder / supervisor.LOG) if settings.output == "file" else None,
+            log=str(self.folder / supervisor.LOG) if settings.output == "file" and settings.launch else None,
         )
-        failure = None if self._runner.makes_executable else make_executable(self._path)
-        if failure is None:
-            return part, []
-        text = f"cannot set the executable bit of '{self._path}': {failure}; it runs all the same"
-        return part, [Spot(self._path.name).warning(Code.NOT_EXECUTABLE, text)]
+        warnings = self._rivals.leftovers()
+        failure = None if self._runner.makes_executable or not settings.launch else make_executable(self.path)
+        if failure is not None:
+            text = f"cannot set the executable bit of '{self.path}': {failure}; it runs all the same"
+            warnings.append(Spot(self.path.name).warning(Code.NOT_EXECUTABLE, text))
+        return part, warnings
 
     def look(self) -> Look:
-        """Tell from the files how it stands. `exit` decides; without it, the lock tells whether one may still come."""
-        record = _read_record(self.folder / supervisor.STARTED)
-        if record is None:
+        """Tell from the files how it stands. `exit` decides; without it, whether somebody lives who may leave one."""
+        started = self._record.started()
+        if started is None:
             return NotRun.YET
-        if "tombstone" in record:
+        if isinstance(started, str):
             return NotRun.EVER
-        started = _started(record)
-        ended = _read_record(self.folder / supervisor.EXIT)
-        if ended is None and is_locked(self.folder / supervisor.STARTED) and _may_live(record):
+        ended = self._record.ended(started)
+        if ended is None and self._record.is_followed(started):
             return Running(started)
-        ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
+        ended = ended or self._record.ended(started)  # it may have come before the supervisor went
         if ended is not None:
-            return Over(started, _ended(ended))
-        rebooted = started.at.boot_id != supervisor.boot_id()
-        return Over(started, Ended(ScriptState.INTERRUPTED if rebooted else ScriptState.LOST))
+            return Over(started, ended)
+        if started.at.boot_id != supervisor.boot_id():
+            return Over(started, Ended(ScriptState.INTERRUPTED))
+        return Over(started, Ended(ScriptState.EXITED, adopted=True) if started.adopted else Ended(ScriptState.LOST))
 
-    async def launch(self) -> Started | str:
-        """Start it unless it was started before; return what `started` says, or why there is none."""
+    # --- its begin
+
+    async def watch_for_foreign_run(self) -> None:
+        """Adopt a run that somebody else begins while we are about to launch one: also one that is over by then."""
+        while self.look() is NotRun.YET:
+            await self._adopt_if_any()
+            await asyncio.sleep(_FOREIGN_LOOK_S)
+
+    async def launch(self) -> Started | Refusal | None:
+        """Start it unless it was started before, or somebody else has; return what is known of that, or why not."""
+        if self._resumed and self.look() is NotRun.YET:
+            self._find_by_its_mark()
         if self.look() is NotRun.YET:
-            with step(Step.SUPERVISOR_STARTED):
-                failure = await self._runner.start(self._spec())
+            failure = await self._start() if self._settings.launch else None
             if failure is not None:
                 return await self._given_up(failure)
-        return await self._shown()
+            if not self._settings.launch and not await self._adopt_if_any():
+                return None
+        return self._unless_refused(await self._shown())
 
-    async def _shown(self) -> Started | str:
+    async def appears(self, until_s: float) -> Started | None:
+        """Wait until somebody else starts it; None where nobody has until `until_s` on the loop's clock."""
+        while not await self._adopt_if_any():
+            if asyncio.get_running_loop().time() >= until_s:
+                return None
+            await asyncio.sleep(_FOREIGN_LOOK_S)
+        found = self.look()
+        return found.started if isinstance(found, Running | Over) else None
+
+    async def _start(self) -> str | None:
+        try:
+            if self._sha256:
+                self._record.require(self._sha256)
+        except OSError:
+            return "the start cannot be recorded in the state folder"
+        with step(Step.SUPERVISOR_STARTED):
+            return await self._runner.start(self._spec())
+
+    async def _adopt_if_any(self) -> bool:
+        others = self._rivals.foreign()
+        if others:
+            self._runner.stand_down()
+            await self._write_down(lambda: self._record.adopt(*others[0]))
+        return bool(others)
+
+    def _unless_refused(self, found: Started | Refusal) -> Started | Refusal:
+        if isinstance(found, Started) and found.adopted and self._refuses:
+            return Refusal(*self._already_running(found.script_pid))
+        return found
+
+    @property
+    def _refuses(self) -> bool:
+        return self._settings.foreign == "refuse" and self._settings.launch
+
+    def _find_by_its_mark(self) -> None:
+        """Find a run whose `started` is gone by what it has in its environment."""
+        members = set(of_run(self._nodes_dir, None, None))
+        for item in processes():
+            ticks = supervisor.start_ticks(item.pid)
+            if item.pid in members and item.parent not in members and ticks is not None:
+                began = started_of(json.loads(supervisor.adopted_record(self._id, item.pid, ticks)))
+                above = supervisor.start_ticks(item.parent)
+                self._record.seen = replace(
+                    began, supervisor_pid=item.parent, supervisor_start_ticks=above, adopted=False
+                )
+                return
+
+    async def _shown(self) -> Started | Refusal:
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + START_LIMIT_S
+        deadline_s, mark_at_s = loop.time() + START_LIMIT_S, loop.time() + _MARK_EVERY_S
         while True:
             failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
             if isinstance(found, Running | Over):
                 return found.started
             if found is NotRun.EVER:
-                return self._tombstone_cause()
+                return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {self._record.started()}")
             if failure is not None:
                 return await self._given_up(failure)
+            if loop.time() >= mark_at_s:
+                mark_at_s = loop.time() + _MARK_EVERY_S
+                self._find_by_its_mark()
             if loop.time() >= deadline_s:
                 return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
             await asyncio.sleep(_LOOK_S)
 
+    # --- its end
+
     async def ended(self) -> Ended:
-        """Wait until it has ended, by whatever means."""
+        """Wait until it has ended, by whatever means; so has what somebody else began beside it, if it went well."""
         while True:
             found = self.look()
-            if isinstance(found, Over):
-                return found.ended
-            if not isinstance(found, Running):
+            if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
-            await _process_ends(found.started)
+            if not found.started.adopted:
+                self._rivals.look()
+            if isinstance(found, Over):
+                return await self._with_rivals(await self._with_time(found.ended))
+            if wake(found.started.supervisor_pid):
+                log.warning("the script's supervisor was stopped: it goes on now", extra=self._fields(Event.STORAGE))
+            await process_ends(found.started.script_pid, found.started.script_start_ticks)
+
+    async def _with_rivals(self, ended: Ended) -> Ended:
+        if not ended.adopted and ended.state is ScriptState.EXITED and ended.code == 0:
+            ended = await self._rivals.outlast(ended)
+        return replace(ended, warnings=tuple(self._rivals.warnings))
+
+    async def _with_time(self, ended: Ended) -> Ended:
+        """Of an adopted script's end is known when it was seen; that counts after a restart, too."""
+        if not ended.adopted or ended.at is not None or ended.state is not ScriptState.EXITED:
+            return ended
+        with suppress(OSError):
+            await asyncio.to_thread(self._record.leave_end_of_adopted)
+        found = self.look()
+        seen = found.ended if isinstance(found, Over) else ended
+        return seen if seen.at is not None else replace(seen, at=this_moment())
 
     def has_ended(self) -> Ended | None:
         """Return how it has ended by now, None while it runs."""
@@ -184,26 +284,44 @@ class ScriptOnDisk:
     async def end(self) -> Ended | None:
         """End it with everything that it started; None where it never began, and now never will."""
         if self.look() is NotRun.YET:
-            await self._forbid()
+            self._find_by_its_mark()
+        if self.look() is NotRun.YET:
+            self._runner.stand_down()
+            await self._write_down(self._record.forbid)
         found = self.look()
-        if isinstance(found, NotRun):
+        if isinstance(found, NotRun) or (found.started.adopted and self._refuses):
             return None
         if isinstance(found, Over) and found.started.at.boot_id != supervisor.boot_id():
             return found.ended  # nothing outlived the boot, and the pids are somebody else's now
+        if found.started.adopted:
+            return await self._end_adopted(found)
         with step(Step.SCRIPT_ENDED):
+            wake(found.started.supervisor_pid)  # it is to tell how the script ends
             await self._runner.stop(self._nodes_dir, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
         # the event is a file of another process
         while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-        return now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
+        ended = now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
+        return replace(ended, warnings=tuple(self._rivals.warnings))
+
+    async def _end_adopted(self, found: Running | Over) -> Ended:
+        pid = found.started.script_pid
+        with step(Step.SCRIPT_ENDED):
+            gone = isinstance(found, Over) or await end_family(pid, found.started.script_start_ticks)
+        if gone:
+            now = self.look()
+            return await self._with_time(now.ended if isinstance(now, Over) else Ended(ScriptState.LOST))
+        text = f"process {pid}, which somebody else started, may not be ended by pinakad: it still runs the script"
+        left = Spot(self.path.name).warning(Code.SCRIPT_LEFT_RUNNING, text)
+        return Ended(ScriptState.RUNNING, adopted=True, warnings=(left,))
 
     def _spec(self) -> dict[str, Any]:
         """Return what a supervisor needs to know. No input of a user is in it."""
         return {
             "id": self._id,
             "folder": str(self.folder),
-            "script": str(self._path),
+            "script": str(self.path),
             "cwd": str(self._work_dir),
             "environment": environment(self._id, Path(self._nodes_dir), self._work_dir),
             "output": self._settings.output,
@@ -211,23 +329,23 @@ class ScriptOnDisk:
             "open_files": limits.inherited()[0],
         }
 
-    async def _given_up(self, failure: str) -> Started | str:
+    async def _given_up(self, failure: str) -> Started | Refusal:
         """A late supervisor must not start it after all; one that was faster than us counts."""
-        await self._forbid()
-        found = self.look()
-        return found.started if isinstance(found, Running | Over) else failure
-
-    def _tombstone_cause(self) -> str:
-        record = _read_record(self.folder / supervisor.STARTED) or {}
-        return str(record.get("cause", "the run was given up before"))
-
-    async def _forbid(self) -> None:
-        """Put a tombstone where `started` would be, unless that is there; a disk without room is waited out."""
         self._runner.stand_down()
+        self._find_by_its_mark()
+        if self.look() is NotRun.YET:
+            await self._write_down(self._record.forbid)
+        found = self.look()
+        if isinstance(found, Running | Over):
+            return found.started
+        return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {failure}")
+
+    async def _write_down(self, claim: Callable[[], None]) -> None:
+        """Claim `started`, unless that is there; a disk without room is waited out."""
         told = False
         while True:
             try:
-                os.close(supervisor.claim(str(self.folder), supervisor.TOMBSTONE))
+                claim()
             except FileExistsError:
                 return
             except OSError as error:
@@ -235,68 +353,20 @@ class ScriptOnDisk:
                     raise
                 if not told:
                     text = "cannot write down in '%s' that the script will not run: %s; it is tried again"
-                    extra = fields(Event.STORAGE, deployment_id=self._id)
-                    log.error(text, self.folder, cause_of(error), extra=extra)  # noqa: TRY400 - the disk's, no bug
+                    log.error(text, self.folder, cause_of(error), extra=self._fields(Event.STORAGE))  # noqa: TRY400 - the disk's, no bug
                 told = True
                 await asyncio.sleep(_ROOM_S)
             else:
                 return
 
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    """Read what a supervisor left; it is whole wherever it is there. What is no file, no supervisor has left."""
-    try:
-        record = json.loads(read_regular(path, _MAX_RECORD_BYTES))
-    except (FileNotFoundError, NotRegularError):
-        return None
-    if not isinstance(record, dict):
-        raise TypeError(f"cannot use '{path}': not what a supervisor writes")
-    return record
+    def _fields(self, event: Event) -> dict[str, Any]:
+        return fields(event, deployment_id=self._id)
 
 
-def _may_live(record: dict[str, Any]) -> bool:
-    """Tell whether the supervisor may live: who can read `started` can hold its lock, but cannot be that process.
-
-    Another user's process may be hidden from us (hidepid=, proc(5)): then the lock has to do.
-    """
-    if record["boot_id"] != supervisor.boot_id():
-        return False
-    found = supervisor.start_ticks(record["supervisor_pid"])
-    if found is not None:
-        return bool(found == record.get("supervisor_start_ticks", found))
-    try:
-        os.kill(record["supervisor_pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return False  # it ended between the two
-
-
-def _started(record: dict[str, Any]) -> Started:
-    at = Moment(record["boot_id"], record["boot_s"], record["wall_s"])
-    return Started(record["supervisor_pid"], record["script_pid"], record["script_start_ticks"], at)
-
-
-def _ended(record: dict[str, Any]) -> Ended:
-    at = Moment(record["boot_id"], record["boot_s"], record["wall_s"])
-    return Ended(ScriptState.EXITED, record["exit_code"], record["signal"], at, record["dropped_bytes"])
-
-
-async def _process_ends(started: Started) -> None:
-    """Wait until the script's process is gone, or a second: whoever waits looks at the truth again anyway."""
-    loop = asyncio.get_running_loop()
-    try:
-        descriptor = os.pidfd_open(started.script_pid)
-    except OSError:
-        await asyncio.sleep(_LOOK_S)  # it has ended, and `exit` follows
-        return
-    gone = asyncio.Event()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        if is_alive(started.script_pid, started.script_start_ticks):
-            await happens(gone, _RECHECK_S)
-        await asyncio.sleep(_LOOK_S)
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+def _checksum(path: Path) -> str:
+    """Return the SHA-256 of a regular file in hexadecimal, "" for anything else. Raises OSError."""
+    if not path.is_file():
+        path.stat()
+        return ""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -7,9 +7,12 @@ that takes longer than what is left to do until the launch. Its acts, in this or
 1. fork the script's process, which waits;
 2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
 3. make `started` visible, complete and durable, with both pids; link(2) fails where another was first: then give up;
-4. let the script go; hold the lock on `started` as long as this process lives;
-5. read the script's output to its end, whatever becomes of it;
-6. leave `exit`.
+4. look for a process that runs the script already, which somebody else started: then leave `adopted`, and run nothing;
+5. let the script go, if it is still the one that was checked; hold the lock on `started` as long as this process lives;
+6. read the script's output to its end, whatever becomes of it;
+7. leave `exit`;
+8. live as long as anything that the script started: what loses its parent becomes a child of this process, and is
+   known by that.
 """
 
 from __future__ import annotations
@@ -28,13 +31,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from hashlib import sha256
     from typing import Any, NoReturn
 else:
     import _signal as signal  # what `signal` gives its enums to
 
+    try:
+        from _sha2 import sha256  # what `hashlib` falls back to; that loads a library of some megabytes first
+    except ImportError:
+        try:
+            from _sha256 import sha256  # before Python 3.12
+        except ImportError:
+            from hashlib import sha256
+
 STARTED = "started"
+ADOPTED = "adopted"
 EXIT = "exit"
+CHECKSUM = "script.sha256"
 LOG = "script.log"
 GO = b"g"
 OWN_PROGRAM = "/proc/self/fd/{}"  # how this program is named to the interpreter
@@ -49,6 +63,15 @@ _TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
 _NUMBERS = ("log_max_bytes", "open_files")
 _WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
+_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_NOBODY = 65534  # in a user namespace, whoever is not in it (user_namespaces(7)): that can be anybody
+_SHELLS = frozenset(
+    ("sh", "bash", "rbash", "bash-static", "dash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "yash")
+)
+_BASH_SCRIPT, _SCRIPT = 255, 10  # the descriptors at which bash, and the other shells, have the script that they run
+_FROM_STDIN = (0, *range(10, 16))  # a shell that reads its commands there moves it while one of them has another
+_A_COMMAND = "-c"
+_MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
 
 
 def boot_id() -> str:
@@ -107,12 +130,12 @@ def claim(folder: str, record: str) -> int:
     return descriptor
 
 
-def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended.
+def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) -> None:
+    """Write `exit` or `adopted`; a full disk is waited out, because nobody else knows what is in it.
 
     What else is in the way is waited out for some minutes.
     """
-    draft, tries = f"{folder}/.exit.new", _TRIES
+    draft, tries = f"{folder}/.{name}.new", _TRIES
     while tries > 0:
         try:
             descriptor = _create(draft, 0o644)
@@ -121,7 +144,7 @@ def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            _rename(draft, f"{folder}/{EXIT}")
+            _rename(draft, f"{folder}/{name}")
             _sync(folder)
         except FileNotFoundError:
             return  # the folder is gone, and with it everybody who could ask
@@ -269,6 +292,8 @@ def main(
     may_go: Callable[[], bool] = lambda: True,
     is_moot: Callable[[], bool] = lambda: False,
     on_ended: Callable[[], None] = lambda: None,
+    *,
+    reaps_orphans: bool = False,
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
@@ -277,48 +302,151 @@ def main(
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     `on_ended`: called when `exit` is there; what the script left running may live on.
+    `reaps_orphans`: this process has no other children than the script and what became its child by `adopt_orphans`.
     """
     _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if spec["output"] == "journal" or spec.get("journal_too"):
         import socket  # noqa: F401, PLC0415 - it takes its time, and later it may be gone
-    folder = spec["folder"]
-    gate, go = os.pipe()
-    output, inlet = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _script_process(spec, gate, go, inlet)
-    os.close(gate)
-    os.close(inlet)
+    script = _Script(spec)
     if not may_go():
-        _call_off(pid, go)
+        script.call_off()
         return GAVE_UP
-    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-        os.close(go)
+    if script.is_gone():
+        os.close(script.go)
         return CHILD_GONE  # somebody killed it while it waited: nothing has happened yet, and another may try
     try:
-        lock = claim(folder, _started_record(spec["id"], pid))
+        lock = claim(spec["folder"], _started_record(spec["id"], script.pid))
     except OSError as error:
-        _call_off(pid, go)
+        script.call_off()
         if error.errno == errno.EEXIST:
             return GAVE_UP
-        print(f"pinakad supervisor: cannot record the start in '{folder}': {error.strerror}", file=sys.stderr)
+        print(f"pinakad supervisor: cannot record the start in '{spec['folder']}': {error.strerror}", file=sys.stderr)
         return NOT_RECORDED
-    sink = sink_for(spec)
-    try:
-        os.write(go, GO)
-    except BrokenPipeError:
-        pass  # it was killed while it waited: its status tells
-    os.close(go)
-    status = _drain_until_exit(pid, output, sink)
-    if status != 0 and is_moot():
-        return 0
-    leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
-    on_ended()
-    _drain_to_the_end(output, sink)
+    _supervise(spec, script, is_moot, on_ended, reaps_orphans=reaps_orphans)
     os.close(lock)
     return 0
+
+
+def _supervise(
+    spec: dict[str, Any],
+    script: _Script,
+    is_moot: Callable[[], bool],
+    on_ended: Callable[[], None],
+    *,
+    reaps_orphans: bool,
+) -> None:
+    """Let the script go, unless somebody else runs it; read its output, and leave how it ended."""
+    folder, sink = spec["folder"], sink_for(spec)
+    children = _Children(script.pid, reaps_orphans=reaps_orphans)
+    # the last thing before the word: who starts the script a moment later than this finds it running
+    others = foreign_runs(spec["script"], os.path.dirname(folder))
+    if others:
+        os.close(script.go)
+        children.wait_for_script()
+        leave(folder, ADOPTED, adopted_record(spec["id"], *others[0]), time.sleep)
+        on_ended()
+        return
+    script.let_go()
+    status = _drain_until_exit(children, script.output, sink)
+    if status != 0 and is_moot():
+        return
+    record = _exit_record(status, sink, script.obstacle())
+    leave(folder, EXIT, record, lambda seconds: _drain_for(seconds, script.output, sink))
+    on_ended()
+    _drain_to_the_end(script.output, sink)
+    children.outlive()
+
+
+class _Script:
+    """The process that waits to become the script."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        gate, self.go = os.pipe()
+        self.output, inlet = os.pipe()
+        self._cause, obstacle = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _script_process(spec, gate, self.go, inlet, obstacle)
+        for descriptor in (gate, inlet, obstacle):
+            os.close(descriptor)
+
+    def is_gone(self) -> bool:
+        """Tell whether it has ended."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def call_off(self) -> None:
+        """Let it see the end of its pipe: it goes without having run anything."""
+        os.close(self.go)
+        os.waitpid(self.pid, 0)
+
+    def let_go(self) -> None:
+        """Give it the word."""
+        try:
+            os.write(self.go, GO)
+        except BrokenPipeError:
+            pass  # it was killed while it waited: its status tells
+        os.close(self.go)
+
+    def obstacle(self) -> str:
+        """Return why it has not become the script, "" where it has. Asked once, when it has ended."""
+        return os.read(self._cause, _CHUNK).decode()
+
+
+class _Children:
+    """The script's process, and the orphans that become children of this one: all are reaped when they end."""
+
+    def __init__(self, script: int, *, reaps_orphans: bool) -> None:
+        self.script = script
+        self.ended = os.pidfd_open(script)
+        self._status: int | None = None
+        self._has_orphans = reaps_orphans
+        if reaps_orphans:
+            signal.signal(signal.SIGCHLD, lambda *_: self._reap())
+
+    def wait_for_script(self) -> int:
+        """Return the script's wait status, once it has ended."""
+        if self._status is None:
+            try:
+                _, self._status = os.waitpid(self.script, 0)
+            except ChildProcessError:
+                pass  # `_reap` was faster
+        return self._status or 0
+
+    def outlive(self) -> None:
+        """Wait until the orphans have ended: as long as this process lives, they are known by it."""
+        while self._has_orphans:
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+    def _reap(self) -> None:
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == self.script:
+                    self._status = status
+                if pid == 0:
+                    return
+        except ChildProcessError:
+            pass
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all below this process that loses its own (prctl(2)), also of what has made itself a daemon.
+
+    `ctypes` would cost as much as the whole start; where its core is missing, the session and the environment tell.
+    """
+    try:
+        import _ctypes  # noqa: PLC0415 - only this program needs it, not who imports this file
+
+        this_program: Any = None
+        prctl = _ctypes.dlsym(_ctypes.dlopen(this_program, 0), "prctl")
+        _ctypes.call_function(prctl, (_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    except (ImportError, AttributeError, OSError):
+        pass
 
 
 def _fill_standard_streams() -> None:
@@ -328,14 +456,11 @@ def _fill_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _call_off(pid: int, go: int) -> None:
-    """The waiting process sees the end of its pipe and goes without having run anything."""
-    os.close(go)
-    os.waitpid(pid, 0)
+def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int, obstacle: int) -> NoReturn:
+    """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run.
 
-
-def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoReturn:
-    """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run."""
+    What keeps it from becoming the script is written to `obstacle`, in ASCII.
+    """
     try:
         os.close(go)
         os.setsid()
@@ -349,12 +474,31 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int) -> NoR
             _limit_open_files(spec["open_files"])
         if os.read(gate, 1) != GO:
             os._exit(GAVE_UP)
+        if not _is_as_checked(spec["script"], f"{spec['folder']}/{CHECKSUM}"):
+            os.write(obstacle, b"it was changed after it was checked")
+            os._exit(126)
         os.chdir(spec["cwd"])  # not before: it may have been exchanged since
         os.execve("/bin/bash", ["/bin/bash", spec["script"]], spec["environment"])
     except OSError as error:
         os.write(2, f"pinakad: cannot run '{spec['script']}' in '{spec['cwd']}': {error.strerror}\n".encode())
+        os.write(obstacle, (error.strerror or "").lower().encode("ascii", "replace").replace(b'"', b"'"))
     finally:
         os._exit(126)
+
+
+def _is_as_checked(script: str, checksum: str) -> bool:
+    """Tell whether the script's bytes are those that were checked and reported. Raises OSError."""
+    try:
+        descriptor = os.open(checksum, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True  # a daemon of an earlier version started this
+    wanted = os.read(descriptor, 64)
+    found = sha256()
+    descriptor = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    while data := os.read(descriptor, _CHUNK):
+        found.update(data)
+    os.close(descriptor)
+    return found.hexdigest().encode() == wanted
 
 
 def _limit_open_files(number: int) -> None:
@@ -380,7 +524,32 @@ def _started_record(identifier: str, pid: int) -> str:
     )
 
 
-def _exit_record(status: int, sink: Sink) -> str:
+def adopted_record(identifier: str, pid: int, ticks: int) -> str:
+    """Return what `started` says, of a script that somebody else started; its supervisor is nobody."""
+    now = _this_moment()
+    boot_s = ticks / os.sysconf("SC_CLK_TCK")  # proc(5): of the boot clock
+    return _as_json(
+        {
+            "schema": 1,
+            "id": identifier,
+            "adopted": 1,
+            "supervisor_pid": 0,
+            "script_pid": pid,
+            "script_start_ticks": ticks,
+            "boot_id": now["boot_id"],
+            "boot_s": boot_s,
+            "wall_s": now["wall_s"] - max(0.0, now["boot_s"] - boot_s),
+        }
+    )
+
+
+def adopted_exit_record() -> str:
+    """Return what `exit` says of such a script: when its end was seen, and no more."""
+    return _as_json({"schema": 1, "exit_code": None, "signal": None, **_this_moment(), "dropped_bytes": 0})
+
+
+def _exit_record(status: int, sink: Sink, cause: str) -> str:
+    """`cause`: why the script was not run at all, "" where it was."""
     code = os.waitstatus_to_exitcode(status)
     return _as_json(
         {
@@ -390,12 +559,154 @@ def _exit_record(status: int, sink: Sink) -> str:
             **_this_moment(),
             "log_bytes": sink.written,
             "dropped_bytes": sink.dropped,
+            **({"not_run": cause} if cause else {}),
         }
     )
 
 
 def _this_moment() -> dict[str, Any]:
     return {"boot_id": boot_id(), "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME), "wall_s": time.time()}
+
+
+# --- who else runs the script
+
+
+def foreign_runs(script: str, deployments: str) -> list[tuple[int, int]]:
+    """Return who runs `script` without one of our deployments having started it: pids and start ticks, oldest first.
+
+    A process counts that is root's, the owner's of the script, or our own; whose program is a shell; and whose script
+    is the file that `script` leads to. What one of these started is not listed besides. Ours are those below a folder
+    of `deployments`, by their environment or an ancestor's words, and those in a unit of ours.
+    """
+    return _oldest_first({pid for pid in _runs_of(script) if not _is_ours(pid, deployments)})
+
+
+def own_runs(script: str, deployments: str) -> list[tuple[int, int]]:
+    """Return who runs `script` because one of our deployments has started it, as `foreign_runs` does."""
+    return _oldest_first({pid for pid in _runs_of(script) if _is_ours(pid, deployments)})
+
+
+def _oldest_first(found: set[int]) -> list[tuple[int, int]]:
+    begun = [(start_ticks(pid), pid) for pid in found if _parent(pid) not in found]
+    return [(pid, ticks) for ticks, pid in sorted((ticks, pid) for ticks, pid in begun if ticks is not None)]
+
+
+def _runs_of(script: str) -> Iterator[int]:
+    try:
+        file = os.stat(script)
+    except OSError:
+        return
+    users = {0, os.geteuid(), file.st_uid} - {_NOBODY}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid() and _runs(int(name), script, file, users):
+            yield int(name)
+
+
+def _runs(pid: int, script: str, file: os.stat_result, users: set[int]) -> bool:
+    """Tell whether a process is a shell that runs the file: by its words, or by where a shell keeps its script open."""
+    place = f"/proc/{pid}"
+    try:
+        program = os.readlink(f"{place}/exe")
+        if _base(program.removesuffix(" (deleted)")) not in _SHELLS:
+            return False
+    except PermissionError:
+        program = ""  # another user's: its words must do
+    except OSError:
+        return False  # a thread of the kernel, a zombie, or gone
+    words = words_of_process(pid)
+    try:
+        if not words or os.stat(place).st_uid not in users or (not program and _base(words[0]) not in _SHELLS):
+            return False
+    except OSError:
+        return False
+    argument = _first_argument(words[1:] if _base(words[0]) == "busybox" else words)
+    if argument == _A_COMMAND:
+        return False
+    kept = _FROM_STDIN if not argument else (_BASH_SCRIPT,) if "bash" in program else (_SCRIPT,)
+    named = bool(argument) and _is_file(pid, argument, script, file)
+    return named or any(_is_same(f"{place}/fd/{number}", file) for number in kept)
+
+
+def _is_file(pid: int, name: str, script: str, file: os.stat_result) -> bool:
+    """Tell whether a name, as a process sees it, is the file."""
+    if name.startswith("/"):
+        return _is_same(f"/proc/{pid}/root{name}", file) or _is_same(name, file)
+    try:
+        os.stat(f"/proc/{pid}/cwd/")
+    except PermissionError:  # another user's: as far as the name goes, it must be the end of ours
+        tail = [part for part in name.split("/") if part not in ("", ".", "..")]
+        return bool(tail) and tail in (path.split("/")[-len(tail) :] for path in (script, os.path.realpath(script)))
+    except OSError:
+        return False
+    return _is_same(f"/proc/{pid}/cwd/{name}", file)
+
+
+def _is_same(path: str, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), file)
+    except (OSError, ValueError):
+        return False
+
+
+def _first_argument(words: list[str]) -> str:
+    """Return what a shell runs: the first word that is neither an option nor belongs to one (bash(1)), "" for none.
+
+    With `-c` it is no file, with `-s` it is what stdin says.
+    """
+    rest = iter(words[1:])
+    for word in rest:
+        if not word.startswith(("-", "+")):
+            return word
+        if word in ("-", "--"):
+            return next(rest, "")
+        if word.startswith("-") and not word.startswith("--") and set(word) & {"c", "s"}:
+            return _A_COMMAND if "c" in word else ""
+        if word in ("--rcfile", "--init-file") or (not word.startswith("--") and word.endswith(("o", "O"))):
+            next(rest, None)
+    return ""
+
+
+def _is_ours(pid: int, deployments: str) -> bool:
+    """Tell whether one of our deployments has started a process; what cannot be read says nothing."""
+    if "/pinakad-script@" in _text(f"/proc/{pid}/cgroup"):
+        return True
+    if f"\0PINAKAD_NODES_DIR={deployments}/" in "\0" + _text(f"/proc/{pid}/environ"):
+        return True
+    for _ in range(64):
+        pid = _parent(pid)
+        if pid <= 1:
+            return False
+        if any(word.startswith(f"{deployments}/") for word in words_of_process(pid)):
+            return True
+    return False
+
+
+def words_of_process(pid: int) -> list[str]:
+    """Return the command line of a process (proc(5)); empty for a thread of the kernel, a zombie, and none."""
+    return _text(f"/proc/{pid}/cmdline").split("\0")[:-1]
+
+
+def _parent(pid: int) -> int:
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _text(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = b""
+            while len(data) < _MAX_WORDS and (more := os.read(descriptor, _CHUNK)):
+                data += more
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return ""
+    return os.fsdecode(data)
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2].lstrip("-")
 
 
 def _as_json(record: dict[str, Any]) -> str:
@@ -409,11 +720,11 @@ def _shown(value: float | str | None) -> str:
     return "null" if value is None else str(value)
 
 
-def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
+def _drain_until_exit(children: _Children, output: int, sink: Sink) -> int:
     """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
     watch = select.poll()
     watch.register(output, select.POLLIN)
-    ended = os.pidfd_open(pid)
+    ended = children.ended
     watch.register(ended, select.POLLIN)
     while True:
         ready = dict(watch.poll())
@@ -428,7 +739,7 @@ def _drain_until_exit(pid: int, output: int, sink: Sink) -> int:
         if ended in ready:
             break
     os.close(ended)
-    _, status = os.waitpid(pid, 0)
+    status = children.wait_for_script()
     os.set_blocking(output, False)
     for _ in range(64):  # more than a pipe holds: children that write on must not keep the exit status back
         try:
@@ -513,4 +824,5 @@ def _close_own_program(name: str) -> None:
 
 if __name__ == "__main__":
     _close_own_program(sys.argv[0])
-    sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO))
+    adopt_orphans()
+    sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO, reaps_orphans=True))

@@ -12,6 +12,8 @@ from pinakad.problems import Code, Problem, Severity, Spot, capped
 from pinakad.report import Outcome, Reason, ScriptState
 
 _MAX_NAMES = 5
+_LOST = "the script's supervisor ended without a word; how the script ended is not known"
+_INTERRUPTED = "this host was booted again while the script ran, and it is not one of the nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,19 @@ def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
 
 
 def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
-    """Return what the script's end means for the run, after so many seconds; None where the nodes decide now."""
-    if ended.state is ScriptState.LOST:
-        return failed(
-            Reason.SCRIPT_LOST, "the script's supervisor ended without a word; how the script ended is not known"
-        )
-    if ended.state is ScriptState.INTERRUPTED:
-        text = "this host was booted again while the script ran, and it is not one of the nodes"
-        return failed(Reason.SCRIPT_INTERRUPTED, text)
-    if took_s > limit_s:  # nobody was there to end it
-        return failed(Reason.SCRIPT_TIMEOUT, f"the script ran for {took_s:.0f} s, longer than {limit_s:g} s")
-    if ended.signal is not None:
-        return failed(Reason.SCRIPT_FAILED, f"the script was ended by signal {ended.signal}")
-    if ended.code != 0:
-        return failed(Reason.SCRIPT_FAILED, f"the script ended with status {ended.code}")
-    return None
+    """Return what the script's end means for the run, after so many seconds; None where the nodes decide now.
+
+    How an adopted script ended is known to nobody here.
+    """
+    how = f"was ended by signal {ended.signal}" if ended.code is None else f"ended with status {ended.code}"
+    cases = (
+        (ended.state is ScriptState.LOST, Reason.SCRIPT_LOST, _LOST),
+        (ended.state is ScriptState.INTERRUPTED, Reason.SCRIPT_INTERRUPTED, _INTERRUPTED),
+        (ended.not_run, Reason.SCRIPT_NOT_RUNNABLE, f"the script was not run: {ended.not_run}"),
+        (took_s > limit_s, Reason.SCRIPT_TIMEOUT, f"the script ran for {took_s:.0f} s, longer than {limit_s:g} s"),
+        (not ended.adopted and ended.code != 0, Reason.SCRIPT_FAILED, f"the script {how}"),
+    )
+    return next((failed(reason, text) for holds, reason, text in cases if holds), None)
 
 
 def on_nodes(nodes: Sequence[NodePart]) -> Verdict:

@@ -14,7 +14,7 @@ from pinakad.config import Config
 from pinakad.linux.threads import PatientThreads
 from pinakad.node_part import NodePart
 from pinakad.nodes_folder import NodesFolder
-from pinakad.outside import Moment, Outside
+from pinakad.outside import Moment, Outside, Started
 from pinakad.patience import Patience
 from pinakad.permissions import key_warnings, script_warnings
 from pinakad.polling import NodeReason, Now, Probe
@@ -25,6 +25,7 @@ from pinakad.script import ScriptOnDisk
 from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.store import Store
 from pinakad.supervisor import boot_id
+from pinakad.timestamps import wall_s
 
 _OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
 
@@ -138,7 +139,13 @@ class Wiring:
         self._logins = logins = Logins(report.policy, self._store.known_hosts, self._store.ready_command(report))
         paths, settings = self._config(), report.policy.script
         script = ScriptOnDisk(
-            self._store.folder(report.id), report.id, paths.script_path, paths.paths.work_dir, settings
+            self._store.folder(report.id),
+            report.id,
+            paths.script_path,
+            paths.paths.work_dir,
+            settings,
+            expected=report.script,
+            seen=_seen(report),
         )
 
         async def snapshot(files: Mapping[str, bytes]) -> None:
@@ -154,9 +161,9 @@ class Wiring:
             read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
             ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
-            script=script if settings.launch else None,
+            script=script,
             key_problem=logins.problem,
-            loose_permissions=lambda: _loose(report.policy, paths.script_path),
+            loose_permissions=lambda: _loose(report.policy, script.path),
             ask_all=logins.ask_all,
             ask=logins.ask,
         )
@@ -192,6 +199,16 @@ class Wiring:
             else:
                 self._patience.over()
                 return
+
+
+def _seen(report: Report) -> Started | None:
+    """Return what the report knows of the start: the files that tell it can be removed by the script."""
+    script, clock = report.script, report.clock
+    if script is None or script.pid is None or clock.launched_boot_s is None:
+        return None
+    at = Moment(clock.boot_id, clock.launched_boot_s, wall_s(clock.launched_at) or 0.0)
+    supervisor = script.supervisor_pid or 0, script.supervisor_start_ticks
+    return Started(supervisor[0], script.pid, script.start_ticks, at, supervisor[1], script.adopted)
 
 
 def _loose(policy: Policy, script: Path) -> list[Problem]:

@@ -36,13 +36,13 @@ class Face(paramiko.ServerInterface):
     facts: tuple[str, ...] = (BOOT_ID, "100.00 100.00", "healthy")
     command = ""
 
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
+    def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return AUTH_SUCCESSFUL
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
+    def check_channel_request(self, kind: str, chanid: int) -> int:
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
@@ -86,12 +86,12 @@ class EndlessErrors(Face):
 
 
 class ResetsInCommand(Face):
-    def answer(self, channel: paramiko.Channel) -> None:  # noqa: ARG002
+    def answer(self, channel: paramiko.Channel) -> None:
         reset(self.transport.sock)
 
 
 class ResetsInLogin(Face):
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         reset(self.transport.sock)
         return AUTH_FAILED
 
@@ -108,18 +108,18 @@ class EscapesInBootId(Face):
 
 
 class EscapesInLogin(Face):
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
+    def get_allowed_auths(self, username: str) -> str:
         return f"password,{ESC}"
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return AUTH_FAILED
 
 
 class EscapesInPartialLogin(Face):
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
+    def get_allowed_auths(self, username: str) -> str:
         return f"publickey,{ESC}"
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return AUTH_PARTIALLY_SUCCESSFUL
 
 

@@ -152,6 +152,11 @@ class Machines:
     def __getitem__(self, number: int) -> Sshd:
         return self._all[number]
 
+    @property
+    def port(self) -> int:
+        """The port of all of them."""
+        return self._port
+
     def add(self, number: int, hostname: str | None = None, *, up: bool = True) -> Sshd:
         """Make the machine at `world.address(number)`; `up`: it runs."""
         name = hostname or f"sqdn-{number:03d}"

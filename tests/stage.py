@@ -11,7 +11,7 @@ from report_example import LAUNCH_S, new_report
 from pinakad.deployment import Deployment
 from pinakad.node_part import NodePart
 from pinakad.nodes import ReadFile, read_file
-from pinakad.outside import Ended, Moment, Outside, Started
+from pinakad.outside import Ended, Moment, Outside, Refusal, Started
 from pinakad.polling import NodeReason, Now, PollSettings, Probe, Rung
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report import Reason, Report, ScriptPart, ScriptState
@@ -75,9 +75,16 @@ class StageScript:
         warning = Spot("x.sh").warning(Code.NOT_EXECUTABLE, "cannot set the executable bit")
         return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), [warning]
 
-    async def launch(self) -> Started | str:
+    async def watch_for_foreign_run(self) -> None:
+        """Nobody else runs anything here."""
+
+    async def appears(self, until_s: float) -> Started | None:
+        await asyncio.sleep(max(0.0, until_s - loop_s()))
+        return None
+
+    async def launch(self) -> Started | Refusal | None:
         if self.launch_failure:
-            return self.launch_failure
+            return Refusal(Reason.LAUNCH_FAILED, self.launch_failure)
         if self.launched is None:
             self.launches += 1
             now = self.now()

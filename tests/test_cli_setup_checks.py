@@ -50,6 +50,37 @@ def test_a_program_of_a_unit_that_names_the_script_is_found(image: Path) -> None
 
 
 @pytest.mark.parametrize(
+    "unit",
+    [
+        "WorkingDirectory=/opt/back\nExecStart=/usr/bin/gunicorn app:app\n",
+        "ExecStart=/usr/bin/gunicorn --chdir /opt/back app:app\n",
+        "ExecStart=/usr/bin/gunicorn --chdir=/opt/back app:app\n",
+        "WorkingDirectory=-/opt/back\nExecStart=/usr/bin/python3 app.py\n",
+        "ExecStart=/bin/sh -c 'cd /opt/back && exec python3 app.py'\n",
+        "ExecStart=/bin/sh -c \"cd '/opt/back'; ./app.py\"\n",
+        "ExecStart=/opt/start\n",
+        "ExecStart=/opt/start.sh\n",
+        "WorkingDirectory=/opt/starters\nExecStart=/bin/sh up.sh\n",
+    ],
+)
+@pytest.mark.parametrize("file", ["app.py", "web/jobs/runner.py"])
+def test_a_back_end_that_is_started_in_its_folder_is_found(image: Path, unit: str, file: str) -> None:
+    write(image, UNIT, f"[Service]\n{unit}")
+    write(image, f"opt/back/{file}", "Popen(['bash', HOME + '/.scripts/deployment_service.sh'])\n")
+    for starter in ("opt/start", "opt/start.sh", "opt/starters/up.sh"):
+        write(image, starter, "#!/bin/sh\ncd /opt/back\nexec gunicorn app:app\n")
+    found = list(find_backends(image, SCRIPT))
+    assert found == [f"'{image / UNIT}' runs '{image / 'opt/back' / file}', which names 'deployment_service.sh'"]
+
+
+@pytest.mark.parametrize("file", ["venv/lib/x.py", "README.md", ".git/hook.py", "a/b/c/d/e.py"])
+def test_what_is_no_program_of_the_back_end_is_not_read(image: Path, file: str) -> None:
+    write(image, UNIT, "[Service]\nWorkingDirectory=/opt/back\nExecStart=/usr/bin/gunicorn app:app\n")
+    write(image, f"opt/back/{file}", "deployment_service.sh\n")
+    assert list(find_backends(image, SCRIPT)) == []
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "# deployment_service.sh was here\n",

@@ -35,7 +35,10 @@ def test_the_document_has_the_names_of_the_contract() -> None:
     )
     assert " ".join(document["superseded"][0]) == "file hostname by"
     assert " ".join(document["problems"][0]) == "file path value severity code message"
-    script = "path sha256 runner pid state exit_code signal started_at finished_at log"
+    script = (
+        "path sha256 work_dir runner adopted pid start_ticks supervisor_pid supervisor_start_ticks state exit_code "
+        "signal started_at finished_at log"
+    )
     assert " ".join(document["script"]) == script
 
 

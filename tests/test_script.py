@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from processes import mentioning
-from scripts import Place, command_of, let_go, run, started, state_of, until_gone, until_there
+from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
 from pinakad import supervisor
 from pinakad.outside import Started
@@ -87,6 +87,7 @@ async def test_after_a_reboot_of_the_host_the_script_was_interrupted_and_nobody_
     (place.folder / "exit").unlink()
     innocent = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
     _rewrite_started(place, boot_id="of another boot", script_pid=innocent.pid)
+    script = place.script()  # as another daemon finds it
     ended = await script.ended()
     assert ended.state is ScriptState.INTERRUPTED
     assert await script.end() == ended
@@ -102,6 +103,7 @@ async def test_a_pid_that_somebody_else_has_now_is_not_ended(place: Place) -> No
     (place.folder / "exit").unlink()
     innocent = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
     _rewrite_started(place, script_pid=innocent.pid, script_start_ticks=1)
+    script = place.script()
     assert (await script.ended()).state is ScriptState.LOST
     await script.end()
     assert state_of(innocent.pid) not in "ZX"
@@ -180,8 +182,8 @@ def test_the_executable_bit_is_set_for_those_who_may_read_it(place: Place, befor
         ["./deploy it.sh"],
     ],
 )
-async def test_a_script_that_somebody_else_runs_is_not_doubled(place: Place, words: list[str]) -> None:
-    script = place.script("#!/bin/bash\ntouch up; read -r _\n")
+async def test_where_a_foreign_run_is_refused_it_is_not_doubled(place: Place, words: list[str]) -> None:
+    script = place.script("#!/bin/bash\ntouch up; read -r _\n", foreign="refuse")
     place.path.chmod(0o755)
     other = await asyncio.create_subprocess_exec(*words, cwd=place.root, stdin=subprocess.PIPE)
     await until_there(place.root / "up")
@@ -191,6 +193,55 @@ async def test_a_script_that_somebody_else_runs_is_not_doubled(place: Place, wor
     assert str(other.pid) in problem[1]
     await other.communicate(b"\n")
     assert script.problem() is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec bash 'link to it.sh'",
+        "exec sh 'link to it.sh'",
+        "exec dash -- 'deploy it.sh'",
+        "exec bash < 'deploy it.sh'",
+        "exec bash -s < 'deploy it.sh'",
+        "exec -a gunicorn bash 'deploy it.sh'",
+        "exec bash /dev/fd/8 8< 'deploy it.sh'",
+        "exec env -i bash -x 'deploy it.sh'",
+    ],
+)
+async def test_however_the_file_is_run_it_is_seen(place: Place, command: str) -> None:
+    place.script("touch up; exec 9<> fifo; read -r _ <&9\n")
+    os.mkfifo(place.root / "fifo")
+    (place.root / "link to it.sh").symlink_to(place.path)
+    other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root)
+    await until_there(place.root / "up")
+    found = [pid for pid, _ in supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))]
+    other.kill()
+    await other.wait()
+    assert found == [other.pid]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec -a bash tail -f 'deploy it.sh'",
+        "exec -a bash tail -f /dev/null 'deploy it.sh'",
+        "exec tail -f /dev/null < 'deploy it.sh'",
+        "exec bash -c 'read -r _ < fifo' 'deploy it.sh'",
+        "exec bash other.sh 'deploy it.sh'",
+        "exec bash other.sh < 'deploy it.sh'",
+        "exec bash other.sh 10< 'deploy it.sh'",
+    ],
+)
+async def test_words_or_an_open_file_alone_are_no_run(place: Place, command: str) -> None:
+    place.script("exit 0\n")
+    os.mkfifo(place.root / "fifo")
+    (place.root / "other.sh").write_text("read -r _ < fifo")
+    other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root, stdout=subprocess.DEVNULL)
+    await until(lambda: (words := supervisor.words_of_process(other.pid)) and command not in words)
+    found = supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))
+    other.kill()
+    await other.wait()
+    assert found == []
 
 
 async def test_who_only_has_the_script_open_or_runs_another_does_not_run_it(place: Place) -> None:

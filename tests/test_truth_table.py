@@ -40,7 +40,7 @@ def lone_node(world: World) -> World:
 
 
 def test_of_several_reasons_the_first_in_the_contracts_order_is_told(world: World) -> None:
-    world.configure(poll={"attempts": 1, "interval_s": 0.1})
+    world.configure(poll={"attempts": 1, "interval_s": 0.1}, script={"foreign": "refuse"})
     script = world.script.read_text(encoding="utf-8")
     world.script.unlink()
     world.key.unlink()

@@ -1,11 +1,13 @@
 """Does something on this machine start the deployment script itself, so that it would run twice?"""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pinakad.processes import ID_VARIABLE, running_script
+from pinakad.config import state_dir
+from pinakad.supervisor import foreign_runs
 
 _MAX_BYTES = 1 << 20
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system")
@@ -20,6 +22,13 @@ _CRON = (
 )
 _OURS = "pinakad"
 _PATH = re.compile(r"(?<![\w.-])/[\w./+@-]+")
+_FOLDER = re.compile(
+    r"""(?:^\s*WorkingDirectory\s*=\s*[-~!]*|--chdir[ =]|--directory[ =]|\b(?:cd|pushd)\s+)["']?(/[\w./+@-]+)"""
+)
+_RELATIVE = re.compile(r"(?<![\w/.-])(?:\./)?([\w-][\w./-]*\.sh)\b")
+_SUFFIXES = frozenset((".py", ".sh", ".js", ".mjs", ".ts", ".rb", ".pl", ".php", ".lua", ".tcl"))
+_LIBRARIES = frozenset(("venv", "env", "node_modules", "site-packages", "dist-packages", "__pycache__", "vendor"))
+_MAX_DEPTH, _MAX_LEVELS, _MAX_FILES = 2, 3, 2000
 
 
 def find_backends(root: Path, script: Path) -> Iterator[str]:
@@ -28,24 +37,55 @@ def find_backends(root: Path, script: Path) -> Iterator[str]:
     `root` is the machine's file system; only where it is this machine's own the processes are looked at.
     """
     if root == Path("/"):
-        running = running_script(script, "")
-        if running is not None and not _is_a_deployments(running):
+        for running, _ in foreign_runs(str(script), str(state_dir() / "deployments")):
             yield f"process {running} runs '{script}' right now"
     for place in _job_files(root):
         text = _read(place)
         if _names(text, script):
             yield f"'{place}' names '{script.name}'"
             continue
-        for program in _programs(root, text):
-            if _names(_read(program), script):
-                yield f"'{place}' runs '{program}', which names '{script.name}'"
+        for program in _run_by(root, text, script):
+            yield f"'{place}' runs '{program}', which names '{script.name}'"
 
 
-def _is_a_deployments(pid: int) -> bool:
-    """Tell whether pinakad started the process: a setup after an upgrade may meet one."""
-    with suppress(OSError):
-        return f"{ID_VARIABLE}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    return False
+def _run_by(root: Path, text: str, script: Path, depth: int = _MAX_DEPTH) -> list[Path]:
+    """Return the files that name the script among those that a text has run: by their path, or in a folder it goes to.
+
+    What a start script runs counts as well.
+    """
+    programs, own = list(dict.fromkeys(_programs(root, text))), root / script.relative_to("/")
+    programs = [path for path in programs if path not in (own, own.parent)]
+    found = [path for path in programs if _names(_read(path), script)]
+    for folder in _folders(root, text):
+        found += [path for path in _sources(folder) if path != own and _names(_read(path), script)]
+    if not found and depth:
+        starters = [path for path in programs if _read(path).startswith("#!") or path.suffix == ".sh"]
+        starters += [folder / name for folder in _folders(root, text) for name in _RELATIVE.findall(text)]
+        for path in starters:
+            found += _run_by(root, _read(path), script, depth - 1)
+    return list(dict.fromkeys(found))
+
+
+def _folders(root: Path, text: str) -> list[Path]:
+    """Return where a unit or a start script goes before it runs something: the code is there."""
+    named = [root / match[1].lstrip("/") for line in _lines(text) for match in _FOLDER.finditer(line)]
+    return [path for path in dict.fromkeys(named) if path != root and path.is_dir()]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """List the programs in a folder and a few levels below it; no more than a back end has, and no libraries."""
+    left = _MAX_FILES
+    for place, folders, names in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        keep = [name for name in folders if name not in _LIBRARIES and not name.startswith(".")]
+        folders[:] = sorted(keep) if depth < _MAX_LEVELS else []
+        for name in sorted(names):
+            path = Path(place, name)
+            if path.suffix in _SUFFIXES or (not path.suffix and os.access(path, os.X_OK)):
+                left -= 1
+                yield path
+            if left <= 0:
+                return
 
 
 def _job_files(root: Path) -> Iterator[Path]:
@@ -58,9 +98,13 @@ def _job_files(root: Path) -> Iterator[Path]:
 
 def _programs(root: Path, text: str) -> Iterator[Path]:
     """List the files that the commands of a unit or a cron job name: programs, and what interpreters run."""
-    for line in text.splitlines():
-        if not line.lstrip().startswith(("#", ";")):
-            yield from (root / match[0].lstrip("/") for match in _PATH.finditer(line))
+    for line in _lines(text):
+        yield from (root / match[0].lstrip("/") for match in _PATH.finditer(line))
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines that are no comments."""
+    return [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
 
 
 def _read(path: Path) -> str:

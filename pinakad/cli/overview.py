@@ -109,10 +109,13 @@ def script_text(script: ScriptPart, now: Now) -> str:
     """Return how the script stands, e.g. `exited with status 0 after 12 s`."""
     began_s, ended_s = wall_s(script.started_at), wall_s(script.finished_at)
     if script.state is ScriptState.RUNNING and began_s is not None:
-        return f"running for {duration_text(now.wall_s - began_s)}, pid {script.pid}"
+        whose = ", started by somebody else" if script.adopted else ""
+        return f"running for {duration_text(now.wall_s - began_s)}, pid {script.pid}{whose}"
     if script.state is not ScriptState.EXITED:
         return str(script.state)
     how = f"with status {script.exit_code}" if script.signal is None else f"by signal {script.signal}"
+    if script.adopted:
+        how = "with a status that is not known, started by somebody else"
     took = "" if began_s is None or ended_s is None else f" after {duration_text(ended_s - began_s)}"
     return f"exited {how}{took}"
 

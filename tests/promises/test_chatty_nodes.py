@@ -110,10 +110,10 @@ class Refuses(paramiko.ServerInterface):
 
     transport: paramiko.Transport
 
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
+    def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         message = paramiko.Message()
         message.add_byte(b"\x35")  # SSH_MSG_USERAUTH_BANNER (RFC 4252, section 5.4)
         message.add_string("System is going down. Unprivileged users are not permitted to log in anymore.\r\n")

@@ -42,7 +42,7 @@ def script(scene: Scene) -> Iterator[Finding]:
         yield warning(f"the script '{path}' is empty: nothing would be deployed", "write it")
     yield from _syntax(path)
     yield from _trust(scene, path)
-    yield from _others(path)
+    yield from _others(path, adopted=scene.settings.script.foreign == "adopt")
 
 
 def _syntax(path: Path) -> Iterator[Finding]:
@@ -79,10 +79,13 @@ def _trust(scene: Scene, path: Path) -> Iterator[Finding]:
         yield warning(f"{found}, and with it what runs as {scene.account.name}", f"chmod go-w, or {own}")
 
 
-def _others(path: Path) -> Iterator[Finding]:
-    """A back end that starts the script itself would run it twice."""
+def _others(path: Path, *, adopted: bool) -> Iterator[Finding]:
+    """A back end that starts the script itself: its run is adopted where it begins before ours, or else doubled."""
     remedy = "end that, or set [script] launch = false: then pinakad only watches the nodes"
     for found in find_backends(Path("/"), path):
         now = found.startswith("process ")
-        text = f"{found}; a deployment would fail with script_already_running" if now else f"{found}: it may run twice"
-        yield (fails if now else warning)(text, remedy)
+        now_text = "a deployment would wait for its end, and not know its exit status"
+        if not adopted:
+            now_text = "a deployment would fail with script_already_running"
+        text = f"{found}; {now_text}" if now else f"{found}: it may run twice"
+        yield (fails if now and not adopted else warning)(text, remedy)
