@@ -14,6 +14,7 @@ Read the files in the order in which the data goes through them:
     deployment.py    one deployment, told in the order in which it happens
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
+    launch_record.py what if its record is removed; still_running.py: what runs without one
     runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
     permissions.py   who else could change the script or read the key
     ssh/             one attempt to log in to a node, classified
@@ -21,6 +22,7 @@ Read the files in the order in which the data goes through them:
     poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)
     verdict.py       what is said at the end, and why
     report.py        the one document: what happened (node_part.py, timestamps.py; schema.py, headline.py)
+    state/           what was served (served.py), outside of what a deployment writes down
     store.py         the state folder (files.py, locks.py; steps.py names what a crash can come between)
     publisher.py     how readers see it; summary.py in one line, metrics.py in numbers
     patience.py      what cannot be written for now (waiting.py: how anything is waited for)

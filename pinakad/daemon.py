@@ -26,6 +26,7 @@ from pinakad.patience import Patience
 from pinakad.problems import cause_of
 from pinakad.publisher import Publisher
 from pinakad.requests import OURS, REQUEST, Markers
+from pinakad.still_running import still_running
 from pinakad.store import Store
 from pinakad.summary import status_line
 from pinakad.waiting import happens
@@ -60,7 +61,15 @@ class Daemon:
         self._markers = Markers(settings.markers_dir)
         self._marker_lock = FolderLock(settings.markers_dir)
         self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
-        self._desk = Desk(store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience)
+        self._desk = Desk(
+            store,
+            self._markers,
+            lambda: self.settings,
+            self._wiring.outside_for,
+            here,
+            self._patience,
+            lambda: still_running(store.deployments),
+        )
         self._watch = Watch(
             store.canary,
             OURS,

@@ -6,7 +6,7 @@ is over when both are so (`answered`). What is written down decides what a resta
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from socket import gethostname
@@ -21,6 +21,7 @@ from pinakad.patience import Patience
 from pinakad.problems import Code, Spot, cause_of
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of
 from pinakad.requests import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
+from pinakad.state.served import Place, ServedRequest, served_request
 from pinakad.steps import Step
 from pinakad.store import StateUnreadableError, Store
 from pinakad.timestamps import rfc3339
@@ -36,7 +37,8 @@ _NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").h
 class Desk:
     """Serves the requests of one marker folder from one state folder.
 
-    `outside_for(report)` gives a deployment what it needs, `here()` tells this moment.
+    `outside_for(report)` gives a deployment what it needs, `here()` tells this moment, `still_running()` which
+    deployments of this state folder have processes that live, and when the first of them began (wall clock).
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Desk:
         outside_for: Callable[[Report], Outside],
         here: Callable[[], Moment],
         patience: Patience,
+        still_running: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self.running: Deployment | None = None
         self._store = store
@@ -55,9 +58,11 @@ class Desk:
         self._outside_for = outside_for
         self._here = here
         self._patience = patience
+        self._still_running = still_running
         self._served: Identity | None = None  # from the taking until it is out of the way
-        self._stuck: tuple[str, Identity] | None = None
-        self._gone_told = False
+        self._busy = True  # until what an earlier daemon left is picked up; then while a request is served
+        self._stuck = ""
+        self._answered: tuple[str, Place] | None = None  # which answer was written last, and into which folder
 
     # --- what is asked
 
@@ -70,18 +75,29 @@ class Desk:
         if self.running is not None:
             self._look_at_running(self.running)
             return None
-        if self._stuck is not None and self._is_still_stuck(*self._stuck):
+        if self._busy:
             return None
-        if not self._markers.is_requested():
+        self._let_go_of_served()
+        if not self._markers.is_requested() or self._is_served():
             return None
         return self._markers.has_settled(now_s, closed=closed)
+
+    def _is_served(self) -> bool:
+        """Tell whether what stands there was served before, and could not be taken out of the way."""
+        if not self._store.served.entries:
+            return False
+        found = self._markers.look()
+        return found is None or self._store.served.serving(found.part()) is not None
 
     def is_queued(self) -> bool:
         """Tell whether another request waits for the running deployment to end."""
         if self.running is None:
             return False
         found = self._markers.look()
-        return found is not None and found.identity != Identity.of(self.running.report.request)
+        if found is None:
+            return False
+        served = self._store.served.of(self.running.report.id)
+        return found.identity != self._served or (served is not None and served.gone)
 
     def _look_at_running(self, running: Deployment) -> None:
         if running.report.phase is Phase.FINISHED:
@@ -90,16 +106,34 @@ class Desk:
             extra = fields(Event.CANCELLED, deployment_id=running.report.id)
             log.warning("the deployment is cancelled by '%s'", CANCEL, extra=extra)
             running.cancelled.set()
-        if not self._gone_told and not self._markers.is_requested():
-            self._gone_told = True
-            text = "the request was removed by somebody else while it is served; the run goes on to its answer"
-            log.warning(text, extra=fields(Event.REQUEST_PROBLEM, deployment_id=running.report.id))
-            running.warn(Spot(REQUEST).warning(Code.REQUEST_REMOVED, text))
+        if not self._markers.is_requested():
+            self._note_gone(running)
+
+    def _note_gone(self, running: Deployment) -> None:
+        """Somebody else has removed the request: what comes there now is another one, even if it is the same file."""
+        entry = self._store.served.of(running.report.id)
+        if entry is None or entry.gone or not self._is_in_its_folder(entry):
+            return
+        self._store.served.note(entry.id, gone=True)
+        text = "the request was removed by somebody else while it is served; the run goes on to its answer"
+        log.warning(text, extra=fields(Event.REQUEST_PROBLEM, deployment_id=running.report.id))
+        running.warn(Spot(REQUEST).warning(Code.REQUEST_REMOVED, text))
+
+    def _is_in_its_folder(self, entry: ServedRequest) -> bool:
+        """Tell whether the markers are the folder that the request was in. Raises OSError."""
+        return entry.folder is None or self._markers.place().is_same(entry.folder)
 
     # --- a request is served
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Take the request that is there, run its deployment and answer it."""
+        self._busy = True
+        try:
+            await self._serve(group)
+        finally:
+            self._busy = False
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
         try:
             request = self._markers.look()
             report = self._take(request) if request is not None else None
@@ -111,7 +145,6 @@ class Desk:
             return
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
-        self._served = request.identity
         deployment = Deployment(report, self._outside_for(report))
         deployment.get_ready()
         try:
@@ -121,11 +154,15 @@ class Desk:
         finally:
             deployment.stand_down()
 
-    def _take(self, request: Request) -> Report:
+    def _take(self, request: Request) -> Report | None:
         """Write the request down, with what is wrong with it, before anything else is looked at.
 
         The request itself is durable before it is written down: a power cut must not leave another one in its place.
+        None where it was served before: then it only goes.
         """
+        if self._store.served.serving(request.part()) is not None:
+            return None
+        place = self._markers.place()
         self._markers.make_durable()
         problems = list(request.problems)
         if self._markers.remove_cancel(Step.CANCEL_CLEARED):
@@ -137,6 +174,7 @@ class Desk:
             report = self._new_report(identifier, request.part(), request.requested_wall_s)
             report = report.model_copy(update={"problems": problems})
             self._store.save(report, durable=True)
+            self._store.served.remember(served_request(identifier, report.request, place))
         except OSError:
             self._store.drop(identifier)
             raise
@@ -168,7 +206,7 @@ class Desk:
 
     async def _run(self, deployment: Deployment, group: asyncio.TaskGroup) -> None:
         """Run a deployment to its end and answer it."""
-        self._gone_told = False
+        self._served = Identity.of(deployment.report.request)
         self.running = deployment
         try:
             finished = await deployment.run()
@@ -181,39 +219,74 @@ class Desk:
         served = Identity.of(report.request)
         while True:
             try:
+                place = self._markers.place()
                 self._markers.answer(report)
+                self._answered = (report.id, place)
                 self._markers.remove_cancel(Step.CANCEL_REMOVED)
                 break
             except OSError as error:
                 await self._patience.wait_out("the answer", error)
         self._patience.over()
-        self._let_go(report.id, served)
+        self._let_go(self._store.served.of(report.id) or served_request(report.id, report.request, None))
         with suppress(OSError):
             self._store.prune(self._config().history.keep, spare=self._markers.asides())
         group.create_task(self._await_late_touches(report.id, served), name=f"late touches of {report.id}")
 
-    def _let_go(self, identifier: str, served: Identity) -> bool:
-        """Take the served request out of the way and write down that nothing is left to do."""
-        try:
-            if identifier not in self._markers.asides():  # else it has gone before, and what is there is another one
-                self._markers.set_aside(served, identifier)
-            self._store.mark_answered(identifier)
-            self._served = None
-        except OSError as error:
-            if self._stuck is None:
-                cause = cause_of(error)
-                self._patience.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
-            self._stuck = (identifier, served)
-            return False
-        return True
+    def _let_go(self, entry: ServedRequest) -> None:
+        """Take the served request out of the way and write down that nothing is left to do, or say why not.
 
-    def _is_still_stuck(self, identifier: str, served: Identity) -> bool:
-        if self._let_go(identifier, served):
-            self._stuck = None
-            self._patience.over()
-            return False
+        Where the markers are another folder now (moved, not mounted), it may still be in the one that it was in: then
+        it stays remembered, and goes when it comes back.
+        """
+        try:
+            if not self._is_out_of_the_way(entry):
+                self._store.served.note(entry.id, answered=True)
+                return
+            if self._store.is_recorded(entry.id):
+                self._store.mark_answered(entry.id)
+            self._store.served.forget(entry.id)
+        except OSError as error:
+            self._say_stuck(entry, error)
+        else:
+            self._served = None
+            if entry.id == self._stuck:
+                self._stuck = ""
+                self._patience.over()
+
+    def _is_out_of_the_way(self, entry: ServedRequest) -> bool:
+        """Take it away where it stands. The answer is in the same folder first, and again where that came back just
+        between our looks.
+        """
+        if entry.gone or entry.id in self._markers.asides():  # what is there is another one
+            return True
         found = self._markers.look()
-        return found is not None and found.identity == served
+        if found is None or not entry.is_for(found.part()):
+            return self._is_in_its_folder(entry)
+        self._answer_again()
+        taken = self._markers.set_aside(Identity.of(entry), entry.id)
+        self._answer_again()
+        return taken or self._is_in_its_folder(entry)
+
+    def _say_stuck(self, entry: ServedRequest, error: OSError) -> None:
+        with suppress(OSError):
+            self._store.served.note(entry.id, answered=True)
+        if not self._stuck:
+            cause = cause_of(error)
+            self._patience.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
+        self._stuck = entry.id
+
+    def _let_go_of_served(self) -> None:
+        """Try again to take away what could not be taken away, or was in a folder that was not there."""
+        for entry in list(self._store.served.entries):
+            self._let_go(entry)
+
+    def _answer_again(self) -> None:
+        """Put the latest answer into a folder that came back without it."""
+        latest = self._store.latest()
+        if latest is None or not latest.is_finished or self._answered == (latest.id, self._markers.place()):
+            return
+        self._markers.answer(latest)
+        self._answered = (latest.id, self._markers.place())
 
     async def _await_late_touches(self, identifier: str, served: Identity) -> None:
         """Whoever held the request open while it was set aside may touch it still: then it counts again."""
@@ -233,8 +306,10 @@ class Desk:
         while True:
             try:
                 self._markers.make_durable()  # what an earlier daemon did there last, before it is built upon
+                self._forget_answered()
                 asides = self._known_asides()
                 left = [(identifier, self._load(identifier)) for identifier in self._store.unanswered()]
+                lost = self._lost()
                 break
             except OSError as error:
                 await self._patience.wait_out("the marker folder", error)
@@ -244,28 +319,63 @@ class Desk:
             group.create_task(self._await_late_touches(identifier, served), name=f"late touches of {identifier}")
         picked_up()
         for identifier, report in left:
-            if report is None:
-                await self._answer_unreadable(identifier, group)
-            elif not report.is_finished:
-                text = "deployment %s goes on in phase %s"
-                log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
-                if report.phase is Phase.VALIDATING:
-                    await self._clear_answers()
-                await self._run(Deployment(report, self._outside_for(report), resumed=True), group)
-            elif identifier == self._store.ids()[-1]:
-                await self._answer(report, group)
-            else:  # a later one was answered since
-                await self._insist(lambda: self._store.mark_answered(identifier))  # noqa: B023 - called at once
+            await self._go_on(identifier, report, group)
+        for entry in lost:
+            await self._answer_lost(entry, group)
+        self._busy = False
+
+    async def _go_on(self, identifier: str, report: Report | None, group: asyncio.TaskGroup) -> None:
+        """Bring to its end what an earlier daemon left."""
+        if report is None:
+            await self._answer_unreadable(identifier, group)
+        elif not report.is_finished:
+            text = "deployment %s goes on in phase %s"
+            log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
+            if self._store.served.of(identifier) is None:  # the power went before it was remembered
+                entry = served_request(identifier, report.request, None)
+                await self._insist(lambda: self._store.served.remember(entry))
+            if report.phase is Phase.VALIDATING:
+                await self._clear_answers()
+            await self._run(Deployment(report, self._outside_for(report), resumed=True), group)
+        elif self._store.is_latest(identifier):
+            await self._answer(report, group)
+        else:  # a later one was answered since
+            self._let_go(self._store.served.of(identifier) or served_request(identifier, report.request, None))
+
+    def _forget_answered(self) -> None:
+        """Forget what was over before the last daemon could."""
+        for entry in list(self._store.served.entries):
+            if self._store.is_answered(entry.id):
+                self._store.served.forget(entry.id)
+
+    def _lost(self) -> list[ServedRequest]:
+        """Return the requests that were taken and whose deployments' records are gone.
+
+        Where even the list of these is gone, what still runs tells: a request that was there before it began is the
+        one that it serves.
+        """
+        served = self._store.served
+        request = self._markers.look() if served.is_new else None
+        if request is not None:
+            for identifier, began_wall_s in self._still_running().items():
+                if request.requested_wall_s <= began_wall_s and not self._store.is_recorded(identifier):
+                    served.remember(served_request(identifier, request.part(), None))
+                    break
+        if served.is_new:
+            served.write_again()
+        unanswered = [entry for entry in served.entries if not entry.answered]
+        return [entry for entry in unanswered if not self._store.is_recorded(entry.id)]
 
     def _known_asides(self) -> list[tuple[str, Identity]]:
         """Return which requests are set aside, and what was served of each; one that nobody knows is put back."""
         known = []
         for identifier in self._markers.asides():
-            report = self._load(identifier)
-            if report is None:
+            report = self._load(identifier) if self._store.is_recorded(identifier) else None
+            served = report.request if report else self._store.served.of(identifier)
+            if served is None:
                 self._markers.release(identifier, None)
             else:
-                known.append((identifier, Identity.of(report.request)))
+                known.append((identifier, Identity.of(served)))
         return known
 
     def _load(self, identifier: str) -> Report | None:
@@ -278,18 +388,43 @@ class Desk:
     async def _answer_unreadable(self, identifier: str, group: asyncio.TaskGroup) -> None:
         """Nobody knows how this run stands. Where its script was started, the request must not start it again."""
         await self._insist(lambda: self._store.forbid_start(identifier))
-        if not self._store.was_started(identifier):
+        if not self._store.was_started(identifier):  # its request is served anew
             await self._insist(lambda: self._store.mark_answered(identifier))
+            await self._insist(lambda: self._store.served.forget(identifier))
             return
-        finished = await self._insist(lambda: self._unreadable_report(identifier))
+        text = f"the report of deployment {identifier} cannot be read, and its script was started; its folder is kept"
+        entry = self._store.served.of(identifier)
+        finished = await self._insist(lambda: self._unreadable_report(entry, text))
         await self._insist(lambda: self._store.mark_answered(identifier))
+        await self._insist(lambda: self._store.served.forget(identifier))
         await self._answer(finished, group)
 
-    def _unreadable_report(self, identifier: str) -> Report:
+    async def _answer_lost(self, entry: ServedRequest, group: asyncio.TaskGroup) -> None:
+        """Nobody knows whether the script of this run was started, so it is not started again.
+
+        What it started and still runs is left alone: it may be in the middle of installing a machine.
+        """
+        alive = entry.id in self._still_running()
+        runs = "; what it started still runs" if alive else ""
+        text = (
+            f"the record of deployment {entry.id} was removed by somebody else{runs}; its script is not started again"
+        )
+        log.error("%s", text, extra=fields(Event.STORAGE, deployment_id=entry.id))
+        if self._store.is_latest(entry.id):
+            finished = await self._insist(lambda: self._unreadable_report(entry, text))
+            await self._insist(lambda: self._store.served.forget(entry.id))
+            await self._answer(finished, group)
+        else:  # a later one was answered since
+            self._let_go(entry)
+
+    def _unreadable_report(self, entry: ServedRequest | None, text: str) -> Report:
+        """Make the finished report of a run whose own is lost. `entry` tells its request, else what stands there."""
         request = self._markers.look()
-        part = request.part() if request else _NOBODY
-        report = self._new_report(self._store.begin(), part, request.requested_wall_s if request else 0.0)
-        text = f"the report of deployment {identifier} cannot be read, and its script was started; its folder is kept"
+        if entry is not None and (request is None or not entry.is_for(request.part())):
+            part, requested_wall_s = entry.part(), entry.mtime_ns / 1e9
+        else:
+            part, requested_wall_s = (request.part(), request.requested_wall_s) if request else (_NOBODY, 0.0)
+        report = self._new_report(self._store.begin(), part, requested_wall_s)
         finished = report.model_copy(
             update={
                 "phase": Phase.FINISHED,
@@ -300,6 +435,8 @@ class Desk:
             }
         )
         self._store.save(finished, durable=True)
+        folder = entry.folder if entry is not None else None
+        self._store.served.remember(served_request(finished.id, part, folder))
         return finished
 
     async def _insist(self, write: Callable[[], _Written]) -> _Written:

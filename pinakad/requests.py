@@ -21,7 +21,9 @@ from pinakad import strict_json
 from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_whole
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
+from pinakad.state.served import Place, ServedRequest
 from pinakad.steps import Step, step
+from pinakad.supervisor import boot_id
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Identity:
     sha256: str
 
     @classmethod
-    def of(cls, part: RequestPart) -> "Identity":
+    def of(cls, part: RequestPart | ServedRequest) -> "Identity":
         """Return the identity that a report has written down."""
         return cls(part.inode, part.mtime_ns, part.size, part.sha256)
 
@@ -100,6 +102,11 @@ class Markers:
         sync_if_regular(self._request)
         sync_folder(self.folder)
 
+    def place(self) -> Place:
+        """Return which folder it is. Raises OSError where there is none."""
+        status = self.folder.stat()
+        return Place(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
+
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
         return _status(self._request) is not None
@@ -149,16 +156,14 @@ class Markers:
             write_whole(self.folder / name, report.json_text(), 0o644, durable=True, draft=draft)
 
     def set_aside(self, served: Identity, identifier: str) -> bool:
-        """Take the request that was served out of the way; return whether it had still been there.
+        """Take the request that was served out of the way; return whether it had still been there, and is not now.
 
         What differs from `served` is another request and stays, or comes back. The file that was set aside is kept:
         whoever holds it open may still touch it, see `release`.
         """
         found = read_request(self._request)
-        if found is None:
+        if found is None or found.identity != served:
             return False
-        if found.identity != served:
-            return True
         if _is_folder(self._request):
             self._request.rmdir()
             sync_folder(self.folder)

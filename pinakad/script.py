@@ -17,7 +17,7 @@ from typing import Any
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
-from pinakad.locks import is_locked
+from pinakad.launch_record import is_held, restore
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot, cause_of
@@ -82,6 +82,7 @@ class ScriptOnDisk:
         self._work_dir = work_dir
         self._settings = settings
         self._runner = runner or runner_for(settings, identifier)
+        self._record: dict[str, Any] | None = None  # `started`, as it was read last
 
     def stand_by(self) -> None:
         """Get ready for a launch that may never come."""
@@ -125,13 +126,16 @@ class ScriptOnDisk:
     def look(self) -> Look:
         """Tell from the files how it stands. `exit` decides; without it, the lock tells whether one may still come."""
         record = _read_record(self.folder / supervisor.STARTED)
+        if record is None and self._record is not None:
+            record = restore(self.folder, self._record)
+        self._record = record
         if record is None:
             return NotRun.YET
         if "tombstone" in record:
             return NotRun.EVER
         started = _started(record)
         ended = _read_record(self.folder / supervisor.EXIT)
-        if ended is None and is_locked(self.folder / supervisor.STARTED):
+        if ended is None and is_held(self.folder, record):
             return Running(started)
         ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
         if ended is not None:

@@ -107,6 +107,7 @@ def claim(folder: str, record: str) -> int:
 def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
     """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
     draft = f"{folder}/.exit.new"
+    tries = 10
     while True:
         try:
             descriptor = _create(draft, 0o644)
@@ -118,7 +119,10 @@ def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
             os.rename(draft, f"{folder}/{EXIT}")
             _sync(folder)
         except FileNotFoundError:
-            return  # the folder is gone, and with it everybody who could ask
+            if tries == 0:
+                return  # the folder is gone, and with it everybody who could ask
+            tries -= 1
+            wait(0.3)  # a daemon that lives makes it again
         except OSError:
             wait(1.0)
         else:

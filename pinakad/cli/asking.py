@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinakad.cli.access import no_write
-from pinakad.cli.follow import Serving, carries, latest, newer, unserved
+from pinakad.cli.follow import Serving, carries, is_served, latest, newer, unserved
 from pinakad.cli.session import FaultError
 from pinakad.files import exchange, link_or_move, sync_folder, write_new
 from pinakad.locks import is_locked
@@ -137,8 +137,7 @@ class _Placing:
         """Tell whether what stands there is still to be served."""
         if only is not None and standing.identity != only:
             return False
-        last = latest(self._store)
-        return last is None or Identity.of(last.request) != standing.identity
+        return not is_served(self._store, standing)
 
     def _write(self, document: RequestDocument) -> Identity | None:
         text = json.dumps(document.model_dump(exclude_none=True))
