@@ -193,7 +193,7 @@ class Daemon:
     def _status(self) -> str:
         running = self._desk.running
         line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
-        trouble = self._blindness or self._patience.text or self._publisher.trouble
+        trouble = self._blindness or self._patience.text or self._desk.trouble or self._publisher.trouble
         line = f"{trouble}; {line}" if trouble else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 

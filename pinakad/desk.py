@@ -18,11 +18,11 @@ from pinakad.deployment import Deployment
 from pinakad.events import Event, fields
 from pinakad.outside import Moment, Outside
 from pinakad.patience import Patience
-from pinakad.problems import Code, Spot, cause_of
+from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of
 from pinakad.requests import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
 from pinakad.state.served import Place, ServedRequest, served_request
-from pinakad.steps import Step
+from pinakad.steps import Step, step
 from pinakad.store import StateUnreadableError, Store
 from pinakad.timestamps import rfc3339
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 LATE_TOUCH_S = 2.0
 _LOOK_S = 0.2
+_SLOW_LOOK_S = 5.0
 _Written = TypeVar("_Written")
 _NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").hexdigest(), nodes=None)
 
@@ -62,7 +63,13 @@ class Desk:
         self._served: Identity | None = None  # from the taking until it is out of the way
         self._busy = True  # until what an earlier daemon left is picked up; then while a request is served
         self._stuck = ""
+        self._ended_ns = 0  # when the last run of this life ended, by the clock of the markers' files
         self._answered: tuple[str, Place] | None = None  # which answer was written last, and into which folder
+
+    @property
+    def trouble(self) -> str:
+        """What stands in the way in the marker folder and cannot be taken away, for people; "" where nothing does."""
+        return next(iter(self._markers.obstacles.values()), "")
 
     # --- what is asked
 
@@ -78,6 +85,7 @@ class Desk:
         if self._busy:
             return None
         self._let_go_of_served()
+        self._try_obstacles_again()
         if not self._markers.is_requested() or self._is_served():
             return None
         return self._markers.has_settled(now_s, closed=closed)
@@ -102,12 +110,17 @@ class Desk:
     def _look_at_running(self, running: Deployment) -> None:
         if running.report.phase is Phase.FINISHED:
             return
-        if self._markers.cancel_asked() and not running.cancelled.is_set():
+        came_ns = self._markers.cancel_came_ns()
+        if came_ns is not None and came_ns >= self._cancel_since_ns(running) and not running.cancelled.is_set():
             extra = fields(Event.CANCELLED, deployment_id=running.report.id)
             log.warning("the deployment is cancelled by '%s'", CANCEL, extra=extra)
             running.cancelled.set()
         if not self._markers.is_requested():
             self._note_gone(running)
+
+    def _cancel_since_ns(self, running: Deployment) -> int:
+        entry = self._store.served.of(running.report.id)
+        return entry.cancel_since_ns if entry else 0
 
     def _note_gone(self, running: Deployment) -> None:
         """Somebody else has removed the request: what comes there now is another one, even if it is the same file."""
@@ -165,20 +178,35 @@ class Desk:
         place = self._markers.place()
         self._markers.make_durable()
         problems = list(request.problems)
-        if self._markers.remove_cancel(Step.CANCEL_CLEARED):
-            text = f"'{CANCEL}' was there before the request, and is removed"
-            log.warning("%s", text)
-            problems.append(Spot(CANCEL).warning(Code.CANCEL_REMOVED, text))
+        cancel_since_ns = self._clear_cancel(request, problems)
         identifier = self._store.begin()
         try:
             report = self._new_report(identifier, request.part(), request.requested_wall_s)
             report = report.model_copy(update={"problems": problems})
             self._store.save(report, durable=True)
-            self._store.served.remember(served_request(identifier, report.request, place))
+            entry = served_request(identifier, report.request, place, cancel_since_ns)
+            self._store.served.remember(entry)
         except OSError:
             self._store.drop(identifier)
             raise
         return report
+
+    def _clear_cancel(self, request: Request, problems: list[Problem]) -> int:
+        """Remove a cancel that was there before the request; return since when another one counts (ctime).
+
+        One that came after the request means it: the daemon was away, or about to take it. That of a request which
+        waited for the end of a run was meant for that run, and nobody knows which where both came at the same time.
+        """
+        came_ns = self._markers.cancel_came_ns()
+        if came_ns is not None and came_ns >= request.came_ns > self._ended_ns:
+            return 0
+        with step(Step.CANCEL_CLEARED):
+            if not self._markers.remove_cancel():
+                return 0
+        text = f"'{CANCEL}' was there before the request, and is removed"
+        log.warning("%s", text)
+        problems.append(Spot(CANCEL).warning(Code.CANCEL_REMOVED, text))
+        return 0 if CANCEL not in self._markers.obstacles or came_ns is None else came_ns + 1
 
     def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float) -> Report:
         here = self._here()
@@ -208,6 +236,8 @@ class Desk:
         """Run a deployment to its end and answer it."""
         self._served = Identity.of(deployment.report.request)
         self.running = deployment
+        with suppress(OSError):  # a cancel that is there already counts before anything is launched
+            self._look_at_running(deployment)
         try:
             finished = await deployment.run()
             await self._answer(finished, group)
@@ -219,10 +249,10 @@ class Desk:
         served = Identity.of(report.request)
         while True:
             try:
-                place = self._markers.place()
-                self._markers.answer(report)
-                self._answered = (report.id, place)
-                self._markers.remove_cancel(Step.CANCEL_REMOVED)
+                report = self._put_answer(report)
+                self._ended_ns = self._markers.now_ns()
+                with step(Step.CANCEL_REMOVED):
+                    self._markers.remove_cancel()
                 break
             except OSError as error:
                 await self._patience.wait_out("the answer", error)
@@ -231,6 +261,18 @@ class Desk:
         with suppress(OSError):
             self._store.prune(self._config().history.keep, spare=self._markers.asides())
         group.create_task(self._await_late_touches(report.id, served), name=f"late touches of {report.id}")
+
+    def _put_answer(self, report: Report) -> Report:
+        """Write the answer; where something in its place cannot be taken away, the report says so instead."""
+        place = self._markers.place()
+        if self._markers.answer(report):
+            self._answered = (report.id, place)
+        elif not any(problem.code is Code.ANSWER_BLOCKED for problem in report.problems):
+            text = "; ".join(self._markers.obstacles.values())
+            problem = Spot("").warning(Code.ANSWER_BLOCKED, f"the answer cannot be put in its place: {text}")
+            report = report.model_copy(update={"problems": [*report.problems, problem]})
+            self._store.save(report, durable=True)
+        return report
 
     def _let_go(self, entry: ServedRequest) -> None:
         """Take the served request out of the way and write down that nothing is left to do, or say why not.
@@ -280,24 +322,33 @@ class Desk:
         for entry in list(self._store.served.entries):
             self._let_go(entry)
 
+    def _try_obstacles_again(self) -> None:
+        """Somebody may have made room for the answer, or let the old one be removed."""
+        if self._markers.obstacles:
+            self._answered = None
+            self._answer_again()
+
     def _answer_again(self) -> None:
         """Put the latest answer into a folder that came back without it."""
         latest = self._store.latest()
         if latest is None or not latest.is_finished or self._answered == (latest.id, self._markers.place()):
             return
-        self._markers.answer(latest)
-        self._answered = (latest.id, self._markers.place())
+        self._put_answer(latest)
 
-    async def _await_late_touches(self, identifier: str, served: Identity) -> None:
+    async def _await_late_touches(self, identifier: str, served: Identity | None) -> None:
         """Whoever held the request open while it was set aside may touch it still: then it counts again."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + LATE_TOUCH_S
         while True:
-            keep = loop.time() < ends_s
-            with suppress(OSError):
-                if self._markers.release(identifier, served, keep=keep, running=self._served):
-                    return
-            await asyncio.sleep(_LOOK_S)
+            if self._release(identifier, served, keep=loop.time() < ends_s):
+                return
+            # one that cannot be handled holds nobody up
+            await asyncio.sleep(_LOOK_S if loop.time() < ends_s + LATE_TOUCH_S else _SLOW_LOOK_S)
+
+    def _release(self, identifier: str, served: Identity | None, *, keep: bool) -> bool:
+        with suppress(OSError):
+            return self._markers.release(identifier, served, keep=keep, running=self._served)
+        return False
 
     # --- after a restart
 
@@ -316,6 +367,8 @@ class Desk:
         unfinished = [report for _, report in left if report is not None and not report.is_finished]
         self._served = Identity.of(unfinished[0].request) if unfinished else None
         for identifier, served in asides:
+            if served is None:
+                self._release(identifier, None, keep=False)
             group.create_task(self._await_late_touches(identifier, served), name=f"late touches of {identifier}")
         picked_up()
         for identifier, report in left:
@@ -366,16 +419,13 @@ class Desk:
         unanswered = [entry for entry in served.entries if not entry.answered]
         return [entry for entry in unanswered if not self._store.is_recorded(entry.id)]
 
-    def _known_asides(self) -> list[tuple[str, Identity]]:
-        """Return which requests are set aside, and what was served of each; one that nobody knows is put back."""
-        known = []
+    def _known_asides(self) -> list[tuple[str, Identity | None]]:
+        """Return which requests are set aside, and what was served of each; None for one that nobody knows."""
+        known: list[tuple[str, Identity | None]] = []
         for identifier in self._markers.asides():
             report = self._load(identifier) if self._store.is_recorded(identifier) else None
             served = report.request if report else self._store.served.of(identifier)
-            if served is None:
-                self._markers.release(identifier, None)
-            else:
-                known.append((identifier, Identity.of(served)))
+            known.append((identifier, Identity.of(served) if served else None))
         return known
 
     def _load(self, identifier: str) -> Report | None:

@@ -173,12 +173,14 @@ def test_what_is_no_file_is_an_invalid_request_that_goes_without_being_followed(
     assert [entry.name for entry in tmp_path.iterdir()] in ([], ["target"])
 
 
-def test_a_folder_with_something_in_it_stays_and_says_so(markers: Markers, tmp_path: Path) -> None:
+def test_a_folder_with_something_in_it_is_moved_away_with_all_that_is_in_it(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST / "inside").mkdir(parents=True)
     request = look(markers)
-    with pytest.raises(OSError, match="not empty"):
-        markers.set_aside(request.identity, "1")
-    assert look(markers).identity == request.identity
+    assert markers.set_aside(request.identity, "1")
+    assert markers.look() is None
+    (away,) = tmp_path.iterdir()
+    assert away.name.startswith(".pinakad-away-deployment_in_progress-")
+    assert [entry.name for entry in away.iterdir()] == ["inside"]
 
 
 def test_a_closed_request_is_taken_at_once_and_another_when_it_has_been_still(markers: Markers, tmp_path: Path) -> None:
@@ -204,9 +206,9 @@ def test_a_request_that_went_and_came_is_timed_anew(markers: Markers, tmp_path: 
 
 
 def test_asking_to_cancel_is_a_name_whatever_it_is(markers: Markers, tmp_path: Path) -> None:
-    assert not markers.cancel_asked()
+    assert markers.cancel_came_ns() is None
     (tmp_path / CANCEL).symlink_to("nowhere")
-    assert markers.cancel_asked()
+    assert markers.cancel_came_ns() is not None
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ class ServedRequest(Part):
     """A request that was taken as the deployment `id`: its identity, and the marker folder it was in, if known.
 
     `gone`: somebody else was seen to have removed it, so that what stands there now is another one. `answered`: the
-    answer is out, and only the request is still to go.
+    answer is out, and only the request is still to go. `cancel_since_ns`: an older cancel (by its ctime) is none, it
+    was there before and could not be removed.
     """
 
     id: Id
@@ -50,6 +51,7 @@ class ServedRequest(Part):
     folder: Place | None = None
     gone: bool = False
     answered: bool = False
+    cancel_since_ns: int = 0
 
     def part(self) -> RequestPart:
         """Return the request as a report has it; what it asked for is not known any more."""
@@ -65,10 +67,12 @@ class ServedRequest(Part):
 _ENTRIES = TypeAdapter(list[ServedRequest])
 
 
-def served_request(identifier: str, request: RequestPart, folder: Place | None) -> ServedRequest:
+def served_request(
+    identifier: str, request: RequestPart, folder: Place | None, cancel_since_ns: int = 0
+) -> ServedRequest:
     """Return the entry of a request that is taken."""
     identity = {"inode": request.inode, "mtime_ns": request.mtime_ns, "size": request.size, "sha256": request.sha256}
-    return ServedRequest(id=identifier, folder=folder, **identity)
+    return ServedRequest(id=identifier, folder=folder, cancel_since_ns=cancel_since_ns, **identity)
 
 
 class ServedRequests:
