@@ -1,6 +1,7 @@
 """The node files as they lie there: which are readable, and are their writers done?"""
 
 import asyncio
+import errno
 import logging
 import os
 import threading
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 
 STILL_S = 1.0
 PATIENCE_S = 10.0
+MAX_FILES = 100_000
+MAX_TOTAL_BYTES = 128 << 20
+"""What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
+_TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
 _LOOK_S = 0.1
 _RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
 _State = tuple[int, int, int, int, int]
@@ -40,13 +45,19 @@ class NodesFolder:
             known = self._known if allow_loopback == self._allowed else {}
             found: dict[str, tuple[_State, ReadFile]] = {}
             strange: set[str] = set()
-            for entry in os.scandir(self.folder):
-                if number_of(entry.name) is None:
-                    strange |= {entry.name} if entry.name.endswith(".json") else set()
-                    continue
-                read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
-                if read is not None:
-                    found[entry.name] = read
+            left = MAX_TOTAL_BYTES
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    if number_of(entry.name) is None:
+                        strange |= {entry.name} if entry.name.endswith(".json") else set()
+                        continue
+                    read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
+                    if read is not None:
+                        found[entry.name] = read
+                        left -= len(read[1].raw)
+                    if left < 0 or len(found) > MAX_FILES:
+                        self._known = {}
+                        raise OSError(errno.EFBIG, _TOO_MUCH, str(self.folder))
             self._known, self._allowed = found, allow_loopback
             self._tell_strange(strange)
             return [read for _, read in found.values()]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
-MAX_PROBLEMS = 20
-"""So many problems of one kind are listed: the first ones help, and a million of them would fill every report."""
+MAX_PROBLEMS = 100
+"""At most this many problems of one document are listed: the first help, a million would fill every report."""
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
@@ -52,6 +52,7 @@ class Code(StrEnum):
     # across files
     DUPLICATE_ADDRESS = "duplicate_address"
     VIP_IS_NODE_ADDRESS = "vip_is_node_address"
+    HOSTNAME_REUSED = "hostname_reused"
     # a request
     UNKNOWN_KEY = "unknown_key"
     NO_SUCH_FILE = "no_such_file"
@@ -64,6 +65,14 @@ class Code(StrEnum):
     UNKNOWN_ROLE = "unknown_role"
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_INTERFACE = "unknown_interface"
+    MISSPELLED_KEY = "misspelled_key"
+    NO_ROLE = "no_role"
+    NO_CONTROL = "no_control"
+    BAD_VIP = "bad_vip"
+    DIFFERENT_VIPS = "different_vips"
+    DUPLICATE_TYPE = "duplicate_type"
+    SLAVE_OF_TWO_BONDS = "slave_of_two_bonds"
+    NO_NETMASK = "no_netmask"
     # warnings about a run
     REQUEST_REMOVED = "request_removed"
     CANCEL_REMOVED = "cancel_removed"
@@ -150,9 +159,16 @@ def has_errors(problems: Iterable[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
 
 
-def capped(problems: list[Problem], count: int, spot: Spot) -> list[Problem]:
-    """Return the first MAX_PROBLEMS of `count` problems, and where there are more, one more that says how many."""
-    if count <= MAX_PROBLEMS:
+def capped(problems: list[Problem], spot: Spot, limit: int = MAX_PROBLEMS, *, left_out: int = 0) -> list[Problem]:
+    """Return at most `limit` problems, errors first where some must go; the last one then says how many more there are.
+
+    It is an error where one of those is. `left_out`: errors that the caller did not even put into `problems`.
+    """
+    if len(problems) + left_out <= limit:
         return problems
-    more = spot.error(Code.MORE_PROBLEMS, f"and {count - MAX_PROBLEMS} more problems of this kind, not listed")
-    return [*problems[:MAX_PROBLEMS], more]
+    ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
+    kept, rest = ordered[: limit - 1], ordered[limit - 1 :]
+    errors = sum(problem.severity is Severity.ERROR for problem in rest) + left_out
+    text = f"and {len(rest) + left_out:,} more problems, {errors:,} of them errors"
+    more = spot.error if errors else spot.warning
+    return [*kept, more(Code.MORE_PROBLEMS, text)]

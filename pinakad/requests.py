@@ -405,7 +405,7 @@ def _parse(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
         document = RequestDocument.model_validate(value)
     except ValidationError as error:
         found = [_finding(spot, item) for item in error.errors(include_url=False)[:MAX_PROBLEMS]]
-        return None, capped(found, error.error_count(), spot)
+        return None, capped(found, spot, left_out=error.error_count() - len(found))
     doubled = [name for name, times in Counter(document.nodes or ()).items() if times > 1]
     if doubled:
         text = f"{len(doubled)} node file{'s are' if len(doubled) > 1 else ' is'} named twice"

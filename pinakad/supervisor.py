@@ -1,8 +1,8 @@
 """How does the script's exit status survive the daemon? By this small program, which outlives it.
 
-It is one file of the standard library only: a copy in the deployment's folder runs the script, so that an upgrade of
-the daemon cannot pull it away. It is started before it is needed, because that takes longer than what is left to do
-until the launch. Its acts, in this order:
+It is one file of the standard library only. The daemon hands it to the interpreter by a descriptor, as it was when the
+daemon started: an upgrade cannot pull it away, and nobody can exchange it. It is started before it is needed, because
+that takes longer than what is left to do until the launch. Its acts, in this order:
 
 1. fork the script's process, which waits;
 2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
@@ -37,12 +37,15 @@ STARTED = "started"
 EXIT = "exit"
 LOG = "script.log"
 GO = b"g"
+OWN_PROGRAM = "/proc/self/fd/{}"  # how this program is named to the interpreter
 TOMBSTONE = '{"schema": 1, "tombstone": true}'  # in place of `started`: it never will be
 GAVE_UP = 3
 NOT_RECORDED = 4
 CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
 _NUMBERS = ("log_max_bytes", "open_files")
 _WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
@@ -88,10 +91,10 @@ def claim(folder: str, record: str) -> int:
     Raises FileExistsError where another was first, OSError where it cannot be written.
     """
     draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(descriptor, 0o644)  # whatever the umask says
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.fchmod(descriptor, 0o644)  # not before: who can open it can lock it, and would hold us up
         _write(descriptor, (record + "\n").encode())
         os.fsync(descriptor)
         os.link(draft, f"{folder}/{STARTED}")
@@ -105,10 +108,12 @@ def claim(folder: str, record: str) -> int:
 
 
 def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
-    draft = f"{folder}/.exit.new"
-    tries = 10
-    while True:
+    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended.
+
+    What else is in the way is waited out for some minutes.
+    """
+    draft, tries, missing = f"{folder}/.exit.new", _TRIES, 10
+    while tries > 0:
         try:
             descriptor = _create(draft, 0o644)
             try:
@@ -116,14 +121,15 @@ def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(draft, f"{folder}/{EXIT}")
+            _rename(draft, f"{folder}/{EXIT}")
             _sync(folder)
         except FileNotFoundError:
-            if tries == 0:
+            if missing == 0:
                 return  # the folder is gone, and with it everybody who could ask
-            tries -= 1
+            missing -= 1
             wait(0.3)  # a daemon that lives makes it again
-        except OSError:
+        except OSError as error:
+            tries -= error.errno not in _NO_ROOM
             wait(1.0)
         else:
             return
@@ -265,6 +271,7 @@ def main(
     spec: dict[str, Any],
     may_go: Callable[[], bool] = lambda: True,
     is_moot: Callable[[], bool] = lambda: False,
+    on_ended: Callable[[], None] = lambda: None,
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
@@ -272,6 +279,7 @@ def main(
     script.log to the journal as well.
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
+    `on_ended`: called when `exit` is there; what the script left running may live on.
     """
     _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
@@ -310,6 +318,7 @@ def main(
     if status != 0 and is_moot():
         return 0
     leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
+    on_ended()
     _drain_to_the_end(output, sink)
     os.close(lock)
     return 0
@@ -462,10 +471,26 @@ def _create(path: str, mode: int) -> int:
         os.unlink(path)
     except FileNotFoundError:
         pass
+    except IsADirectoryError:
+        _put_aside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, mode)
     os.fchmod(descriptor, mode)  # whatever the umask says
     return descriptor
+
+
+def _rename(source: str, target: str) -> None:
+    """Rename a file, whatever stands at `target`."""
+    try:
+        os.rename(source, target)
+    except IsADirectoryError:
+        _put_aside(target)
+        os.rename(source, target)
+
+
+def _put_aside(path: str) -> None:
+    """Give another name to a folder that stands where a file of ours belongs: there is no telling what is in it."""
+    os.rename(path, f"{path}.{time.monotonic_ns()}")
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -481,5 +506,14 @@ def _sync(folder: str) -> None:
         os.close(descriptor)
 
 
+def _close_own_program(name: str) -> None:
+    """The script must not inherit the descriptor that this program was read from."""
+    before, after = OWN_PROGRAM.split("{}")
+    number = name.removeprefix(before).removesuffix(after)
+    if number.isdigit():
+        os.close(int(number))
+
+
 if __name__ == "__main__":
+    _close_own_program(sys.argv[0])
     sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO))

@@ -87,7 +87,7 @@ def request_problems(asked: list[str] | None, files: list[ReadFile], found: Node
             problems.append(place.error(Code.NO_SUCH_FILE, "there is no such node file", name))
         elif name in winners:
             problems.append(place.error(Code.SUPERSEDED, f"the file is superseded by {winners[name]}", name))
-    return capped(problems, len(problems), spot.at("nodes"))
+    return capped(problems, spot.at("nodes"))
 
 
 def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]:

@@ -5,9 +5,10 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from scripts import Place, let_go, run, started, state_of, until, until_there
 from pinakad import supervisor
 from pinakad.locks import is_locked
 from pinakad.report import ScriptState
+from pinakad.runners import _sealed
 from pinakad.script import Over, Running, ScriptOnDisk
 
 
@@ -156,7 +158,93 @@ async def test_one_that_stands_by_in_vain_leaves_nothing(place: Place, how: str)
     await until(lambda: all(state_of(pid) in "ZX" for pid in mentioning(nodes)))
     assert not (place.root / "runs").exists()
     left = {path.name for path in place.folder.iterdir()}
-    assert left == {"supervisor.pyc"} | ({"started"} if how == "ended" else set())
+    assert left == ({"started"} if how == "ended" else set())
+
+
+async def test_its_program_comes_from_no_folder_and_nobody_can_change_it(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    standing = supervisor_of(script)
+    assert list(place.folder.iterdir()) == []
+    await until(lambda: standing in mentioning("pinakad-supervisor"))  # what ps(1) shows
+    descriptor = _sealed(b"program")
+    with pytest.raises(PermissionError):
+        os.pwrite(descriptor, b"evil", 0)
+    with pytest.raises(PermissionError):
+        os.ftruncate(descriptor, 0)
+    os.close(descriptor)
+    script.stand_down()
+
+
+async def test_a_program_that_is_put_into_its_folder_is_never_run(place: Place) -> None:
+    for name in ("supervisor.pyc", "supervisor.py", "sitecustomize.py", "os.py"):
+        (place.folder / name).write_text(f"open('{place.root}/evil', 'w')", encoding="utf-8")
+    assert (await run(place.script("echo run >> runs"))).code == 0
+    assert not (place.root / "evil").exists()
+    assert (place.folder / "supervisor.pyc").read_text(encoding="utf-8").startswith("open(")  # none of ours replaced it
+
+
+def a_folder(place: Path) -> None:
+    place.mkdir()
+
+
+def a_folder_with_something(place: Path) -> None:
+    (place / "in" / "it").mkdir(parents=True)
+
+
+def a_link_to_nothing(place: Path) -> None:
+    place.symlink_to("/nonexistent/file")
+
+
+def a_link_to_a_device(place: Path) -> None:
+    place.symlink_to("/dev/full")
+
+
+def a_socket(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(place.parent)  # the path of a socket is short
+        listener.bind(place.name)
+        os.chdir("/")
+
+
+def one_of_many_names(place: Path) -> None:
+    place.with_name("other").write_bytes(b"untouched")
+    os.link(place.with_name("other"), place)
+
+
+ODD = [a_folder, a_folder_with_something, a_link_to_nothing, a_link_to_a_device, os.mkfifo, a_socket, one_of_many_names]
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    # an `exit` with some other content is read while the script runs, as if a supervisor had left it
+    [
+        (make, name)
+        for make in ODD
+        for name in ("exit", ".exit.new", "script.log")
+        if (make, name) != (one_of_many_names, "exit")
+    ],
+)
+async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
+    place: Place, make: Callable[[Path], None], name: str
+) -> None:
+    make(place.folder / name)
+    ended = await run(place.script("echo out; exit 3"))
+    assert ended.code == 3
+    assert place.log() == "out\n"
+    kinds = {left.lstat().st_mode & 0o170000 for left in (place.folder / "exit", place.folder / "script.log")}
+    assert kinds == {0o100000}
+    if make is one_of_many_names:
+        assert (place.folder / "other").read_bytes() == b"untouched"
+
+
+def test_what_can_never_be_written_is_given_up(tmp_path: Path) -> None:
+    waits = []
+    folder = tmp_path / "file"
+    folder.write_text("", encoding="utf-8")
+    supervisor.leave_exit(str(folder), "{}", waits.append)  # ENOTDIR
+    assert 60 <= len(waits) < 3600
+    assert set(waits) == {1.0}
 
 
 def supervisor_of(script: ScriptOnDisk) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import click
 
 from pinakad import config
+from pinakad.cli.access import opened
 from pinakad.cli.apply import Successors, node_files, successors, tell_asked, valid_request_id
 from pinakad.cli.asking import Asked, Asking, new_request_id
 from pinakad.cli.choice import choose_id, load
@@ -81,10 +82,10 @@ def command(
 
 
 def _ask(settings: Config, report: Report, request_id: str, *, failed: bool) -> Asked:
-    asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir))
-    with locked(settings.nodes_dir):
-        newer = successors(settings)
-        there = {file.name for file in node_files(settings)}
+    with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
+        asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir), place)
+        newer = successors(settings, folder)
+        there = {file.name for file in node_files(settings, folder)}
         again = _again(_names(report, failed=failed), newer, there, report)
         asking.require_place()
         _tell(again)

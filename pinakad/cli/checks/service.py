@@ -11,6 +11,7 @@ from pinakad import __version__
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.cli.installation import wanted_files
 from pinakad.cli.setup_checks import work_dir_owner
+from pinakad.launch_service import SOCKET
 from pinakad.problems import cause_of
 from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
 from pinakad.store import StateUnreadableError, Store
@@ -51,6 +52,14 @@ def daemon(scene: Scene) -> Iterator[Finding]:
     if told.watch != "events":
         text = "the daemon sees no file system events: requests are seen by rescans, every 5 seconds"
         yield warning(text, "journalctl -u pinakad -p warning tells why")
+
+
+def launcher(scene: Scene) -> Iterator[Finding]:
+    """Where the script runs in a unit, does root's side listen?"""
+    if scene.by_systemd and UNIT_FILE.exists() and scene.standing.running and not Path(SOCKET).exists():
+        yield fails(
+            f"nobody listens at '{SOCKET}': no script would be started", "pinakactl setup && systemctl restart pinakad"
+        )
 
 
 def installation(scene: Scene) -> Iterator[Finding]:
