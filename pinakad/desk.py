@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 LATE_TOUCH_S = 2.0
 _LOOK_S = 0.2
 _SLOW_LOOK_S = 5.0
+_PASS_LIMIT_S, _PASS_LOOK_S = 5.0, 0.02
 _Written = TypeVar("_Written")
 _NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").hexdigest(), nodes=None)
 
@@ -162,7 +163,7 @@ class Desk:
         deployment.get_ready()
         try:
             await self._clear_answers()
-            await _let_pass(request)
+            await self._let_pass(report)
             await self._run(deployment, group)
         finally:
             deployment.stand_down()
@@ -231,6 +232,20 @@ class Desk:
                 await self._patience.wait_out("the marker folder", error)
             else:
                 return
+
+    async def _let_pass(self, report: Report) -> None:
+        """A touch after the node files are read must not look like the request that is served, however coarse the
+        times of the file system are: where it counts seconds, the node files are read in the next one.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + _PASS_LIMIT_S
+        with suppress(OSError):  # the folder is away: nobody can touch anything in it
+            while not self._markers.has_passed(report.request.mtime_ns):
+                if loop.time() > ends_s:
+                    text = "the times of files in '%s' do not go on: a touch in the next moments may not be seen"
+                    log.warning(text, self._markers.folder, extra=fields(Event.REQUEST_PROBLEM))
+                    return
+                await asyncio.sleep(TICK_S / 4 if loop.time() < ends_s - _PASS_LIMIT_S + 2 * TICK_S else _PASS_LOOK_S)
 
     async def _run(self, deployment: Deployment, group: asyncio.TaskGroup) -> None:
         """Run a deployment to its end and answer it."""
@@ -389,6 +404,7 @@ class Desk:
                 await self._insist(lambda: self._store.served.remember(entry))
             if report.phase is Phase.VALIDATING:
                 await self._clear_answers()
+                await self._let_pass(report)
             await self._run(Deployment(report, self._outside_for(report), resumed=True), group)
         elif self._store.is_latest(identifier):
             await self._answer(report, group)
@@ -496,11 +512,3 @@ class Desk:
                 return write()
             except OSError as error:
                 await self._patience.wait_out("the state folder", error)
-
-
-async def _let_pass(request: Request) -> None:
-    """A touch after the node files are read must not look like the request that is served."""
-    for _ in range(8):  # at most two ticks: a file from the future is not waited for
-        if request.is_past():
-            return
-        await asyncio.sleep(TICK_S / 4)

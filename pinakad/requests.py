@@ -41,8 +41,9 @@ _DRAFT = OURS + "answer"
 AWAY = OURS + "away-"
 """What had one of our names and could not be removed."""
 _OF_ONE_NAME = {errno.EPERM, errno.EACCES, errno.ENOTEMPTY, errno.EBUSY, errno.EISDIR, errno.ENOTDIR}
-_FILE_CLOCK = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files
-TICK_S = time.clock_getres(_FILE_CLOCK)
+_PROBE = OURS + "clock"
+TICK_S = time.clock_getres(5)  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files, at best
+_FUTURE_NS = 5 * 10**9  # more than the coarsest file system: FAT counts two seconds
 _READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
@@ -73,10 +74,6 @@ class Request:
     problems: tuple[Problem, ...] = ()
     came_ns: int = field(default=0, compare=False)
     """When it came there, or was touched last, by the file system's clock: whatever was done to it, its ctime tells."""
-
-    def is_past(self) -> bool:
-        """Tell whether the clock of files has gone on: a touch from now on does not look like this one."""
-        return time.clock_gettime_ns(_FILE_CLOCK) > self.identity.mtime_ns
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""
@@ -145,8 +142,18 @@ class Markers:
         return self._remove_for_good(CANCEL)
 
     def now_ns(self) -> int:
-        """Return the time by the file system's clock: that of the folder, in which a name of ours has just changed."""
-        return self.folder.stat().st_ctime_ns
+        """Return the time that a touch would leave now: by the file system's own clock, as finely as it keeps times."""
+        probe = self.folder / f"{_PROBE}-{secrets.token_hex(4)}"
+        try:
+            probe.touch()
+            return probe.stat().st_mtime_ns
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def has_passed(self, mtime_ns: int) -> bool:
+        """Tell whether a touch from now on leaves another time than this one. One in the future is another anyway."""
+        now_ns = self.now_ns()
+        return now_ns > mtime_ns or mtime_ns - now_ns > _FUTURE_NS
 
     def remove_answers(self) -> None:
         """Remove what answered an earlier request, and a draft that a crash left."""
