@@ -122,11 +122,11 @@ class Daemon:
 
     def _look(self) -> float:
         """Look once; return the seconds until the next look is worth it."""
-        closed = self._watch.was_closed(REQUEST)
+        closed, created = self._watch.was_closed(REQUEST), self._watch.is_created(REQUEST)
         self._watch.ensure()
         try:
             self._marker_lock.hold()
-            due_s = self._desk.look(self._time(), closed=closed)
+            due_s = self._desk.look(self._time(), closed=closed, created=created)
             self._publisher.queued = self._desk.is_queued()
         except (OSError, LockedError) as error:
             self._note_blindness(f"cannot look at the markers: {cause_of(error)}")  # the watch names the folder

@@ -74,7 +74,7 @@ class Desk:
 
     # --- what is asked
 
-    def look(self, now_s: float, *, closed: bool) -> float | None:
+    def look(self, now_s: float, *, closed: bool, created: bool = False) -> float | None:
         """Look at the markers, and cancel what is to be cancelled.
 
         Return the seconds until a request may be taken (0: now), None where there is none to take. Raises OSError
@@ -89,7 +89,7 @@ class Desk:
         self._try_obstacles_again()
         if not self._markers.is_requested() or self._is_served():
             return None
-        return self._markers.has_settled(now_s, closed=closed)
+        return self._markers.has_settled(now_s, closed=closed, created=created)
 
     def _is_served(self) -> bool:
         """Tell whether what stands there was served before, and could not be taken out of the way."""

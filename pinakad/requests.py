@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from pinakad import strict_json
 from pinakad.events import Event, fields
 from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_new
+from pinakad.linux.leases import is_open_for_writing
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.state.served import Place, ServedRequest
@@ -47,6 +48,10 @@ _FUTURE_NS = 5 * 10**9  # more than the coarsest file system: FAT counts two sec
 _READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
+OPEN_LIMIT_S, CLOSE_LIMIT_S = 10.0, 3.0
+"""One that is empty, or half written, and still open for writing is waited for so long; where that cannot be known, and
+one that is empty was created and not closed, so long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +123,12 @@ class Markers:
         """Tell whether there is something under the request's name."""
         return _status(self._request) is not None
 
-    def has_settled(self, now_s: float, *, closed: bool) -> float:
+    def has_settled(self, now_s: float, *, closed: bool, created: bool = False) -> float:
         """Return the seconds until the request that is there may be taken: 0 when its writer is done with it.
 
-        `closed`: an event told that its writer closed it or renamed it in. `now_s`: any steady clock.
+        `closed`: an event told that its writer closed it or renamed it in; `created`: one told that it was created, and
+        none since that it was closed. `now_s`: any steady clock. One that says nothing sound yet and is still open is
+        waited for, OPEN_LIMIT_S from its last change on.
         """
         status = _status(self._request)
         if status is None or closed:
@@ -130,7 +137,26 @@ class Markers:
         state = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns)
         if self._still is None or self._still[0] != state:
             self._still = (state, now_s)
-        return max(0.0, self._still[1] + QUIET_S - now_s)
+        left_s = self._still[1] + QUIET_S - now_s
+        if left_s <= 0:
+            limit_s = self._writing_limit_s(status, created=created)
+            left_s = min(QUIET_S, self._still[1] + limit_s - now_s)
+        return max(0.0, left_s)
+
+    def _writing_limit_s(self, status: os.stat_result, *, created: bool) -> float:
+        """Return how long a writer that may still be at work is waited for.
+
+        Where nobody can say who has it open, the events tell. An empty file that was linked in is created, too, and
+        will not be closed: it is older than its place, unless both were done in one tick.
+        """
+        found = read_request(self._request) if stat.S_ISREG(status.st_mode) else None
+        if found is None or (found.identity.size > 0 and found.document is not None):
+            return 0.0
+        is_open = is_open_for_writing(self._request)
+        fresh = created and status.st_size == 0 and status.st_mtime_ns == status.st_ctime_ns
+        if is_open is None:
+            return CLOSE_LIMIT_S if fresh else 0.0
+        return OPEN_LIMIT_S if is_open else 0.0
 
     def cancel_came_ns(self) -> int | None:
         """Return when somebody asked to cancel, by the file system's clock (ctime); None where nobody does."""
