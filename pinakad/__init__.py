@@ -4,7 +4,7 @@ Read the files in the order in which the data goes through them:
 
     config.py        what the operator wants
     watch.py         file system noise becomes one wake-up
-    requests.py      the marker folder: what is asked, what we answered
+    requests.py      the marker folder: what is asked, what we answered (marker_hints.py: what is nearly a marker)
     desk.py          one request after the other: taken, served, answered, picked up again
     nodes_folder.py  the node files, once their writers are done
     strict_json.py   bytes -> JSON that means one thing only

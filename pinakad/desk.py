@@ -182,7 +182,10 @@ class Desk:
         cancel_since_ns = self._clear_cancel(request, problems)
         identifier = self._store.begin()
         try:
-            report = self._new_report(identifier, request.part(), request.requested_wall_s)
+            config = self._config()
+            if config.poll.ready_command:
+                self._store.keep_ready_command(identifier, config.poll.ready_command)
+            report = self._new_report(identifier, request.part(), request.requested_wall_s, config)
             report = report.model_copy(update={"problems": problems})
             self._store.save(report, durable=True)
             entry = served_request(identifier, report.request, place, cancel_since_ns)
@@ -209,7 +212,7 @@ class Desk:
         problems.append(Spot(CANCEL).warning(Code.CANCEL_REMOVED, text))
         return 0 if CANCEL not in self._markers.obstacles or came_ns is None else came_ns + 1
 
-    def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float) -> Report:
+    def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float, config: Config) -> Report:
         here = self._here()
         return Report(
             schema=1,
@@ -219,7 +222,7 @@ class Desk:
             request=request,
             requested_at=rfc3339(min(max(requested_wall_s, 0.0), here.wall_s)),
             started_at=rfc3339(here.wall_s),
-            policy=policy_of(self._config()),
+            policy=policy_of(config),
             clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
         )
 
@@ -490,7 +493,7 @@ class Desk:
             part, requested_wall_s = entry.part(), entry.mtime_ns / 1e9
         else:
             part, requested_wall_s = (request.part(), request.requested_wall_s) if request else (_NOBODY, 0.0)
-        report = self._new_report(self._store.begin(), part, requested_wall_s)
+        report = self._new_report(self._store.begin(), part, requested_wall_s, self._config())
         finished = report.model_copy(
             update={
                 "phase": Phase.FINISHED,

@@ -88,9 +88,10 @@ def is_locked(path: Path) -> bool:
     """Tell whether somebody holds the lock of a file. To look holds it for a moment, too.
 
     Where we may not open it, the kernel's list of locks tells: who is in there could open it.
+    A link is not followed, a pipe not waited for.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
         return bool(holders(path))
     except OSError:

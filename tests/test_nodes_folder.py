@@ -36,6 +36,18 @@ def test_only_node_files_are_read_and_what_else_ends_in_json_is_told_once(
     assert len(caplog.records) == 2
 
 
+def test_names_that_may_be_meant_as_node_files_are_kept_for_the_answer(tmp_path: Path) -> None:
+    for name in ("node1.json", "Node_02.json", "node_03.JSON", "node_04.json.txt", "node_05", ".node_06.json.swp", "x"):
+        (tmp_path / name).write_bytes(GOOD)
+    folder = NodesFolder(tmp_path)
+    assert folder.scan(allow_loopback=False) == []
+    assert folder.ignored == ["Node_02.json", "node1.json", "node_03.JSON", "node_04.json.txt", "node_05"]
+    for path in tmp_path.iterdir():
+        path.unlink()
+    folder.scan(allow_loopback=False)
+    assert folder.ignored == []
+
+
 def test_a_file_that_did_not_change_is_not_read_again_and_one_that_did_is(tmp_path: Path) -> None:
     path = tmp_path / "node_01.json"
     path.write_bytes(GOOD)

@@ -45,16 +45,12 @@ class MarkedFacts:
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the output."""
         self._rest += piece
-        while (start := self._rest.find(self._begins)) >= 0:
-            begun = start + len(self._begins)
-            end = self._rest.find(self._ends, begun)
-            if end < 0 and len(self._rest) - begun <= MAX_FACT_BYTES + len(self._ends):
-                self._rest = self._rest[start:]
-                return
-            if 0 <= end - begun <= MAX_FACT_BYTES:
-                self._found.append(self._rest[begun:end].decode("utf-8", "replace").strip())
-            self._rest = self._rest[begun:]
-        self._rest = self._rest[-len(self._begins) :]
+        while (end := self._rest.find(self._ends)) >= 0:
+            start = self._rest.rfind(self._begins, 0, end)
+            if start >= 0:
+                self._found.append(self._rest[start + len(self._begins) : end].decode("utf-8", "replace").strip())
+            self._rest = self._rest[end + len(self._ends) :]
+        self._rest = self._rest[-len(self._begins) - MAX_FACT_BYTES - len(self._ends) :]
 
     def values(self) -> tuple[str | None, float | None, str | None]:
         """Return boot id, uptime in seconds and host name; None for what is not there.

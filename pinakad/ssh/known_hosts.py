@@ -16,6 +16,7 @@ from functools import cache
 
 _MARKERS = ("@revoked", "@cert-authority")
 _HASHED = "|1|"
+_WILD = re.compile(r"[*?]")
 Key = tuple[str, bytes]
 """Type and blob."""
 
@@ -35,11 +36,16 @@ class KnownHostsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    """A line with patterns. `begins`: how all names begin that they match, as far as that is plain text."""
+
     patterns: tuple[str, ...]
     key: Key
+    begins: tuple[str, ...]
 
     def matches(self, name: str) -> bool:
         """Tell whether the line is about this host: one pattern is, and none that is negated."""
+        if not name.startswith(self.begins):
+            return False
         matched = False
         for pattern in self.patterns:
             if _is_like(name, pattern.removeprefix("!")):
@@ -55,19 +61,22 @@ class KnownHosts:
 
     exact: dict[str, list[Key]] = field(default_factory=dict)
     others: list[_Line] = field(default_factory=list)
-    revoked: list[_Line] = field(default_factory=list)
+    revoked: dict[Key, list[_Line]] = field(default_factory=dict)
     authorities: int = 0
     """How many lines name a certificate authority: certificates are not supported, so that these say nothing."""
+    _asked: dict[str, list[Key]] = field(default_factory=dict)
 
     def keys_of(self, name: str) -> list[Key]:
-        """Return the keys that a host may have."""
+        """Return the keys that a host may have. A name is looked for once: with hashes that takes time."""
         name = name.lower()
-        return self.exact.get(name, []) + [line.key for line in self.others if line.matches(name)]
+        if name not in self._asked:
+            self._asked[name] = self.exact.get(name, []) + [line.key for line in self.others if line.matches(name)]
+        return self._asked[name]
 
     def answer(self, name: str, key: Key) -> Answer:
         """Return what the file says about a key that a host has shown."""
         name = name.lower()
-        if any(line.key == key and line.matches(name) for line in self.revoked):
+        if any(line.matches(name) for line in self.revoked.get(key, ())):
             return Answer.REVOKED
         known = self.keys_of(name)
         if key in known:
@@ -88,9 +97,9 @@ def parse_known_hosts(data: bytes) -> KnownHosts:
         if marker == "@cert-authority":
             hosts.authorities += 1
         elif marker:
-            hosts.revoked.append(_Line(names, key))
+            hosts.revoked.setdefault(key, []).append(_line(names, key))
         elif any(_is_pattern(name) for name in names):
-            hosts.others.append(_Line(names, key))
+            hosts.others.append(_line(names, key))
         else:
             for name in names:
                 hosts.exact.setdefault(name, []).append(key)
@@ -123,6 +132,11 @@ def _names(number: int, text: str) -> tuple[str, ...]:
     return (text,)
 
 
+def _line(names: tuple[str, ...], key: Key) -> _Line:
+    wanted = [name for name in names if not name.startswith("!")]
+    return _Line(names, key, tuple("" if name.startswith(_HASHED) else _WILD.split(name, 1)[0] for name in wanted))
+
+
 def _is_pattern(name: str) -> bool:
     return name.startswith(("!", _HASHED)) or "*" in name or "?" in name
 
@@ -130,7 +144,7 @@ def _is_pattern(name: str) -> bool:
 def _is_like(name: str, pattern: str) -> bool:
     if pattern.startswith(_HASHED):
         salt, digest = _hash_parts(pattern) or (b"", b"")
-        return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)
+        return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
     return _compiled(pattern).fullmatch(name) is not None
 
 

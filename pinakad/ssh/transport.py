@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import paramiko
 from paramiko.channel import Channel
-from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_DEBUG, MSG_IGNORE, MSG_KEXINIT
+from paramiko.common import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_DEBUG,
+    MSG_IGNORE,
+    MSG_KEXINIT,
+    MSG_NAMES,
+)
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 
@@ -103,6 +110,8 @@ class _Packets(Packetizer):
         kind, message = super().read_message()
         content = message.asbytes()
         self._slow_down(_PACKET_COST + len(content))
+        if kind not in MSG_NAMES:
+            raise paramiko.SSHException(f"it sends a message of type {kind}, which is none")
         if kind == MSG_KEXINIT:
             self._key_exchanges += 1
             if self._key_exchanges > MAX_KEY_EXCHANGES:
