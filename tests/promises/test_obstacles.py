@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from crashes import crash, restart
 from machines import Machines
+from operator_desk import Operator
 from world import CANCEL, World
 
 from pinakad.report import Report
@@ -46,7 +47,7 @@ def folder_with_something(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [CANCEL, COMPLETED, FAILED, DRAFT, ASIDE])
-def test_a_folder_that_is_not_empty_is_moved_away(failing: World, name: str) -> None:
+def test_a_folder_that_is_not_empty_is_moved_away(failing: World, operator: Operator, name: str) -> None:
     world = failing
     folder_with_something(world.markers / name)
     world.start()
@@ -59,6 +60,7 @@ def test_a_folder_that_is_not_empty_is_moved_away(failing: World, name: str) -> 
     else:
         assert report.reason == "script_failed"
         world.wait_idle()
+    assert operator.call("doctor").stdout.count("was moved away") == 1
     away = [path for path in world.markers.iterdir() if path.name.startswith(".pinakad-away-")]
     assert [entry.name for path in away for entry in path.iterdir()] == ["inside"]
 
@@ -81,7 +83,7 @@ def test_a_file_that_nobody_can_remove_holds_up_neither_the_start_nor_the_answer
 
 
 def test_an_answer_that_cannot_be_put_in_its_place_is_told_in_the_report_and_status_and_comes_when_it_can(
-    failing: World, immutable: Callable[[Path], None]
+    failing: World, immutable: Callable[[Path], None], operator: Operator
 ) -> None:
     world = failing
     immutable(world.markers / FAILED)
@@ -93,9 +95,12 @@ def test_an_answer_that_cannot_be_put_in_its_place_is_told_in_the_report_and_sta
     assert (report.reason, world.runs()) == ("script_failed", [report.id])
     assert "answer_blocked" in [problem.code for problem in report.problems]
     world.wait(lambda: any(FAILED in text for text in world.notify.statuses), "it in STATUS")
+    done = operator.call("doctor")
+    assert (done.returncode, "the answer cannot be put in its place" in done.stdout) == (1, True)
     subprocess.run(["chattr", "-i", world.markers / FAILED], check=True)
     world.wait(lambda: (world.markers / FAILED).read_bytes() != b"in the way", "the answer")
     assert world.answer().id == report.id
+    assert "the answer cannot be put in its place" not in operator.call("doctor").stdout
 
 
 def test_an_old_cancel_that_nobody_can_remove_cancels_nothing_also_after_a_restart(
