@@ -17,6 +17,7 @@ Read the files in the order in which the data goes through them:
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
     launch_record.py what is written down of a launch; rivals.py: who else runs the script
+                     (still_running.py: what runs without a record)
     runners.py       its supervisor is a process of ours, or a unit of systemd's
     launch_service.py   root's side of that: who may have it started; script_unit.py runs it, by root's own
                      run_ledger.py and snapshot_copy.py (trust.py: who else could change what root runs)
@@ -26,6 +27,7 @@ Read the files in the order in which the data goes through them:
     poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)
     verdict.py       what is said at the end, and why
     report.py        the one document: what happened (node_part.py, timestamps.py; schema.py, headline.py)
+    state/           what was served (served.py), outside of what a deployment writes down
     store.py         the state folder (files.py, locks.py; steps.py names what a crash can come between)
     publisher.py     how readers see it; summary.py in one line, metrics.py in numbers
     patience.py      what cannot be written for now (waiting.py: how anything is waited for)

@@ -27,6 +27,7 @@ from pinakad.patience import Patience
 from pinakad.problems import cause_of
 from pinakad.publisher import Publisher
 from pinakad.requests import OURS, REQUEST, Markers
+from pinakad.still_running import still_running
 from pinakad.store import Store
 from pinakad.summary import status_line
 from pinakad.waiting import happens
@@ -62,7 +63,15 @@ class Daemon:
         self._hints = MarkerHints(settings.markers_dir)
         self._marker_lock = FolderLock(settings.markers_dir)
         self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
-        self._desk = Desk(store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience)
+        self._desk = Desk(
+            store,
+            self._markers,
+            lambda: self.settings,
+            self._wiring.outside_for,
+            here,
+            self._patience,
+            lambda: still_running(store.deployments),
+        )
         self._watch = Watch(
             store.canary,
             OURS,
@@ -115,11 +124,11 @@ class Daemon:
 
     def _look(self) -> float:
         """Look once; return the seconds until the next look is worth it."""
-        closed = self._watch.was_closed(REQUEST)
+        closed, created = self._watch.was_closed(REQUEST), self._watch.is_created(REQUEST)
         self._watch.ensure()
         try:
             self._marker_lock.hold()
-            due_s = self._desk.look(self._time(), closed=closed)
+            due_s = self._desk.look(self._time(), closed=closed, created=created)
             self._publisher.queued = self._desk.is_queued()
             self._hints.tell()
         except (OSError, LockedError) as error:
@@ -187,7 +196,7 @@ class Daemon:
     def _status(self) -> str:
         running = self._desk.running
         line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
-        trouble = self._blindness or self._patience.text or self._publisher.trouble
+        trouble = self._blindness or self._patience.text or self._desk.trouble or self._publisher.trouble
         line = f"{trouble}; {line}" if trouble else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 

@@ -76,6 +76,7 @@ class Code(StrEnum):
     # warnings about a run
     REQUEST_REMOVED = "request_removed"
     CANCEL_REMOVED = "cancel_removed"
+    ANSWER_BLOCKED = "answer_blocked"
     NOT_EXECUTABLE = "not_executable"
     LOOSE_PERMISSIONS = "loose_permissions"
     OUTPUT_DROPPED = "output_dropped"

@@ -5,12 +5,15 @@ mtime, size, content), what differs from the one that was served is another requ
 before it was compared.
 """
 
+import errno
 import logging
 import os
+import secrets
 import stat
 import time
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +21,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad import strict_json
-from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_whole
+from pinakad.events import Event, fields
+from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_new
+from pinakad.linux.leases import is_open_for_writing
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
+from pinakad.state.served import Place, ServedRequest
 from pinakad.steps import Step, step
+from pinakad.supervisor import boot_id
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +39,19 @@ FAILED = "deployment_failed"
 OURS = ".pinakad-"
 _ASIDE = OURS + "request-"
 _DRAFT = OURS + "answer"
-_FILE_CLOCK = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files
-TICK_S = time.clock_getres(_FILE_CLOCK)
+AWAY = OURS + "away-"
+"""What had one of our names and could not be removed."""
+_OF_ONE_NAME = {errno.EPERM, errno.EACCES, errno.ENOTEMPTY, errno.EBUSY, errno.EISDIR, errno.ENOTDIR}
+_PROBE = OURS + "clock"
+TICK_S = time.clock_getres(5)  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files, at best
+_FUTURE_NS = 5 * 10**9  # more than the coarsest file system: FAT counts two seconds
 _READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
+OPEN_LIMIT_S, CLOSE_LIMIT_S = 10.0, 3.0
+"""One that is empty, or half written, and still open for writing is waited for so long; where that cannot be known, and
+one that is empty was created and not closed, so long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class Identity:
     sha256: str
 
     @classmethod
-    def of(cls, part: RequestPart) -> "Identity":
+    def of(cls, part: RequestPart | ServedRequest) -> "Identity":
         """Return the identity that a report has written down."""
         return cls(part.inode, part.mtime_ns, part.size, part.sha256)
 
@@ -62,10 +77,8 @@ class Request:
     requested_wall_s: float
     document: RequestDocument | None
     problems: tuple[Problem, ...] = ()
-
-    def is_past(self) -> bool:
-        """Tell whether the clock of files has gone on: a touch from now on does not look like this one."""
-        return time.clock_gettime_ns(_FILE_CLOCK) > self.identity.mtime_ns
+    came_ns: int = field(default=0, compare=False)
+    """When it came there, or was touched last, by the file system's clock: whatever was done to it, its ctime tells."""
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""
@@ -88,6 +101,7 @@ class Markers:
         self.folder = folder
         self._request = folder / REQUEST
         self._still: tuple[tuple[int, ...], float] | None = None
+        self.obstacles: dict[str, str] = {}  # name -> why what has it can be neither removed nor moved away
 
     def look(self) -> Request | None:
         """Read the request that is there, None where there is none."""
@@ -100,14 +114,21 @@ class Markers:
         sync_if_regular(self._request)
         sync_folder(self.folder)
 
+    def place(self) -> Place:
+        """Return which folder it is. Raises OSError where there is none."""
+        status = self.folder.stat()
+        return Place(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
+
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
         return _status(self._request) is not None
 
-    def has_settled(self, now_s: float, *, closed: bool) -> float:
+    def has_settled(self, now_s: float, *, closed: bool, created: bool = False) -> float:
         """Return the seconds until the request that is there may be taken: 0 when its writer is done with it.
 
-        `closed`: an event told that its writer closed it or renamed it in. `now_s`: any steady clock.
+        `closed`: an event told that its writer closed it or renamed it in; `created`: one told that it was created, and
+        none since that it was closed. `now_s`: any steady clock. One that says nothing sound yet and is still open is
+        waited for, OPEN_LIMIT_S from its last change on.
         """
         status = _status(self._request)
         if status is None or closed:
@@ -116,16 +137,49 @@ class Markers:
         state = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns)
         if self._still is None or self._still[0] != state:
             self._still = (state, now_s)
-        return max(0.0, self._still[1] + QUIET_S - now_s)
+        left_s = self._still[1] + QUIET_S - now_s
+        if left_s <= 0:
+            limit_s = self._writing_limit_s(status, created=created)
+            left_s = min(QUIET_S, self._still[1] + limit_s - now_s)
+        return max(0.0, left_s)
 
-    def cancel_asked(self) -> bool:
-        """Tell whether somebody asks to cancel."""
-        return _status(self.folder / CANCEL) is not None
+    def _writing_limit_s(self, status: os.stat_result, *, created: bool) -> float:
+        """Return how long a writer that may still be at work is waited for.
 
-    def remove_cancel(self, told_as: Step) -> bool:
-        """Remove what asks to cancel; tell whether there was something."""
-        with step(told_as):
-            return self._remove_for_good(CANCEL)
+        Where nobody can say who has it open, the events tell. An empty file that was linked in is created, too, and
+        will not be closed: it is older than its place, unless both were done in one tick.
+        """
+        found = read_request(self._request) if stat.S_ISREG(status.st_mode) else None
+        if found is None or (found.identity.size > 0 and found.document is not None):
+            return 0.0
+        is_open = is_open_for_writing(self._request)
+        fresh = created and status.st_size == 0 and status.st_mtime_ns == status.st_ctime_ns
+        if is_open is None:
+            return CLOSE_LIMIT_S if fresh else 0.0
+        return OPEN_LIMIT_S if is_open else 0.0
+
+    def cancel_came_ns(self) -> int | None:
+        """Return when somebody asked to cancel, by the file system's clock (ctime); None where nobody does."""
+        status = _status(self.folder / CANCEL)
+        return None if status is None else status.st_ctime_ns
+
+    def remove_cancel(self) -> bool:
+        """Remove what asks to cancel; tell whether there was something. One that cannot be removed is an obstacle."""
+        return self._remove_for_good(CANCEL)
+
+    def now_ns(self) -> int:
+        """Return the time that a touch would leave now: by the file system's own clock, as finely as it keeps times."""
+        probe = self.folder / f"{_PROBE}-{secrets.token_hex(4)}"
+        try:
+            probe.touch()
+            return probe.stat().st_mtime_ns
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def has_passed(self, mtime_ns: int) -> bool:
+        """Tell whether a touch from now on leaves another time than this one. One in the future is another anyway."""
+        now_ns = self.now_ns()
+        return now_ns > mtime_ns or mtime_ns - now_ns > _FUTURE_NS
 
     def remove_answers(self) -> None:
         """Remove what answered an earlier request, and a draft that a crash left."""
@@ -134,35 +188,90 @@ class Markers:
 
     def _remove_for_good(self, *names: str) -> bool:
         """Remove what is there of them: a power cut must not bring back an old answer, nor an old cancel."""
-        removed = [name for name in names if _remove(self.folder / name)]
+        removed = [name for name in names if self._clear(name)]
         if removed:
             sync_folder(self.folder)
         return bool(removed)
 
-    def answer(self, report: Report) -> None:
-        """Put the answer in place: the report, under the one name that fits its outcome."""
+    def _clear(self, name: str) -> bool:
+        """Take away whatever has this name; return whether there was something.
+
+        What cannot be removed (a folder with something in it) is moved away, and what cannot even be moved (immutable,
+        another user's in a sticky folder) is an obstacle: it is told, and holds nobody up.
+        """
+        try:
+            there = _remove(self.folder / name)
+        except OSError as error:
+            self._move_away(name, error)
+            return True
+        self.obstacles.pop(name, None)
+        return there
+
+    def _move_away(self, name: str, cause: OSError) -> None:
+        path, away = self.folder / name, self.folder / f"{AWAY}{name.lstrip('.')}-{secrets.token_hex(4)}"
+        try:
+            path.rename(away)
+        except OSError as error:
+            if error.errno not in _OF_ONE_NAME or not os.access(self.folder, os.W_OK | os.X_OK):
+                raise
+            self._note_obstacle(name, error)
+        else:
+            self.obstacles.pop(name, None)
+            text = "cannot remove '%s': %s; it is moved to '%s'"
+            log.warning(text, path, cause_of(cause), away.name, extra=fields(Event.REQUEST_PROBLEM))
+
+    def _note_obstacle(self, name: str, error: OSError) -> None:
+        path = self.folder / name
+        text = f"cannot remove '{path}': {cause_of(error)}; remove it as root (chattr -i first where it is immutable)"
+        if self.obstacles.get(name) != text:
+            self.obstacles[name] = text
+            log.error("%s", text, extra=fields(Event.REQUEST_PROBLEM))
+
+    def answer(self, report: Report) -> bool:
+        """Put the answer in place: the report, under the one name that fits its outcome.
+
+        Return False where something else has that name and cannot be taken away: then it is an obstacle.
+        """
         completed = report.outcome is Outcome.COMPLETED
         name, other = (COMPLETED, FAILED) if completed else (FAILED, COMPLETED)
         with step(Step.ANSWER_WRITTEN):
-            _remove(self.folder / other)
-            draft = self.folder / _DRAFT
-            write_whole(self.folder / name, report.json_text(), 0o644, durable=True, draft=draft)
+            self._clear(other)
+            if not _is_file_or_nothing(self.folder / name):
+                self._clear(name)
+            self._clear(_DRAFT)
+            draft = _DRAFT if _DRAFT not in self.obstacles else f"{_DRAFT}-{secrets.token_hex(4)}"
+            return self._write_answer(name, report.json_text(), self.folder / draft)
+
+    def _write_answer(self, name: str, text: bytes, draft: Path) -> bool:
+        write_new(draft, text, 0o644, durable=True)
+        try:
+            try:
+                draft.rename(self.folder / name)
+            except OSError as error:
+                if error.errno not in _OF_ONE_NAME:
+                    raise
+                self._move_away(name, error)
+                if name in self.obstacles:
+                    return False
+                draft.rename(self.folder / name)
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+        self.obstacles.pop(name, None)
+        sync_folder(self.folder)
+        return True
 
     def set_aside(self, served: Identity, identifier: str) -> bool:
-        """Take the request that was served out of the way; return whether it had still been there.
+        """Take the request that was served out of the way; return whether it had still been there, and is not now.
 
         What differs from `served` is another request and stays, or comes back. The file that was set aside is kept:
         whoever holds it open may still touch it, see `release`.
         """
         found = read_request(self._request)
-        if found is None:
+        if found is None or found.identity != served:
             return False
-        if found.identity != served:
-            return True
         if _is_folder(self._request):
-            self._request.rmdir()
-            sync_folder(self.folder)
-            return True
+            return self._remove_for_good(REQUEST) and REQUEST not in self.obstacles
         aside = self.folder / (_ASIDE + identifier)
         try:
             with step(Step.REQUEST_SET_ASIDE):
@@ -236,6 +345,12 @@ def _is_folder(path: Path) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
+def _is_file_or_nothing(path: Path) -> bool:
+    """A file is replaced at one stroke: at no moment is there none."""
+    status = _status(path)
+    return status is None or stat.S_ISREG(status.st_mode)
+
+
 def _remove(path: Path) -> bool:
     """Remove a name, whatever it is, without following it; an empty folder too."""
     try:
@@ -266,9 +381,9 @@ def read_request(path: Path) -> Request | None:
 def _as_request(status: os.stat_result, raw: bytes, problem: Problem | None) -> Request:
     identity = Identity(status.st_ino, status.st_mtime_ns, status.st_size, sha256(raw).hexdigest())
     if problem is not None:
-        return Request(identity, status.st_mtime, None, (problem,))
+        return Request(identity, status.st_mtime, None, (problem,), status.st_ctime_ns)
     document, problems = parse_request(raw)
-    return Request(identity, status.st_mtime, document, tuple(problems))
+    return Request(identity, status.st_mtime, document, tuple(problems), status.st_ctime_ns)
 
 
 def _core(status: os.stat_result) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ class Step(StrEnum):
     CANCEL_CLEARED = "cancel cleared"
     FOLDER_MADE = "folder made"
     SAVED_VALIDATING = "saved validating"
+    REQUEST_REMEMBERED = "request remembered"
     ANSWERS_CLEARED = "answers cleared"
     SNAPSHOT_TAKEN = "snapshot taken"
     SAVED_LAUNCHING = "saved launching"
@@ -31,6 +32,7 @@ class Step(StrEnum):
     CANCEL_REMOVED = "cancel removed"
     REQUEST_SET_ASIDE = "request set aside"
     MARKED_ANSWERED = "marked answered"
+    REQUEST_FORGOTTEN = "request forgotten"
     REQUEST_PUT_BACK = "request put back"
     REQUEST_REMOVED = "request removed"
 

@@ -6,6 +6,7 @@ deployments/<id>/report.json   the report, rewritten while the deployment runs
                  nodes/        the snapshot
                  answered      the answer is out and the request is gone: nothing is left to do
                  started, exit, script.log   the supervisor's
+served.json                    which requests were taken and are not known to be gone (state/served.py)
 known_hosts, lock, canary/
 """
 
@@ -36,6 +37,7 @@ from pinakad.files import (
 )
 from pinakad.problems import cause_of, printable
 from pinakad.report import Report, digest_of, is_digest
+from pinakad.state.served import ServedRequests
 from pinakad.steps import Step, step
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Store:
         self.lock_file = root / "lock"
         self.known_hosts = root / "known_hosts"
         self.canary = root / "canary"
+        self.served = ServedRequests(root / "served.json")
         self._writing = threading.Lock()  # durable writes are made in a thread, progress is written beside them
 
     def prepare(self) -> None:
@@ -74,6 +77,7 @@ class Store:
                 raise OSError(errno.ELOOP, "it is a link, and the folder must be here", str(folder))
             if not folder.is_dir():
                 make_folder(folder)
+        self.served.load()
         sync_file_system(self.root)
         for entry in os.scandir(self.deployments):
             if entry.name.startswith(_TRASH):
@@ -90,6 +94,10 @@ class Store:
         except FileNotFoundError:
             return []
         return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: (_counter(name), name))
+
+    def is_latest(self, identifier: str) -> bool:
+        """Tell whether no deployment is there that began later than this one, whose folder may be gone."""
+        return all(_counter(other) <= _counter(identifier) for other in self.ids())
 
     def unanswered(self) -> list[str]:
         """Return the ids of the deployments that an earlier daemon left unfinished, oldest first.
@@ -116,8 +124,8 @@ class Store:
 
     def begin(self) -> str:
         """Make the folder of a new deployment and return its id, e.g. 20261123T212455Z.0001."""
-        known = self.ids()
-        number = _counter(known[-1]) + 1 if known else 1
+        known = [*self.ids(), *(entry.id for entry in self.served.entries)]  # one whose folder is gone counts, too
+        number = max(map(_counter, known), default=0) + 1
         identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
         with step(Step.FOLDER_MADE):
             make_folder(self.folder(identifier))
@@ -148,7 +156,25 @@ class Store:
     def save(self, report: Report, *, durable: bool) -> None:
         """Write the report: durable at a change of phase, otherwise without waiting for the disk. Raises OSError."""
         with self._writing:
-            self._save(report, durable=durable)
+            try:
+                self._save(report, durable=durable)
+            except FileNotFoundError:
+                self._make_again(report.id)
+                self._save(report, durable=durable)
+
+    def _make_again(self, identifier: str) -> None:
+        """Somebody has removed the folder of the running deployment, or all that is ours: what runs goes on."""
+        for folder in (self.root, self.deployments, self.canary, self.folder(identifier)):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        text = "the record of the running deployment %s was removed by somebody else; it is made again"
+        log.error(text, identifier, extra=fields(Event.STORAGE, deployment_id=identifier))
+        if not self.served.path.exists():
+            self.served.write_again()
+        sync_folder(self.deployments)
+
+    def is_recorded(self, identifier: str) -> bool:
+        """Tell whether the folder of a deployment is there."""
+        return self.folder(identifier).is_dir()
 
     def _save(self, report: Report, *, durable: bool) -> None:
         path, data = self.folder(report.id) / "report.json", report.json_text()

@@ -135,7 +135,7 @@ def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) ->
 
     What else is in the way is waited out for some minutes.
     """
-    draft, tries = f"{folder}/.{name}.new", _TRIES
+    draft, tries, missing = f"{folder}/.{name}.new", _TRIES, 10
     while tries > 0:
         try:
             descriptor = _create(draft, 0o644)
@@ -147,7 +147,10 @@ def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) ->
             _rename(draft, f"{folder}/{name}")
             _sync(folder)
         except FileNotFoundError:
-            return  # the folder is gone, and with it everybody who could ask
+            if missing == 0:
+                return  # the folder is gone, and with it everybody who could ask
+            missing -= 1
+            wait(0.3)  # a daemon that lives makes it again
         except OSError as error:
             tries -= error.errno not in _NO_ROOM
             wait(1.0)

@@ -70,6 +70,7 @@ class Watch:
         self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
         self._troubles: dict[Path, str] = {}
         self._closed: set[str] = set()
+        self._created: set[str] = set()
         self._woken: set[Path] = set()
         self._sent_s: float | None = None
         self._came_s: float | None = None
@@ -108,6 +109,10 @@ class Watch:
             self._closed.remove(name)
             return True
         return False
+
+    def is_created(self, name: str) -> bool:
+        """Tell whether a file of this name was created, and neither closed nor renamed in since."""
+        return name in self._created
 
     def ensure(self) -> None:
         """Watch each of the folders that is there now; one that was replaced is watched anew."""
@@ -159,6 +164,10 @@ class Watch:
         name = Path(os.fsdecode(event.dest_path or event.src_path)).name
         if name.startswith(self._ours):
             return
+        if event.event_type == "created" and len(self._created) < _MAX_CLOSED:
+            self._created.add(name)
+        elif event.event_type in ("closed", "moved", "deleted"):
+            self._created.discard(name)
         if event.event_type in ("closed", "moved"):
             if len(self._closed) >= _MAX_CLOSED:  # names that nobody asks for; who is asked for then waits 200 ms
                 self._closed.clear()

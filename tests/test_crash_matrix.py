@@ -26,6 +26,7 @@ COMPLETED = {
     Step.CANCEL_CLEARED,
     Step.FOLDER_MADE,
     Step.SAVED_VALIDATING,
+    Step.REQUEST_REMEMBERED,
     Step.ANSWERS_CLEARED,
     Step.SNAPSHOT_TAKEN,
     Step.SAVED_LAUNCHING,
@@ -38,6 +39,7 @@ COMPLETED = {
     Step.CANCEL_REMOVED,
     Step.REQUEST_SET_ASIDE,
     Step.MARKED_ANSWERED,
+    Step.REQUEST_FORGOTTEN,
     Step.REQUEST_REMOVED,
 }
 FAILED = {Step.SUPERVISOR_STARTED, Step.SAVED_FINISHING, Step.SAVED_FINISHED}
@@ -98,7 +100,7 @@ def test_a_cancelled_run_stays_cancelled_over_a_crash(world: World, at: str) -> 
 def test_a_late_touch_of_a_request_that_was_set_aside_is_served_over_a_crash(world: World, at: str) -> None:
     world.add_node(1)
     world.write_script("exit 7")
-    world.touch()
+    world.write('{"request_id": "held"}')  # an empty file that is open would be waited for
     held = os.open(world.markers / REQUEST, os.O_WRONLY)
     begin_to_crash(world, at)
     first = world.answer()
@@ -117,7 +119,7 @@ def test_a_late_touch_of_a_request_that_was_set_aside_is_served_over_a_crash(wor
 def test_a_late_touch_after_a_crash_between_setting_aside_and_removing_is_served(world: World) -> None:
     world.add_node(1)
     world.write_script("exit 7")
-    world.touch()
+    world.write('{"request_id": "held"}')  # an empty file that is open would be waited for
     held = os.open(world.markers / REQUEST, os.O_WRONLY)
     crash(world, f"done: {Step.MARKED_ANSWERED}")
     first = world.answer()

@@ -54,6 +54,7 @@ class Requests(RuleBasedStateMachine):
         self.desk = UndeadDesk(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
         self.request = self.desk.markers / REQUEST
         self.held: list[int] = []
+        self.kept = Path(self._root.name, "kept")
         self._stamp = 0
         self.desk.start()
 
@@ -87,6 +88,21 @@ class Requests(RuleBasedStateMachine):
 
     @precondition(lambda self: self.request.exists())
     @rule()
+    def keeps_another_link(self) -> None:
+        self.kept.unlink(missing_ok=True)
+        os.link(self.request, self.kept)
+
+    @precondition(lambda self: self.kept.exists() and self.desk.lives and not self.request.exists())
+    @rule()
+    def links_the_same_file_in_again(self) -> None:
+        """It looks exactly like the one before. The daemon has seen that one go, or has taken it away itself."""
+        self.desk.advance(0.7)
+        if self.desk.lives and not self.request.exists():
+            os.link(self.kept, self.request)
+            self.promise.touched()
+
+    @precondition(lambda self: self.request.exists())
+    @rule()
     def opens_and_holds(self) -> None:
         self.held.append(os.open(self.request, os.O_WRONLY))
 
@@ -94,7 +110,7 @@ class Requests(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9))
     def touches_what_it_holds(self, which: int) -> None:
         held = self.held.pop(which % len(self.held))
-        if os.fstat(held).st_nlink:  # else it was replaced or removed, and asks for nothing
+        if os.fstat(held).st_nlink > self._is_kept(held):  # else it was replaced or removed, and asks for nothing
             self._stamped(held)
         os.close(held)
 
@@ -175,6 +191,9 @@ class Requests(RuleBasedStateMachine):
         """Tell whether the latest request was answered without a launch: invalid, or cancelled before it."""
         latest = self.desk.store.latest()
         return latest is not None and not self.promise.touched_since_taken and latest.id not in self.promise.launched
+
+    def _is_kept(self, held: int) -> bool:
+        return self.kept.exists() and os.path.samestat(os.fstat(held), self.kept.stat())
 
     def _stamped(self, what: Path | int) -> None:
         """Touch it as the clock of a slow typist would: no two touches look alike, and each is later."""

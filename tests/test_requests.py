@@ -1,6 +1,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from pinakad.problems import MAX_PROBLEMS, Code
 from pinakad.report import RequestDocument, RequestPart
-from pinakad.requests import CANCEL, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
+from pinakad.requests import CANCEL, OPEN_LIMIT_S, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
 from pinakad.strict_json import MAX_BYTES
 
 
@@ -173,12 +175,14 @@ def test_what_is_no_file_is_an_invalid_request_that_goes_without_being_followed(
     assert [entry.name for entry in tmp_path.iterdir()] in ([], ["target"])
 
 
-def test_a_folder_with_something_in_it_stays_and_says_so(markers: Markers, tmp_path: Path) -> None:
+def test_a_folder_with_something_in_it_is_moved_away_with_all_that_is_in_it(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST / "inside").mkdir(parents=True)
     request = look(markers)
-    with pytest.raises(OSError, match="not empty"):
-        markers.set_aside(request.identity, "1")
-    assert look(markers).identity == request.identity
+    assert markers.set_aside(request.identity, "1")
+    assert markers.look() is None
+    (away,) = tmp_path.iterdir()
+    assert away.name.startswith(".pinakad-away-deployment_in_progress-")
+    assert [entry.name for entry in away.iterdir()] == ["inside"]
 
 
 def test_a_closed_request_is_taken_at_once_and_another_when_it_has_been_still(markers: Markers, tmp_path: Path) -> None:
@@ -204,9 +208,9 @@ def test_a_request_that_went_and_came_is_timed_anew(markers: Markers, tmp_path: 
 
 
 def test_asking_to_cancel_is_a_name_whatever_it_is(markers: Markers, tmp_path: Path) -> None:
-    assert not markers.cancel_asked()
+    assert markers.cancel_came_ns() is None
     (tmp_path / CANCEL).symlink_to("nowhere")
-    assert markers.cancel_asked()
+    assert markers.cancel_came_ns() is not None
 
 
 @pytest.mark.parametrize(
@@ -237,3 +241,51 @@ def test_the_same_bytes_are_parsed_once_however_often_they_are_read(markers: Mar
     for _ in range(20):
         assert look(markers).document is first.document
     assert time.thread_time() - began_s < 1.0
+
+
+@pytest.mark.parametrize("content", ["", '{"nodes": ["node_0'])
+def test_a_request_that_is_still_open_and_says_nothing_sound_is_waited_for_but_not_for_ever(
+    markers: Markers, tmp_path: Path, content: str
+) -> None:
+    with (tmp_path / REQUEST).open("w") as writer:
+        writer.write(content)
+        writer.flush()
+        assert markers.has_settled(0.0, closed=False) == pytest.approx(QUIET_S)
+        assert markers.has_settled(1.0, closed=False) == pytest.approx(QUIET_S)
+        assert markers.has_settled(OPEN_LIMIT_S, closed=False) == 0
+        assert markers.has_settled(1.0, closed=False) > 0
+    assert markers.has_settled(1.0, closed=False) == 0
+
+
+def test_a_request_that_is_still_open_and_sound_is_not_waited_for(markers: Markers, tmp_path: Path) -> None:
+    with (tmp_path / REQUEST).open("w") as writer:
+        writer.write('{"request_id": "a"}')
+        writer.flush()
+        assert markers.has_settled(0.0, closed=False) > 0
+        assert markers.has_settled(QUIET_S, closed=False) == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody who owns nothing")
+def test_where_leases_are_not_for_us_the_events_tell(tmp_path: Path) -> None:
+    (tmp_path / REQUEST).touch()
+    tmp_path.chmod(0o777)
+    while (status := (tmp_path / REQUEST).stat()).st_mtime_ns == status.st_ctime_ns:
+        (tmp_path / "again").unlink(missing_ok=True)
+        os.link(tmp_path / REQUEST, tmp_path / "again")
+    program = (
+        "import os, sys, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.requests import Markers\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "markers = Markers(Path('.'))\n"
+        "def settles(created):\n    markers._still = None; markers.has_settled(0.0, closed=False)\n"
+        "    return markers.has_settled(1.0, closed=False, created=created) == 0.0\n"
+        "print(settles(False), settles(True))"
+    )
+
+    def told() -> str:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    assert told() == "True True\n"
+    (tmp_path / REQUEST).unlink()
+    (tmp_path / REQUEST).touch()
+    assert told() == "True False\n"

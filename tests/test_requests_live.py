@@ -63,6 +63,25 @@ def test_a_request_limited_to_some_files_deploys_these_and_its_id_is_echoed(
     assert [path.name for path in (world.folder(report.id) / "nodes").iterdir()] == ["node_02.json"]
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_shell_that_opens_the_request_long_before_it_writes_asks_for_what_it_writes_and_no_more(
+    world: World, gated: Callable[[], None], running: bool
+) -> None:
+    world.add_node(2)
+    if running:
+        world.start()
+    line = f"""(sleep 0.8; echo '{{"nodes": ["node_02.json"]}}') > '{world.markers / REQUEST}'"""
+    with subprocess.Popen(["bash", "-c", line]):
+        world.wait(world.requested, "the empty file")
+        if not running:
+            world.start()
+        gated()
+        report = world.answer()
+    world.wait_idle()
+    assert report.request.nodes == ["node_02.json"]
+    assert world.deployments() == [report.id]
+
+
 def test_touches_during_a_run_lead_to_exactly_one_more_run(world: World, gated: Callable[[], None]) -> None:
     world.start()
     world.touch()

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pinakad.cli.access import no_write
-from pinakad.cli.follow import Serving, carries, latest, newer, unserved
+from pinakad.cli.follow import Serving, carries, is_served, latest, newer, unserved
 from pinakad.cli.session import FaultError
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.locks import is_locked
@@ -146,8 +146,7 @@ class _Placing:
         """Tell whether what stands there is still to be served."""
         if only is not None and standing.identity != only:
             return False
-        last = latest(self._store)
-        return last is None or Identity.of(last.request) != standing.identity
+        return not is_served(self._store, standing)
 
     def _write(self, document: RequestDocument) -> Identity | None:
         text = json.dumps(document.model_dump(exclude_none=True))

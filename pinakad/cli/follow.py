@@ -147,13 +147,30 @@ def aim_at_latest(store: Store, markers: Markers) -> Aim:
 
 
 def unserved(store: Store, markers: Markers) -> Request | None:
-    """Return the request that is there, unless it is the one that the latest deployment serves or has served."""
+    """Return the request that is there, unless it is one that is served, or was and could not be removed yet."""
     try:
         found = markers.look()
     except OSError as error:
         raise no_markers(markers.folder, error) from error
-    last = latest(store) if found is not None else None
-    return None if last is not None and found is not None and Identity.of(last.request) == found.identity else found
+    return None if found is None or is_served(store, found) else found
+
+
+def is_served(store: Store, found: Request) -> bool:
+    """Tell whether a request that stands there was taken. Raises FaultError where the state folder cannot be read.
+
+    A file that is linked in again has the identity of the last request, and is a new one: the last is out of the way.
+    """
+    try:
+        store.served.load()
+    except OSError as error:
+        raise no_access(store.root, error) from error
+    entry = store.served.serving(found.part())
+    if entry is not None:
+        return not store.is_answered(entry.id)
+    last = latest(store)
+    known = last is not None and store.served.of(last.id) is not None  # and its request is gone
+    same = last is not None and Identity.of(last.request) == found.identity
+    return last is not None and same and not known and not store.is_answered(last.id)
 
 
 def no_markers(folder: Path, error: OSError) -> FaultError:

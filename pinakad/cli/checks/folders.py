@@ -21,6 +21,7 @@ def rights(scene: Scene) -> Iterator[Finding]:
     yield from _one(scene, "paths.work_dir", settings.paths.work_dir, os.X_OK)
     yield from _one(scene, "paths.nodes", settings.nodes_dir, _LIST)
     yield from _one(scene, "paths.markers", settings.markers_dir, _WRITE)
+    yield from _coarse_times(settings.markers_dir)
     yield from _one(scene, "$STATE_DIRECTORY", scene.state_dir, _WRITE)
     yield from _one(scene, "$RUNTIME_DIRECTORY", scene.runtime_dir, _WRITE)
     if settings.metrics.textfile is not None:
@@ -43,6 +44,17 @@ def _one(scene: Scene, name: str, folder: Path, wanted: int) -> Iterator[Finding
         yield fails(f"cannot use {name} = '{folder}': it is no folder", f"rm {place} && {_making(account.name, place)}")
     elif status is not None and status.st_mode & stat.S_IWOTH:
         yield warning(f"everybody may write in {name} = '{folder}'", f"chmod o-w {place}")
+
+
+def _coarse_times(folder: Path) -> Iterator[Finding]:
+    """A request is told from the next touch of it by its time: where that is coarse, it is waited for."""
+    try:
+        seen = [folder.stat(), *(entry.stat(follow_symlinks=False) for entry in os.scandir(folder))]
+    except OSError:
+        return  # told otherwise
+    if all(status.st_ctime_ns % 10**9 == 0 for status in seen):
+        text = f"the file system of '{folder}' keeps times in whole seconds: a deployment begins up to 2 s later"
+        yield warning(text, "none is needed; a file system such as ext4 or xfs spares that time")
 
 
 def _textfile(scene: Scene, file: Path) -> Iterator[Finding]:

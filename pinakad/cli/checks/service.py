@@ -10,16 +10,19 @@ from shlex import quote
 from pinakad import __version__
 from pinakad.cli.checks.immovable import immovable
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.cli.follow import is_served
 from pinakad.cli.installation import wanted_files
 from pinakad.cli.setup_checks import work_dir_owner
+from pinakad.files import NotRegularError, read_regular
 from pinakad.launch_service import SOCKET
 from pinakad.marker_hints import hints
-from pinakad.problems import cause_of
-from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.problems import Code, cause_of
+from pinakad.requests import AWAY, CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
 from pinakad.store import StateUnreadableError, Store
 from pinakad.trust import weakness
 
 _TAKEN_AFTER_S = 10.0
+_MAX_ANSWER_BYTES = 1 << 30
 
 
 def configuration(scene: Scene) -> Iterator[Finding]:
@@ -99,12 +102,35 @@ def markers(scene: Scene) -> Iterator[Finding]:
     yield from immovable(folder, names, scene.account)
     if REQUEST in names:
         yield from _request(scene, folder / REQUEST)
+    yield from _in_the_way(scene, folder, names)
     if CANCEL in names and (not running or scene.running is None):
         text = f"'{CANCEL}' lies around: it is removed when the next request is taken, and cancels nothing"
         yield warning(text, f"rm {quote(str(folder / CANCEL))}")
     if {COMPLETED, FAILED} <= names:
         text = f"both '{COMPLETED}' and '{FAILED}' are there: not by pinakad, and no reader knows which one counts"
         yield warning(text, f"rm the older of both in {quote(str(folder))}")
+
+
+def _in_the_way(scene: Scene, folder: Path, names: set[str]) -> Iterator[Finding]:
+    """What the daemon could not remove, it has moved away, or its report says that the answer found no place."""
+    for name in sorted(names):
+        if name.startswith(AWAY):
+            text = f"'{name}' was in the way in '{folder}', could not be removed and was moved away"
+            yield warning(text, f"see what it is, then rm -r {quote(str(folder / name))}")
+    report = None
+    with suppress(OSError):
+        report = Store(scene.state_dir).latest()  # it was told to readers before its answer was to be put out
+    for problem in report.problems if report is not None else []:
+        if report is not None and problem.code is Code.ANSWER_BLOCKED and not _has_answer(folder, report.id):
+            yield fails(f"deployment {report.id}: {problem.message}", "remove it as the message says")
+
+
+def _has_answer(folder: Path, identifier: str) -> bool:
+    for name in (COMPLETED, FAILED):
+        with suppress(OSError, NotRegularError):
+            if identifier.encode() in read_regular(folder / name, _MAX_ANSWER_BYTES):
+                return True
+    return False
 
 
 def _request(scene: Scene, path: Path) -> Iterator[Finding]:
@@ -115,9 +141,10 @@ def _request(scene: Scene, path: Path) -> Iterator[Finding]:
     if request is None or scene.running is not None:
         return
     age_s = time.time() - path.lstat().st_mtime
-    if report is not None and Identity.of(report.request) == request.identity:
+    if is_served(Store(scene.state_dir), request):
         if age_s > _TAKEN_AFTER_S:
-            text = f"'{REQUEST}' was served by {report.id} and cannot be removed by the daemon"
+            by = f" by {report.id}" if report is not None and Identity.of(report.request) == request.identity else ""
+            text = f"'{REQUEST}' was served{by} and cannot be removed by the daemon"
             yield warning(text, f"rm {quote(str(path))}, and see who else owns {quote(str(path.parent))}")
     elif age_s > _TAKEN_AFTER_S:
         text = f"'{REQUEST}' is there for {age_s:.0f} s, and the daemon does not take it"

@@ -1,0 +1,134 @@
+"""Which requests were taken and are not known to be gone? Remembered outside of the deployments' folders.
+
+served.json has an entry for each, from the taking until the request was seen to be out of the way: usually one while a
+deployment runs, and none otherwise. A request whose identity stands here is never served again, whatever became of
+its deployment's folder; one that has no entry is a new one, although the last may have had the same identity (a file
+that was linked in again).
+"""
+
+import logging
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from pinakad.files import NotRegularError, read_regular, write_whole
+from pinakad.node_part import Part
+from pinakad.report import Id, RequestPart
+from pinakad.steps import Step, step
+
+log = logging.getLogger(__name__)
+
+MAX_ENTRIES = 200
+"""Marker folders that never came back: the oldest of so many are forgotten."""
+_MAX_BYTES = 1 << 20
+
+
+class Place(Part):
+    """Which folder a path leads to. The device counts within one boot only: another may number its disks otherwise."""
+
+    boot_id: str
+    device: int
+    inode: int
+
+    def is_same(self, other: "Place") -> bool:
+        """Tell whether it is the same folder."""
+        return self.inode == other.inode and (self.boot_id != other.boot_id or self.device == other.device)
+
+
+class ServedRequest(Part):
+    """A request that was taken as the deployment `id`: its identity, and the marker folder it was in, if known.
+
+    `gone`: somebody else was seen to have removed it, so that what stands there now is another one. `answered`: the
+    answer is out, and only the request is still to go. `cancel_since_ns`: an older cancel (by its ctime) is none, it
+    was there before and could not be removed.
+    """
+
+    id: Id
+    inode: int
+    mtime_ns: int
+    size: int
+    sha256: str
+    folder: Place | None = None
+    gone: bool = False
+    answered: bool = False
+    cancel_since_ns: int = 0
+
+    def part(self) -> RequestPart:
+        """Return the request as a report has it; what it asked for is not known any more."""
+        identity = {"inode": self.inode, "mtime_ns": self.mtime_ns, "size": self.size, "sha256": self.sha256}
+        return RequestPart(id=None, nodes=None, **identity)
+
+    def is_for(self, request: RequestPart) -> bool:
+        """Tell whether it has this identity and may still stand there."""
+        mine = (self.inode, self.mtime_ns, self.size, self.sha256)
+        return not self.gone and mine == (request.inode, request.mtime_ns, request.size, request.sha256)
+
+
+_ENTRIES = TypeAdapter(list[ServedRequest])
+
+
+def served_request(
+    identifier: str, request: RequestPart, folder: Place | None, cancel_since_ns: int = 0
+) -> ServedRequest:
+    """Return the entry of a request that is taken."""
+    identity = {"inode": request.inode, "mtime_ns": request.mtime_ns, "size": request.size, "sha256": request.sha256}
+    return ServedRequest(id=identifier, folder=folder, cancel_since_ns=cancel_since_ns, **identity)
+
+
+class ServedRequests:
+    """The file. `entries` are in the order of the taking."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: list[ServedRequest] = []
+        self.is_new = True
+
+    def load(self) -> None:
+        """Read the file. `is_new`: there is none, or none that can be read. Raises OSError."""
+        self.entries, self.is_new = [], True
+        try:
+            self.entries = _ENTRIES.validate_json(read_regular(self.path, _MAX_BYTES))
+            self.is_new = False
+        except FileNotFoundError:
+            pass
+        except (ValidationError, NotRegularError):
+            log.error("cannot read '%s': what was served before is not known", self.path)  # noqa: TRY400 - no bug
+
+    def of(self, identifier: str) -> ServedRequest | None:
+        """Return the entry of a deployment."""
+        return next((entry for entry in self.entries if entry.id == identifier), None)
+
+    def serving(self, request: RequestPart) -> ServedRequest | None:
+        """Return the entry of the request with this identity, None where it is a new one."""
+        return next((entry for entry in self.entries if entry.is_for(request)), None)
+
+    def remember(self, entry: ServedRequest) -> None:
+        """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was."""
+        others = [other for other in self.entries if other.id != entry.id]
+        with step(Step.REQUEST_REMEMBERED):
+            self._write([*others, entry][-MAX_ENTRIES:], durable=True)
+
+    def note(self, identifier: str, *, gone: bool = False, answered: bool = False) -> None:
+        """Write down what became of a request. Raises OSError."""
+        entry = self.of(identifier)
+        if entry is not None:
+            new = entry.model_copy(update={"gone": entry.gone or gone, "answered": entry.answered or answered})
+            if new != entry:
+                self.remember(new)
+
+    def forget(self, identifier: str) -> None:
+        """Remove an entry: its request is out of the way, and `answered` says so. Raises OSError.
+
+        It need not be durable: where it comes back, `answered` is there, and tells that it is over.
+        """
+        if self.of(identifier) is not None:
+            with step(Step.REQUEST_FORGOTTEN):
+                self._write([entry for entry in self.entries if entry.id != identifier], durable=False)
+
+    def write_again(self) -> None:
+        """Write the file as it should be: somebody else has removed it. Raises OSError."""
+        self._write(self.entries, durable=True)
+
+    def _write(self, entries: list[ServedRequest], *, durable: bool) -> None:
+        write_whole(self.path, _ENTRIES.dump_json(entries, indent=1) + b"\n", durable=durable)
+        self.entries, self.is_new = entries, False
