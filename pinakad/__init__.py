@@ -10,12 +10,14 @@ Read the files in the order in which the data goes through them:
     strict_json.py   bytes -> JSON that means one thing only
     node_file.py     JSON -> a node file of the known forms, or its problems (problems.py)
     node_check.py    does what one file says make sense, and addresses.py: which address is polled
-    nodes.py         node files -> the nodes of a deployment, or the problems across files
+    node_keys.py     keys that are misspelled (spelling.py)
+    node_reading.py  one file's bytes -> what a deployment needs of it (node_machine.py: which machine it speaks of)
+    nodes.py         node files -> the nodes of a deployment, and node_conflicts.py: the problems across files
     deployment.py    one deployment, told in the order in which it happens
     outside.py       what it needs from outside; wiring.py has the real parts
     script.py        the deployment script: launched once, found again, ended (supervisor.py, processes.py)
     runners.py       its supervisor is a process of ours, or a unit of systemd's (script_unit.py, trust.py)
-    permissions.py   who else could change the script or read the key
+    permissions.py   who else could change the script or read the key (linux/access_list.py)
     ssh/             one attempt to log in to a node, classified
     polling.py       when is a node up?
     poller.py        every node on its own place of the grid (node_log.py: which changes are worth a line)

@@ -81,7 +81,7 @@ class Deployment:
         if isinstance(files, str):
             return failed(Reason.NODES_UNREADABLE, f"the nodes folder cannot be read: {files}")
         asked = self.report.request.nodes
-        found = combine(files, None if asked is None else frozenset(asked))
+        found = combine(files, None if asked is None else frozenset(asked), ssh_port=self.report.policy.ssh.port)
         wrong = verdict.request_problems(asked, files, found)
         if wrong:
             return self._refused(Reason.INVALID_REQUEST, wrong)

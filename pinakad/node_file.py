@@ -7,9 +7,11 @@ files, at the disk or at the network.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from pinakad.problems import Code, Problem, Spot
 
@@ -36,6 +38,12 @@ def is_hostname(text: str) -> bool:
 def present(value: Any) -> Any:
     """Turn the producers' ways to say "nothing" into the empty string."""
     return "" if isinstance(value, str) and value.strip().upper() in _ABSENT else value
+
+
+@lru_cache(maxsize=1024)  # thousands of files have the same few types
+def _plain_type(name: str) -> str:
+    plain = re.sub(r"[\s_-]", "", name).lower() if present(name) else ""
+    return "mgmt" if plain == "management" else plain
 
 
 Text = Annotated[str, BeforeValidator(present)]
@@ -80,8 +88,7 @@ class Interface(_Object):
     def types(self) -> list[str]:
         """The types without case, spaces, `_` and `-`; `management` is `mgmt`."""
         written = [self.type] if isinstance(self.type, str) else self.type
-        plain = [re.sub(r"[\s_-]", "", name).lower() for name in written if present(name)]
-        return ["mgmt" if name == "management" else name for name in plain if name]
+        return [plain for name in written if (plain := _plain_type(name))]
 
     @property
     def vlans(self) -> list[str]:
@@ -92,9 +99,13 @@ class Interface(_Object):
 
 
 class Ssh(_Object):
-    """Our own addition to the format: where to log in, whatever the interfaces say."""
+    """Our own addition to the format: where to log in, whatever the interfaces say.
+
+    `current` is where the node answers before its deployment.
+    """
 
     address: str | None = Field(None, min_length=1)
+    current: str | None = Field(None, min_length=1)
     port: int | None = Field(None, ge=1, le=65535)
     user: str | None = Field(None, pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.@-]{0,63}$")
 
@@ -114,20 +125,17 @@ class NodeFile(_Object):
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An interface of a node file together with its key, which tells a bond."""
+    """An interface of a node file together with its key, which tells a bond.
+
+    `is_bond`: the key decides, the flat form has no `Bond_Slave` anywhere. `is_slave`: a bond's, which carries no
+    address. `types`: what they are, see `Interface.types`.
+    """
 
     key: str
     interface: Interface
-
-    @property
-    def is_bond(self) -> bool:
-        """The key decides: the flat form has no `Bond_Slave` anywhere."""
-        return _BOND_KEY.fullmatch(self.key) is not None
-
-    @property
-    def is_slave(self) -> bool:
-        """Tell whether it is a bond's slave, which carries no address."""
-        return not self.is_bond and self.interface.bond_slave.upper() == "YES"
+    is_bond: bool
+    is_slave: bool
+    types: list[str]
 
 
 def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
@@ -142,31 +150,47 @@ def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
     try:
         return NodeFile.model_validate(value), []
     except ValidationError as error:
-        return _sound_part(value, error), list(_shape_problems(spot, value, error))
+        findings = error.errors(include_url=False)
+        return _sound_part(value, findings), list(_shape_problems(spot, value, findings))
 
 
 def ports_of(node_file: NodeFile) -> list[Port]:
     """Return the interfaces of the known keys, in the file's order."""
-    return [Port(key, item) for key, item in node_file.using_interfaces.items() if is_known_key(key)]
+    return [_port(key, item) for key, item in node_file.using_interfaces.items() if is_known_key(key)]
 
 
+def _port(key: str, interface: Interface) -> Port:
+    is_bond = is_bond_key(key)
+    is_slave = not is_bond and interface.bond_slave.upper() == "YES"
+    return Port(key, interface, is_bond, is_slave, interface.types)
+
+
+@lru_cache(maxsize=1024)
 def is_known_key(key: str) -> bool:
     """Tell whether a key of `using_interfaces` is one that producers write."""
     return bool(_BOND_KEY.fullmatch(key) or _INTERFACE_KEY.fullmatch(key))
 
 
-def _sound_part(value: dict[str, Any], error: ValidationError) -> NodeFile | None:
+@lru_cache(maxsize=1024)
+def is_bond_key(key: str) -> bool:
+    """Tell whether a key of `using_interfaces` is a bond's."""
+    return _BOND_KEY.fullmatch(key) is not None
+
+
+def _sound_part(value: dict[str, Any], findings: list[ErrorDetails]) -> NodeFile | None:
     """Return the file without the interfaces and fields that have the wrong shape."""
-    sound = {"hostname": "unknown", "disk": [{}], "roles": [], "using_interfaces": {}} | value
-    for finding in error.errors(include_url=False):
+    unknown: dict[str, Any] = {"hostname": "unknown", "disk": ["unknown"], "roles": [], "using_interfaces": {}}
+    sound, broken = unknown | value, set()
+    for finding in findings:
         top, *below = finding["loc"]
-        if top == "using_interfaces" and below and isinstance(sound["using_interfaces"], dict):
-            others = {key: item for key, item in sound["using_interfaces"].items() if key != below[0]}
-            sound["using_interfaces"] = others
-        elif top in ("hostname", "disk", "roles", "using_interfaces"):
-            sound[str(top)] = {"hostname": "unknown", "disk": [{}], "roles": []}.get(str(top), {})
+        if top == "using_interfaces" and below:
+            broken.add(below[0])
+        elif top in unknown:
+            sound[str(top)] = unknown[str(top)]
         else:
             sound.pop(str(top), None)
+    if broken:
+        sound["using_interfaces"] = {key: item for key, item in sound["using_interfaces"].items() if key not in broken}
     try:
         return NodeFile.model_validate(sound)
     except ValidationError:
@@ -184,10 +208,10 @@ _EXPECTED = {
 }
 
 
-def _shape_problems(spot: Spot, value: Any, error: ValidationError) -> Iterator[Problem]:
+def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Iterator[Problem]:
     """Translate what pydantic found. A union reports one finding a branch: they are told as one."""
     told: set[str] = set()
-    for finding in error.errors(include_url=False):
+    for finding in findings:
         keys = _keys_in(value, finding["loc"], missing=finding["type"] == "missing")
         place = spot.at(*keys)
         if place.path in told:

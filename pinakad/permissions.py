@@ -8,8 +8,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from pinakad.linux.access_list import READ, WRITE, Grant, access_list
 from pinakad.problems import Code, Problem, Spot
-from pinakad.trust import weakness
+from pinakad.trust import name_of, weakness
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -39,10 +40,26 @@ def script_warnings(script: Path) -> list[Problem]:
 def key_warnings(key: Path) -> list[Problem]:
     """Return what is to be told about a private key that others may read: ssh(1) would ignore our own one then."""
     with suppress(OSError):
-        status = key.stat()
-        forbidden = _OTHERS if status.st_uid == os.getuid() else stat.S_IRWXO | stat.S_IWGRP
-        if status.st_mode & forbidden:
-            mode = stat.S_IMODE(status.st_mode)
-            text = f"the private key '{key}' is open to others (mode {mode:04o}); chmod 600 it"
+        opened = _opened(key)
+        if opened is not None:
+            text = f"the private key '{key}' is open to others ({opened[0]}); {opened[1]}"
             return [Spot(key.name).warning(Code.LOOSE_PERMISSIONS, text)]
     return []
+
+
+def _opened(key: Path) -> tuple[str, str] | None:
+    """Return to whom a key is open by its mode or its access control list, and what closes it. Raises OSError."""
+    status = key.stat()
+    forbidden = _OTHERS if status.st_uid == os.getuid() else stat.S_IRWXO | stat.S_IWGRP
+    found = access_list(key.resolve(), status)
+    mode = status.st_mode & ~stat.S_IRWXG | found.owning_group << 3  # with a list the mode's group bits are its mask
+    if mode & forbidden:
+        return f"mode {stat.S_IMODE(status.st_mode):04o}", "chmod 600 it"
+    other = next((grant for grant in found.named if grant.permissions & (READ | WRITE) and not _is_ours(grant)), None)
+    return None if other is None else (f"{name_of(other)} may use it, see getfacl", "setfacl -b it")
+
+
+def _is_ours(grant: Grant) -> bool:
+    if grant.kind == "user":
+        return grant.number in (0, os.getuid())
+    return grant.number in (0, os.getegid(), *os.getgroups())

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
+MAX_PROBLEMS = 100
+"""At most this many problems of one document are listed: the first help, a million would fill every report."""
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
@@ -50,10 +52,12 @@ class Code(StrEnum):
     # across files
     DUPLICATE_ADDRESS = "duplicate_address"
     VIP_IS_NODE_ADDRESS = "vip_is_node_address"
+    HOSTNAME_REUSED = "hostname_reused"
     # a request
     UNKNOWN_KEY = "unknown_key"
     NO_SUCH_FILE = "no_such_file"
     SUPERSEDED = "superseded"
+    MORE_PROBLEMS = "more_problems"
     # warnings about a node file
     VLAN_RANGE = "vlan_range"
     MTU_RANGE = "mtu_range"
@@ -61,6 +65,14 @@ class Code(StrEnum):
     UNKNOWN_ROLE = "unknown_role"
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_INTERFACE = "unknown_interface"
+    MISSPELLED_KEY = "misspelled_key"
+    NO_ROLE = "no_role"
+    NO_CONTROL = "no_control"
+    BAD_VIP = "bad_vip"
+    DIFFERENT_VIPS = "different_vips"
+    DUPLICATE_TYPE = "duplicate_type"
+    SLAVE_OF_TWO_BONDS = "slave_of_two_bonds"
+    NO_NETMASK = "no_netmask"
     # warnings about a run
     REQUEST_REMOVED = "request_removed"
     CANCEL_REMOVED = "cancel_removed"
@@ -144,3 +156,18 @@ def cause_of(error: Exception) -> str:
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Tell whether one of the problems fails the deployment."""
     return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def capped(problems: list[Problem], spot: Spot, limit: int = MAX_PROBLEMS, *, left_out: int = 0) -> list[Problem]:
+    """Return at most `limit` problems, errors first where some must go; the last one then says how many more there are.
+
+    It is an error where one of those is. `left_out`: errors that the caller did not even put into `problems`.
+    """
+    if len(problems) + left_out <= limit:
+        return problems
+    ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
+    kept, rest = ordered[: limit - 1], ordered[limit - 1 :]
+    errors = sum(problem.severity is Severity.ERROR for problem in rest) + left_out
+    text = f"and {len(rest) + left_out:,} more problems, {errors:,} of them errors"
+    more = spot.error if errors else spot.warning
+    return [*kept, more(Code.MORE_PROBLEMS, text)]

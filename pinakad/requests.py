@@ -9,7 +9,9 @@ import logging
 import os
 import stat
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 
 from pinakad import strict_json
 from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_whole
-from pinakad.problems import Code, Problem, Spot, cause_of
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
 from pinakad.steps import Step, step
 
@@ -294,7 +296,21 @@ def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]
 
 
 def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
-    """Return what the bytes of a request ask for, or what is wrong with them."""
+    """Return what the bytes of a request ask for, or what is wrong with them: MAX_PROBLEMS at most, and how many more.
+
+    The same bytes are parsed once, however often the folder is listed.
+    """
+    document, problems = _parsed(raw)
+    return document, list(problems)
+
+
+@lru_cache(maxsize=2)  # the one that is served and the one that waits
+def _parsed(raw: bytes) -> tuple[RequestDocument | None, tuple[Problem, ...]]:
+    document, problems = _parse(raw)
+    return document, tuple(problems)
+
+
+def _parse(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     spot = Spot(REQUEST)
     if len(raw) <= strict_json.MAX_BYTES and not raw.removeprefix(b"\xef\xbb\xbf").strip():
         return RequestDocument.model_construct(nodes=None, request_id=None), []
@@ -308,10 +324,12 @@ def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     try:
         document = RequestDocument.model_validate(value)
     except ValidationError as error:
-        return None, [_finding(spot, item) for item in error.errors(include_url=False)]
-    doubled = sorted({name for name in document.nodes or [] if (document.nodes or []).count(name) > 1})
+        found = [_finding(spot, item) for item in error.errors(include_url=False)[:MAX_PROBLEMS]]
+        return None, capped(found, spot, left_out=error.error_count() - len(found))
+    doubled = [name for name, times in Counter(document.nodes or ()).items() if times > 1]
     if doubled:
-        return None, [spot.at("nodes").error(Code.BAD_VALUE, "a node file is named twice", doubled)]
+        text = f"{len(doubled)} node file{'s are' if len(doubled) > 1 else ' is'} named twice"
+        return None, [spot.at("nodes").error(Code.BAD_VALUE, text, sorted(doubled)[:MAX_PROBLEMS])]
     return document, []
 
 

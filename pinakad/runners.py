@@ -1,8 +1,10 @@
 """How is a script's supervisor brought to life and ended: as a process of our own, or in a unit of systemd's?"""
 
 import asyncio
+import fcntl
 import importlib.util
 import marshal
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,7 +14,6 @@ from typing import IO, Any, Protocol
 
 from pinakad import supervisor
 from pinakad.config import ScriptSettings
-from pinakad.files import write_new
 from pinakad.outside import Started
 from pinakad.problems import cause_of
 from pinakad.processes import end_all
@@ -20,6 +21,7 @@ from pinakad.supervisor import start_ticks
 
 _ASK_EVERY_S = 0.5
 _GO_AWAY_S = 1.0
+_INTERPRETER = ("-I", "-S", "-X", "pinakad-supervisor")  # the last is for readers of ps(1): Python ignores it
 
 
 class Runner(Protocol):
@@ -60,7 +62,7 @@ class SubprocessRunner:
         It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
         that: then the text is taken.
         """
-        if self._spawn(spec, "supervisor.pyc", compiled()) is None:
+        if self._spawn(spec, compiled()) is None:
             self._spare = spec
 
     async def start(self, spec: dict[str, Any]) -> str | None:
@@ -82,7 +84,7 @@ class SubprocessRunner:
 
     def _start_from_text(self, spec: dict[str, Any]) -> str | None:
         self._spare = None
-        failure = self._spawn(spec, "supervisor.py", _text())
+        failure = self._spawn(spec, _text())
         if self._gate is not None:
             self._let_go(self._gate)
         return failure
@@ -92,22 +94,29 @@ class SubprocessRunner:
         with suppress(BrokenPipeError), gate:  # if it is gone, its exit code tells
             gate.write(supervisor.GO)
 
-    def _spawn(self, spec: dict[str, Any], name: str, copy: bytes) -> str | None:
-        """Copy the supervisor into the deployment's folder and start it there; it waits for the word."""
-        program = Path(spec["folder"], name)
+    def _spawn(self, spec: dict[str, Any], program: bytes) -> str | None:
+        """Start a supervisor; it waits for the word.
+
+        Its program is handed to the interpreter by a descriptor. A file in the state folder could be exchanged by the
+        owner of that folder between its writing and its reading, and would then run with our rights.
+        """
         try:
-            write_new(program, copy, 0o644, durable=False)
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(program), *supervisor.words_of(spec)],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                cwd="/",
-                start_new_session=True,
-                env={"LANG": "C.UTF-8"},
-            )
+            with os.fdopen(_sealed(program), "rb") as file:
+                self._process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        *_INTERPRETER,
+                        supervisor.OWN_PROGRAM.format(file.fileno()),
+                        *supervisor.words_of(spec),
+                    ],
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    cwd="/",
+                    start_new_session=True,
+                    env={"LANG": "C.UTF-8"},
+                    pass_fds=[file.fileno()],
+                )
         except OSError as error:
-            with suppress(OSError):  # half of it would take the room of what must be written down
-                program.unlink()
             return cause_of(error)
         self._gate = self._process.stdin
         return None
@@ -190,6 +199,21 @@ def compiled() -> bytes:
     """Return it as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
     code = compile(_text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def _sealed(program: bytes) -> int:
+    """Return the descriptor of a file without a name that has the program and that nobody can change any more."""
+    descriptor = os.memfd_create("pinakad-supervisor", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(program)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 async def _systemctl(*words: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from pinakad.journal import set_up
 from pinakad.locks import LockedError, lock
 from pinakad.problems import cause_of
 from pinakad.store import Store
+from pinakad.trust import weakness
 from pinakad.wiring import BootClockLoop
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ def main(config_option: Path | None, runner: str | None) -> int:
         set_up(settings.log.level)
         store = Store(config.state_dir())
         _check_folders(settings, store.root, config.runtime_dir())
+        if os.geteuid() == 0:
+            _check_trust(settings, store.root, config.runtime_dir(), config.config_file(config_option)[0])
         held = lock(store.lock_file)
         store.prepare()
     except ConfigError as error:
@@ -94,6 +97,24 @@ def _check_folders(settings: Config, state: Path, runtime: Path) -> None:
         cause = _unusable(folder)
         if cause:
             raise ConfigError(f"cannot use {name} = '{folder}': {cause}")
+
+
+def _check_trust(settings: Config, state: Path, runtime: Path, file: Path) -> None:
+    """Raise ConfigError where root would write in, or take orders from, what somebody else could exchange meanwhile.
+
+    In the marker folder the group of the producers may write: it is what they ask through, all that is found there is
+    taken for hostile, and nothing there is followed. But it must be root's, and so must the way to it.
+    """
+    found = [weakness(folder) for folder in (state, runtime)]
+    found.append(weakness(settings.markers_dir, shared=True))
+    if file.exists():
+        found.append(weakness(file))
+    for cause in filter(None, found):
+        text = (
+            f"root does not run pinakad here: {cause}. Use `systemctl start pinakad`, or run it as the owner of its "
+            "folders: setpriv --reuid=pinakasupport --regid=pinakasupport --init-groups pinakad"
+        )
+        raise ConfigError(text)
 
 
 def _unusable(folder: Path) -> str | None:

@@ -5,7 +5,7 @@ deployments/<id>/report.json   the report, rewritten while the deployment runs
                  report.durable.json   the last one that was synced: what a power cut can leave of report.json
                  nodes/        the snapshot
                  answered      the answer is out and the request is gone: nothing is left to do
-                 started, exit, script.log, supervisor.py[c]   the supervisor's
+                 started, exit, script.log   the supervisor's
 known_hosts, lock, canary/
 """
 

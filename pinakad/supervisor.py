@@ -1,8 +1,8 @@
 """How does the script's exit status survive the daemon? By this small program, which outlives it.
 
-It is one file of the standard library only: a copy in the deployment's folder runs the script, so that an upgrade of
-the daemon cannot pull it away. It is started before it is needed, because that takes longer than what is left to do
-until the launch. Its acts, in this order:
+It is one file of the standard library only. The daemon hands it to the interpreter by a descriptor, as it was when the
+daemon started: an upgrade cannot pull it away, and nobody can exchange it. It is started before it is needed, because
+that takes longer than what is left to do until the launch. Its acts, in this order:
 
 1. fork the script's process, which waits;
 2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
@@ -37,6 +37,7 @@ STARTED = "started"
 EXIT = "exit"
 LOG = "script.log"
 GO = b"g"
+OWN_PROGRAM = "/proc/self/fd/{}"  # how this program is named to the interpreter
 TOMBSTONE = '{"schema": 1, "tombstone": true}'  # in place of `started`: it never will be
 GAVE_UP = 3
 NOT_RECORDED = 4
@@ -477,5 +478,14 @@ def _sync(folder: str) -> None:
         os.close(descriptor)
 
 
+def _close_own_program(name: str) -> None:
+    """The script must not inherit the descriptor that this program was read from."""
+    before, after = OWN_PROGRAM.split("{}")
+    number = name.removeprefix(before).removesuffix(after)
+    if number.isdigit():
+        os.close(int(number))
+
+
 if __name__ == "__main__":
+    _close_own_program(sys.argv[0])
     sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO))

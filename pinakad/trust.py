@@ -7,18 +7,21 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from pinakad.linux.access_list import WRITE, Grant, access_list
+
 _MAX_LINKS = 40  # path_resolution(7)
 
 
-def weakness(path: Path, trusted: Collection[int] = (0,)) -> str | None:
+def weakness(path: Path, trusted: Collection[int] = (0,), *, shared: bool = False) -> str | None:
     """Return who could change what `path` leads to, and where; None where only the user ids `trusted` could.
 
-    Every folder on the way counts, and every link. Raises OSError where there is no such file.
+    Every folder on the way counts, and every link. `shared`: its last folder is a place where a group may write.
+    Raises OSError where there is no such file.
     """
-    return _weakness(path, frozenset(trusted), _MAX_LINKS)
+    return _weakness(path, frozenset(trusted), _MAX_LINKS, shared=shared)
 
 
-def _weakness(path: Path, trusted: frozenset[int], links: int) -> str | None:
+def _weakness(path: Path, trusted: frozenset[int], links: int, *, shared: bool) -> str | None:
     for place in (*reversed(path.parents), path):
         status = place.lstat()
         if status.st_uid not in trusted:
@@ -27,22 +30,39 @@ def _weakness(path: Path, trusted: frozenset[int], links: int) -> str | None:
             if links == 0:
                 return f"'{place}' is a link in a circle"
             rest = path.relative_to(place)
-            return _weakness(Path(os.path.normpath(place.parent / place.readlink())) / rest, trusted, links - 1)
-        found = _writable(place, status)
+            target = Path(os.path.normpath(place.parent / place.readlink())) / rest
+            return _weakness(target, trusted, links - 1, shared=shared)
+        found = _writable(place, status, trusted, shared=shared and place == path)
         if found is not None:
             return found
     return None
 
 
-def _writable(place: Path, status: os.stat_result) -> str | None:
+def _writable(place: Path, status: os.stat_result, trusted: frozenset[int], *, shared: bool) -> str | None:
     """A folder with the sticky bit keeps each entry for its owner, whom we look at next."""
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return None
     if status.st_mode & stat.S_IWOTH:
         return f"'{place}' can be changed by everybody (mode {stat.S_IMODE(status.st_mode):04o})"
-    if status.st_mode & stat.S_IWGRP and status.st_gid != 0:
+    if shared:
+        return None
+    found = access_list(place, status)
+    if found.owning_group & WRITE and status.st_gid != 0:
         return f"'{place}' can be changed by the group {_group(status.st_gid)}"
-    return None
+    other = next(
+        (grant for grant in found.named if grant.permissions & WRITE and not _is_trusted(grant, trusted)), None
+    )
+    return None if other is None else f"'{place}' can be changed by {name_of(other)} (see getfacl)"
+
+
+def _is_trusted(grant: Grant, trusted: frozenset[int]) -> bool:
+    return grant.number in trusted if grant.kind == "user" else grant.number == 0
+
+
+def name_of(grant: Grant) -> str:
+    """Return whom an entry of an access control list names, for a person."""
+    name = _user(grant.number) if grant.kind == "user" else _group(grant.number)
+    return name if name.startswith("user ") else f"the {grant.kind} {name}"
 
 
 def _user(number: int) -> str:

@@ -8,7 +8,7 @@ from pinakad.node_part import NodePart
 from pinakad.nodes import NodeSet, ReadFile
 from pinakad.outside import Ended
 from pinakad.polling import HostKey, PollSettings
-from pinakad.problems import Code, Problem, Severity, Spot
+from pinakad.problems import Code, Problem, Severity, Spot, capped
 from pinakad.report import Outcome, Reason, ScriptState
 
 _MAX_NAMES = 5
@@ -87,7 +87,7 @@ def request_problems(asked: list[str] | None, files: list[ReadFile], found: Node
             problems.append(place.error(Code.NO_SUCH_FILE, "there is no such node file", name))
         elif name in winners:
             problems.append(place.error(Code.SUPERSEDED, f"the file is superseded by {winners[name]}", name))
-    return problems
+    return capped(problems, spot.at("nodes"))
 
 
 def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]:

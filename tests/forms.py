@@ -73,4 +73,4 @@ def neighbour(address: str, last: int = 254) -> str:
 
 
 def _document(hostname: str, ports: Document) -> Document:
-    return {"hostname": hostname, "using_interfaces": ports, "disk": ["sda"], "roles": ["compute"]}
+    return {"hostname": hostname, "using_interfaces": ports, "disk": ["sda"], "roles": ["Control", "Compute"]}

@@ -32,7 +32,8 @@ def node_file(number: int, hostname: str = "", address: str = "") -> ReadFile:
         "vlan_id": "",
         "ip": address or f"192.0.2.{number}",
     }
-    value: dict[str, object] = {"hostname": hostname or f"n{number}", "disk": [], "roles": []}
+    hostname = hostname or f"n{number}"
+    value: dict[str, object] = {"hostname": hostname, "disk": [f"wwn-of-{hostname}"], "roles": ["Control"]}
     value["using_interfaces"] = {"interface_01": interface}
     return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
 

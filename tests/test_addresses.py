@@ -1,11 +1,23 @@
 import json
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pinakad.addresses import AddressSource, choose, ipv4, is_netmask, is_usable, subnet
+from pinakad.addresses import (
+    AddressSource,
+    address_key,
+    choose,
+    ip_value,
+    ipv4,
+    is_netmask,
+    is_usable,
+    subnet,
+    why_no_login,
+)
 from pinakad.node_file import NodeFile, read
 
 DATA = Path(__file__).parent / "data"
@@ -67,9 +79,20 @@ def test_the_order_of_preference(interfaces: list[dict[str, Any]], expected: tup
     assert choose(node(*interfaces), allow_loopback=False) == expected
 
 
-@pytest.mark.parametrize("field", ["server_vip", "provider_gateway", "tenant_gateway"])
+@pytest.mark.parametrize("field", ["server_vip", "provider_gateway"])
 def test_a_virtual_or_foreign_address_is_never_polled(field: str) -> None:
     content = node(at("10.0.0.100", "Mgmt"), at("10.0.0.1", "Primary"), **{field: "10.0.0.100"})
+    assert choose(content, allow_loopback=False) == ("10.0.0.1", AddressSource.PRIMARY)
+
+
+@pytest.mark.parametrize("kind", ["Mgmt", "Primary"])
+def test_the_tenants_gateway_may_be_a_nodes_own_address(kind: str) -> None:
+    content = node(at("10.0.0.1", kind), at("10.0.0.2", kind), tenant_gateway="10.0.0.1")
+    assert choose(content, allow_loopback=False) == ("10.0.0.1", kind.lower())
+
+
+def test_a_virtual_address_is_known_in_any_spelling() -> None:
+    content = node(at("10.0.0.100", "Mgmt"), at("10.0.0.1", "Primary"), server_vip="::ffff:10.0.0.100")
     assert choose(content, allow_loopback=False) == ("10.0.0.1", AddressSource.PRIMARY)
 
 
@@ -137,3 +160,55 @@ def test_a_subnet_needs_an_address_and_its_mask() -> None:
     assert subnet("192.0.2.77", "") is None
     assert subnet("", "255.255.255.0") is None
     assert subnet("192.0.2.77", "0.0.0.255") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::7", "2001:0DB8:0:0::0007", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::FFFF:c000:201", "192.0.2.1", True),
+        ("fe80::1%eth0", "FE80:0::1%eth0", True),
+        ("fe80::1%eth0", "fe80::1%eth1", False),
+        ("Node7.Example.org.", "node7.example.org", True),
+        ("node7.example.org", "node7.example", False),
+        ("192.0.2.1", "192.0.2.10", False),
+    ],
+)
+def test_addresses_are_compared_by_value(one: str, other: str, same: bool) -> None:
+    assert (address_key(one) == address_key(other)) is same
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_every_spelling_of_an_ipv4_address_inside_an_ipv6_one_is_that_address(number: int) -> None:
+    plain, inside = IPv4Address(number), IPv6Address((0xFFFF << 32) | number)
+    for text in (str(inside), inside.exploded, inside.exploded.upper(), f"::ffff:{plain}"):
+        assert ip_value(text) == plain
+        assert address_key(text) == str(plain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "::ffff:239.1.2.3", "ff02::1", "255.255.255.255"),  # noqa: S104 - words
+        *("::ffff:255.255.255.255", "fe80::1"),
+    ],
+)
+def test_nobody_is_logged_in_to_at_an_address_that_is_no_machines(text: str) -> None:
+    assert why_no_login(text, allow_loopback=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost", "LocalHost.", "a.localhost"]
+)
+def test_loopback_in_any_spelling_is_for_rehearsals_only(text: str) -> None:
+    assert why_no_login(text, allow_loopback=False)
+    assert why_no_login(text, allow_loopback=True) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["192.0.2.1", "2001:db8::7", "fe80::1%eth0", "169.254.1.1", "node7.example.org.", "localhost7", "n.localdomain"],
+)
+def test_nothing_speaks_against_a_login_elsewhere(text: str) -> None:
+    assert why_no_login(text, allow_loopback=False) is None

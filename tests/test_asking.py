@@ -12,6 +12,7 @@ import pytest
 from report_example import new_report
 
 from pinakad.cli.asking import Asked, Asking
+from pinakad.linux.open_folder import shared_folder
 from pinakad.locks import lock
 from pinakad.report import Phase, Report
 from pinakad.requests import REQUEST, Markers, Request
@@ -58,7 +59,8 @@ class Place:
             next(acts, lambda: None)()
             return name
 
-        return Asking(self.store, self.markers).ask(["node_02.json"], "ours", successor)
+        with shared_folder(self.markers.folder) as place:
+            return Asking(self.store, self.markers, place).ask(["node_02.json"], "ours", successor)
 
     def asked(self) -> object:
         """Return what is asked for now."""

@@ -105,6 +105,24 @@ def test_what_ended_before_its_nodes_were_known_is_asked_for_as_it_was(world: Wo
     assert (world.report().request.nodes, world.report().counts.total) == (None, 1)
 
 
+@pytest.mark.parametrize(
+    "content", ['{"nodes": ["node_01.json"], "force": true}', '{"nodes": ["node_01.json"]', "node_01"]
+)
+def test_a_request_that_could_not_be_read_is_not_tried_again_as_one_for_all_nodes(
+    world: World, operator: Operator, content: str
+) -> None:
+    world.add_node(1)
+    world.add_node(2)
+    world.start()
+    world.rename_in(content)
+    report = world.answer()
+    assert (report.reason, report.request.nodes) == ("invalid_request", None)
+    world.wait_idle()
+    done = operator.call("retry")
+    assert (done.returncode, world.requested()) == (1, False)
+    assert "cannot tell which nodes" in done.stderr
+
+
 def test_what_still_runs_is_not_tried_again(world: World, operator: Operator) -> None:
     world.add_node(1)
     world.write_script(world.gate()[0])

@@ -61,11 +61,11 @@ def test_json_has_the_names_of_the_report(tmp_path: Path) -> None:
 
 
 def test_a_warning_holds_nobody_up(tmp_path: Path) -> None:
-    document = default("sqdn-1", "10.0.0.1") | {"roles": ["gardener"]}
+    document = default("sqdn-1", "10.0.0.1") | {"roles": ["Control", "gardener"]}
     (tmp_path / "node_01.json").write_text(json.dumps(document), encoding="utf-8")
     done = pinakactl(tmp_path, "validate", tmp_path)
     assert done.returncode == 0
-    assert "warning     node_01.json /roles/0: " in done.stdout
+    assert "warning     node_01.json /roles/1: " in done.stdout
     assert done.stdout.endswith("1 file, 1 node, 1 warning: good\n")
 
 

@@ -12,6 +12,7 @@ from pinakad.problems import Code, Severity
 
 DATA = Path(__file__).parent / "data"
 WHERE = "/using_interfaces/interface_01"
+TWO_PRIMARIES = (Severity.WARNING, Code.DUPLICATE_TYPE, "/using_interfaces/interface_09/type")
 Found = list[tuple[str, str, str]]
 
 
@@ -27,16 +28,34 @@ def with_interface(**changes: Any) -> dict[str, Any]:
     properties = {"IP_ADDRESS": "192.0.2.11", "Netmask": "255.255.255.0", "gateway": "192.0.2.1"}
     properties |= changes.pop("Properties", {})
     interface = {"interface_name": "eno1", "type": ["Primary"], "vlan_id": "", "Properties": properties} | changes
-    return {"hostname": "n1", "disk": ["sda"], "roles": [], "using_interfaces": {"interface_01": interface}}
+    return {"hostname": "n1", "disk": ["sda"], "roles": ["Compute"], "using_interfaces": {"interface_01": interface}}
 
 
 def with_properties(**changes: str) -> dict[str, Any]:
     return with_interface(Properties=changes)
 
 
+OTHER = "/using_interfaces/interface_02"
+NO_LOGIN = ("0.0.0.0", "::", "127.0.0.1", "::1", "ff02::1", "255.255.255.255", "fe80::1", "localhost")  # noqa: S104 - words
+NO_LOGIN += ("0x7f.1", "0x7f000001", "127.1", "10.0.0.01", "NULL", "N/A", "192.0.2.255", "::ffff:192.0.2.0", "a..b")
+
+
+def twice(*, bond: bool = False, key: str = "interface_02", **changes: Any) -> dict[str, Any]:
+    """Return a sound node file with a second interface."""
+    value = with_interface()
+    value["using_interfaces"][key] = {"interface_name": "eno2", "type": ["Secondary"], "vlan_id": ""} | changes
+    if bond:
+        value["using_interfaces"] |= {
+            "bond1": {"interface_name": "bond0", "type": ["Secondary"], "vlan_id": ""},
+            "interface_03": {"interface_name": "eno3", "Bond_Slave": "YES", "Bond_Interface_Name": "bond0"},
+        }
+    return value
+
+
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.stem)
 def test_the_known_forms_have_nothing_to_complain_about(path: Path) -> None:
-    assert found_in(json.loads(path.read_text())) == []
+    found = found_in(json.loads(path.read_text()))
+    assert found == ([TWO_PRIMARIES] if path.stem == "ten_interfaces" else [])
 
 
 @pytest.mark.parametrize(
@@ -64,6 +83,21 @@ def test_the_known_forms_have_nothing_to_complain_about(path: Path) -> None:
         (with_interface() | {"using_interfaces": {}}, Code.NO_POLL_ADDRESS, "/using_interfaces"),
         (with_interface() | {"ssh": {"address": "300.1.1.1"}}, Code.BAD_ADDRESS, "/ssh/address"),
         (with_interface() | {"ssh": {"address": "not a name"}}, Code.BAD_ADDRESS, "/ssh/address"),
+        *((with_interface() | {"ssh": {"address": text}}, Code.BAD_ADDRESS, "/ssh/address") for text in NO_LOGIN),
+        *((with_interface() | {"ssh": {"current": text}}, Code.BAD_ADDRESS, "/ssh/current") for text in NO_LOGIN),
+        (with_properties(IP_ADDRESS="192.0.2.0"), Code.BAD_ADDRESS, f"{WHERE}/Properties/IP_ADDRESS"),
+        (with_properties(IP_ADDRESS="192.0.2.255"), Code.BAD_ADDRESS, f"{WHERE}/Properties/IP_ADDRESS"),
+        (with_properties(IP_ADDRESS="", Netmask="255.255.255.0") | {}, Code.NO_POLL_ADDRESS, "/using_interfaces"),
+        (twice(ip="192.0.2.11"), Code.DUPLICATE_ADDRESS, f"{OTHER}/ip"),
+        (
+            twice(Properties={"IP_ADDRESS": "192.0.2.11", "Netmask": "255.255.255.0"}),
+            Code.DUPLICATE_ADDRESS,
+            f"{OTHER}/Properties/IP_ADDRESS",
+        ),
+        *(
+            (with_interface() | {"roles": ["Storage"], "disk": disk}, Code.STORAGE_WITHOUT_DISK, "/disk")
+            for disk in ([None], [""], [{}], ["NULL", " n/a "], [[]], [{"name": ""}], [None, "", {}], [False])
+        ),
     ],
 )
 def test_an_error_is_told_at_its_place(value: dict[str, Any], code: Code, path: str) -> None:
@@ -81,6 +115,13 @@ def test_an_error_is_told_at_its_place(value: dict[str, Any], code: Code, path: 
         (with_properties(mtu="jumbo"), Code.MTU_RANGE, f"{WHERE}/Properties/mtu"),
         (with_interface(type=["Primary", "Backup"]), Code.UNKNOWN_TYPE, f"{WHERE}/type"),
         (with_interface() | {"roles": ["compute", "dancer"]}, Code.UNKNOWN_ROLE, "/roles/1"),
+        (with_interface() | {"roles": []}, Code.NO_ROLE, "/roles"),
+        (with_interface() | {"roles": ["", "N/A"]}, Code.NO_ROLE, "/roles"),
+        (with_interface() | {"server_vip": "192.0.2.300"}, Code.BAD_VIP, "/server_vip"),
+        (with_interface() | {"server_vip": "192.0.2.100/24"}, Code.BAD_VIP, "/server_vip"),
+        (twice(type=["primary"]), Code.DUPLICATE_TYPE, f"{OTHER}/type"),
+        (with_interface(type=["Mgmt", "Management"]), Code.DUPLICATE_TYPE, f"{WHERE}/type"),
+        (with_properties(Netmask="NULL", gateway=""), Code.NO_NETMASK, f"{WHERE}/Properties/Netmask"),
     ],
 )
 def test_a_warning_is_told_and_holds_nobody_up(value: dict[str, Any], code: Code, path: str) -> None:
@@ -98,6 +139,17 @@ def test_a_warning_is_told_and_holds_nobody_up(value: dict[str, Any], code: Code
         with_interface(vlan_id=["1", "4094"]),
         with_interface() | {"ssh": {"address": "2001:db8::7"}},
         with_interface() | {"ssh": {"address": "node-7.example.org"}},
+        with_interface() | {"ssh": {"address": "node-7.example.org.", "current": "fe80::7%eth0"}},
+        with_interface() | {"roles": ["Control"]},
+        with_interface() | {"roles": ["CONTROLLER "]},
+        with_interface() | {"roles": ["Storage"], "disk": [None, "/dev/sda"]},
+        with_interface() | {"roles": ["Storage"], "disk": [{"name": "sda", "serial": ""}]},
+        with_interface() | {"disk": [None]},
+        with_properties(Netmask="255.255.255.254", IP_ADDRESS="192.0.2.0", gateway=""),
+        with_properties(Netmask="255.255.255.255", IP_ADDRESS="192.0.2.0", gateway=""),
+        twice(type=["Secondary"]),
+        twice(ip="0.0.0.0"),  # noqa: S104 - some front ends' word for none
+        twice(ip="192.0.2.11", Bond_Slave="YES", Bond_Interface_Name="bond0", key="interface_02", bond=True),
     ],
 )
 def test_what_is_allowed_is_not_told(value: dict[str, Any]) -> None:
@@ -146,6 +198,23 @@ OF_BOND0 = {"Bond_Interface_Name": "bond0"}
 )
 def test_bonds_and_slaves_name_each_other(slaves: list[dict[str, Any]], expected: Found) -> None:
     assert found_in(_bonded(*slaves)) == expected
+
+
+def test_an_interface_in_two_bonds_is_told_and_makes_no_second_slave() -> None:
+    value = _bonded(OF_BOND0, OF_BOND0)
+    value["using_interfaces"]["bond2"] = {"interface_name": "bond9", "type": ["Secondary"], "vlan_id": ""}
+    value["using_interfaces"] |= {
+        f"interface_0{n}": {"interface_name": name, "Bond_Slave": "YES", "Bond_Interface_Name": "bond9"}
+        for n, name in ((4, "s2"), (5, "s5"))
+    }
+    where = "/using_interfaces/interface_04/Bond_Interface_Name"
+    assert found_in(value) == [(Severity.WARNING, Code.SLAVE_OF_TWO_BONDS, where)]
+
+
+def test_one_interface_that_is_named_twice_as_a_slave_is_one_slave() -> None:
+    value = _bonded(OF_BOND0, OF_BOND0)
+    value["using_interfaces"]["interface_03"]["interface_name"] = "s2"
+    assert found_in(value) == [(Severity.WARNING, Code.BOND_WITH_ONE_SLAVE, BOND)]
 
 
 def test_the_same_vlan_on_two_entries_of_one_interface_is_an_error() -> None:

@@ -13,7 +13,8 @@ DATA = Path(__file__).parent / "data"
 
 def file(number: int, hostname: str, address: str, **top: Any) -> ReadFile:
     interface = {"interface_name": "eno1", "type": ["Primary"], "vlan_id": "", "ip": address}
-    value = {"hostname": hostname, "disk": [], "roles": [], "using_interfaces": {"interface_01": interface}} | top
+    interfaces = {"interface_01": interface}
+    value = {"hostname": hostname, "disk": [], "roles": ["Control"], "using_interfaces": interfaces} | top
     return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
 
 
@@ -36,7 +37,7 @@ def test_the_known_forms_make_one_deployment() -> None:
     ]
     found = together(*files)
     assert found.ok
-    assert found.problems == ()
+    assert [item.code for item in found.problems] == [Code.DUPLICATE_TYPE]
     assert len(found.nodes) == len(files)
 
 
@@ -120,7 +121,8 @@ def test_an_address_that_two_other_files_share_holds_nobody_up() -> None:
 
 
 def test_a_superseded_file_claims_no_address() -> None:
-    assert together(file(1, "n1", "192.0.2.1"), file(2, "n2", "192.0.2.1"), file(3, "n1", "192.0.2.3")).ok
+    files = [file(1, "n1", "192.0.2.1", disk=["x"]), file(2, "n2", "192.0.2.1"), file(3, "n1", "192.0.2.3", disk=["x"])]
+    assert together(*files).ok
 
 
 @pytest.mark.parametrize(

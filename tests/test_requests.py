@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.problems import Code
+from pinakad.problems import MAX_PROBLEMS, Code
 from pinakad.report import RequestDocument, RequestPart
 from pinakad.requests import CANCEL, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
 from pinakad.strict_json import MAX_BYTES
@@ -206,3 +207,33 @@ def test_asking_to_cancel_is_a_name_whatever_it_is(markers: Markers, tmp_path: P
     assert not markers.cancel_asked()
     (tmp_path / CANCEL).symlink_to("nowhere")
     assert markers.cancel_asked()
+
+
+@pytest.mark.parametrize(
+    ("document", "count"),
+    [
+        ({"nodes": [f"node_{number % 40_000}.json" for number in range(50_000)]}, 1),
+        ({f"{number:x}": 0 for number in range(90_000)}, MAX_PROBLEMS),
+        ({"nodes": [f"node_{number}" for number in range(60_000)]}, MAX_PROBLEMS),
+    ],
+    ids=["named twice", "unknown keys", "no node files"],
+)
+def test_a_huge_request_costs_no_time_and_names_its_first_problems(document: object, count: int) -> None:
+    raw = json.dumps(document, separators=(",", ":")).encode()
+    assert len(raw) <= MAX_BYTES
+    began_s = time.thread_time()
+    problems = parse_request(raw)[1]
+    assert time.thread_time() - began_s < 2.0
+    assert len(problems) == count
+    if count > 1:
+        assert (problems[-1].code, "more problems" in problems[-1].message) == (Code.MORE_PROBLEMS, True)
+
+
+def test_the_same_bytes_are_parsed_once_however_often_they_are_read(markers: Markers, tmp_path: Path) -> None:
+    names = [f"node_{number}.json" for number in range(50_000)]
+    (tmp_path / REQUEST).write_text(json.dumps({"nodes": names}))
+    first = look(markers)
+    began_s = time.thread_time()
+    for _ in range(20):
+        assert look(markers).document is first.document
+    assert time.thread_time() - began_s < 1.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from access_lists import grant
 from hostile import ESCAPING, Zoo
 from world import ANSWERS, CANCEL, REQUEST, World
 
@@ -204,7 +205,6 @@ def test_what_is_written_has_the_promised_modes_whatever_the_umask(world: World,
             folder / "report.durable.json",
             folder / "started",
             folder / "exit",
-            folder / "supervisor.pyc",
         ],
         0o640: [folder / "nodes" / "node_01.json", folder / "script.log"],
         0o755: [world.state / "deployments", folder, folder / "nodes"],
@@ -261,11 +261,29 @@ def show_key(world: World) -> Path:
     return world.key
 
 
-@pytest.mark.parametrize("loosen", [give_script_away, share_script, share_folder, show_key])
+def list_script(world: World) -> Path:
+    grant(world.script, "u:12345:rw")
+    return world.script
+
+
+def list_key(world: World) -> Path:
+    grant(world.key, "u:12345:r")
+    return world.key
+
+
+def list_key_for_a_group(world: World) -> Path:
+    grant(world.key, "g:12345:r")
+    return world.key
+
+
+@pytest.mark.parametrize(
+    "loosen",
+    [give_script_away, share_script, share_folder, show_key, list_script, list_key, list_key_for_a_group],
+)
 def test_what_openssh_or_sudo_would_frown_at_is_told_and_holds_nobody_up(
     world: World, loosen: Callable[[World], Path]
 ) -> None:
-    if os.getuid() != 0 and loosen is not show_key:
+    if os.getuid() != 0 and loosen in (give_script_away, share_script, share_folder):
         pytest.skip("only root can give files away")
     short(world)
     place = loosen(world)
@@ -276,6 +294,13 @@ def test_what_openssh_or_sudo_would_frown_at_is_told_and_holds_nobody_up(
     ]
     assert f"<4>{place.name}: " in world.log_text()
     assert len(world.runs()) == 1
+
+
+def test_a_key_that_only_the_daemons_user_may_read_by_a_list_is_not_told_about(world: World) -> None:
+    short(world)
+    grant(world.key, f"u:{os.getuid()}:r")
+    world.start()
+    assert world.serve().problems == []
 
 
 def test_a_sound_script_and_key_are_not_told_about(world: World) -> None:
@@ -319,3 +344,55 @@ def pinakactl(world: World, *words: str) -> bytes:
     command = [sys.executable, "-m", "pinakad.cli", *words, "--config", str(world.config)]
     done = subprocess.run(command, check=False, capture_output=True, env=dict(os.environ) | own)
     return done.stdout + done.stderr
+
+
+# --- root, and what belongs to others
+
+OTHER = 4711
+
+
+def give(path: Callable[[World], Path], group: int = 0, mode: int = 0o755) -> Callable[[World], Path]:
+    """Let a folder belong to somebody else."""
+
+    def act(world: World) -> Path:
+        place = path(world)
+        os.chown(place, OTHER, group)
+        place.chmod(mode)
+        return place
+
+    return act
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is about root")
+@pytest.mark.parametrize(
+    "loosen",
+    [
+        give(lambda world: world.state),
+        give(lambda world: world.runtime),
+        give(lambda world: world.markers),
+        give(lambda world: world.markers.parent),
+        give(lambda world: world.config, mode=0o644),
+    ],
+)
+def test_root_does_not_run_on_what_somebody_else_could_exchange(world: World, loosen: Callable[[World], Path]) -> None:
+    place = loosen(world)
+    world.start(ready=False)
+    assert world.wait(world.daemon_code, "its end") == 78
+    assert f"'{place}' belongs to user id {OTHER}" in world.log_text()
+    assert "systemctl start pinakad" in world.log_text()
+    assert "setpriv --reuid=pinakasupport" in world.log_text()
+    assert list(world.state.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is about root")
+def test_root_serves_markers_of_its_own_that_a_group_may_write(world: World) -> None:
+    short(world)
+    os.chown(world.markers, 0, OTHER)
+    world.markers.chmod(0o2775)
+    world.start()
+    assert world.serve().reason == "nodes_unreachable"
+    world.stop()
+    world.markers.chmod(0o777)
+    world.start(ready=False)
+    assert world.wait(world.daemon_code, "its end") == 78
+    assert "can be changed by everybody" in world.log_text()

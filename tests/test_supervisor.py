@@ -17,6 +17,7 @@ from scripts import Place, let_go, run, started, state_of, until, until_there
 from pinakad import supervisor
 from pinakad.locks import is_locked
 from pinakad.report import ScriptState
+from pinakad.runners import _sealed
 from pinakad.script import Over, Running, ScriptOnDisk
 
 
@@ -156,7 +157,30 @@ async def test_one_that_stands_by_in_vain_leaves_nothing(place: Place, how: str)
     await until(lambda: all(state_of(pid) in "ZX" for pid in mentioning(nodes)))
     assert not (place.root / "runs").exists()
     left = {path.name for path in place.folder.iterdir()}
-    assert left == {"supervisor.pyc"} | ({"started"} if how == "ended" else set())
+    assert left == ({"started"} if how == "ended" else set())
+
+
+async def test_its_program_comes_from_no_folder_and_nobody_can_change_it(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    script.stand_by()
+    standing = supervisor_of(script)
+    assert list(place.folder.iterdir()) == []
+    await until(lambda: standing in mentioning("pinakad-supervisor"))  # what ps(1) shows
+    descriptor = _sealed(b"program")
+    with pytest.raises(PermissionError):
+        os.pwrite(descriptor, b"evil", 0)
+    with pytest.raises(PermissionError):
+        os.ftruncate(descriptor, 0)
+    os.close(descriptor)
+    script.stand_down()
+
+
+async def test_a_program_that_is_put_into_its_folder_is_never_run(place: Place) -> None:
+    for name in ("supervisor.pyc", "supervisor.py", "sitecustomize.py", "os.py"):
+        (place.folder / name).write_text(f"open('{place.root}/evil', 'w')", encoding="utf-8")
+    assert (await run(place.script("echo run >> runs"))).code == 0
+    assert not (place.root / "evil").exists()
+    assert (place.folder / "supervisor.pyc").read_text(encoding="utf-8").startswith("open(")  # none of ours replaced it
 
 
 def supervisor_of(script: ScriptOnDisk) -> int:

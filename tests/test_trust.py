@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from access_lists import grant
 
 from pinakad.trust import weakness
 
@@ -68,3 +69,33 @@ def test_a_group_that_can_write_is_named_unless_it_is_roots(script: Path) -> Non
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         weakness(tmp_path / "none", OWN)
+
+
+@pytest.mark.parametrize(
+    ("entry", "who"),
+    [("u:4711:rw", "user id 4711"), ("g:4711:rw", "the group id 4711"), ("g:4711:w", "the group id 4711")],
+)
+@pytest.mark.parametrize("place", ["script.sh", ".", ".."])
+def test_who_may_write_by_an_access_control_list_is_named(script: Path, entry: str, who: str, place: str) -> None:
+    changed = Path(os.path.normpath(script.parent / place))
+    grant(changed, entry)
+    assert weakness(script, OWN) == f"'{changed}' can be changed by {who} (see getfacl)"
+
+
+@pytest.mark.parametrize("entry", ["u:4711:rx", "g:4711:r", "u:0:rwx", "g:0:rwx", "d:u:4711:rwx"])
+def test_a_list_that_lets_nobody_else_write_is_no_weakness(script: Path, entry: str) -> None:
+    grant(script.parent, entry)
+    assert weakness(script, OWN) is None
+
+
+def test_a_mask_that_takes_the_writing_away_makes_a_list_harmless(script: Path) -> None:
+    grant(script, "u:4711:rw", "m::r")
+    assert weakness(script, OWN) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_group_that_only_the_mask_seems_to_let_write_is_not_blamed(script: Path) -> None:
+    os.chown(script, 0, 4711)
+    grant(script, "u:0:rw", "g::r")
+    assert script.stat().st_mode & 0o020
+    assert weakness(script) is None

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,20 +182,37 @@ def test_a_key_that_cannot_be_used_is_found_before_the_launch(
 
 def test_a_supervisor_that_cannot_be_started_fails_the_launch_for_good(lone_node: World) -> None:
     lone_node.put_node("node_02.json", "{")  # it may still be being written: for a second nothing is launched
+    python = python_of_its_own(lone_node)
     lone_node.start()
     lone_node.touch()
     lone_node.wait(lone_node.deployments, "a deployment")
     folder = lone_node.folder()
-    standing = lone_node.wait(lambda: mentioning(str(folder / "supervisor.pyc")), "a supervisor that stands by")
-    (folder / "supervisor.py").mkdir()  # where the next one would be
+    standing = lone_node.wait(
+        lambda: [pid for pid in mentioning("pinakad-supervisor") if pid in mentioning(str(folder))],
+        "a supervisor that stands by",
+    )
+    python.unlink()  # as an upgrade of the host does
     for pid in standing:
         os.kill(pid, signal.SIGKILL)
     lone_node.add_node(2)
     report = lone_node.answer()
     assert verdict(report) == ("failed", "launch_failed")
-    assert "is a directory" in report.message
+    assert "no such file or directory" in report.message
     assert "tombstone" in json.loads((lone_node.folder() / "started").read_bytes())
     assert lone_node.runs() == []
+
+
+def python_of_its_own(world: World) -> Path:
+    """Let the daemon run by another name of this Python, which can be taken away; return that name."""
+    folder = world.root / "venv" / "bin"
+    folder.mkdir(parents=True)
+    prefix = Path(sys.prefix)
+    for name in ("pyvenv.cfg", "lib"):
+        (folder.parent / name).symlink_to(prefix / name)
+    python = folder / "python"
+    python.symlink_to(Path(sys.executable).resolve())
+    world.as_who = ["/bin/sh", "-c", 'shift; exec "$0" "$@"', str(python)]
+    return python
 
 
 @pytest.mark.parametrize(

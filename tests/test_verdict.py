@@ -6,7 +6,7 @@ from pinakad.node_part import NodePart
 from pinakad.nodes import combine
 from pinakad.outside import Ended
 from pinakad.polling import HostKey, NodeReason, NodeState, PollSettings
-from pinakad.problems import Code, Problem, Severity, Spot
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity, Spot
 from pinakad.report import Outcome, Reason, ScriptState
 from pinakad.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
 
@@ -94,3 +94,11 @@ def test_what_is_worth_a_look_at_the_end_is_a_warning_where_it_is_only_reported(
     ]
     silent = PollSettings(reboot="ignore", identity="ignore")
     assert codes(end_warnings(nodes, silent)) == [("node_05.json", Code.HOST_KEY_CHANGED)]
+
+
+def test_a_request_for_thousands_of_files_that_are_not_there_names_the_first_and_counts_the_others() -> None:
+    asked = [f"node_{number}.json" for number in range(30_000)]
+    problems = request_problems(asked, [], combine([], frozenset(asked)))
+    assert len(problems) == MAX_PROBLEMS
+    assert problems[0].path == "/nodes/0"
+    assert "and 29,901 more" in problems[-1].message

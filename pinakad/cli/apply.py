@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.access import no_write
+from pinakad.cli.access import no_write, opened
 from pinakad.cli.asking import Asked, Asking, new_request_id
 from pinakad.cli.drafts import Source, as_drafts, read_sources
 from pinakad.cli.exits import exit_codes
@@ -16,6 +16,7 @@ from pinakad.cli.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.wait import duration, end_with_verdict
 from pinakad.config import Config
+from pinakad.linux.open_folder import OpenFolder
 from pinakad.locks import is_locked
 from pinakad.nodes import NodeSet, ReadFile, combine
 from pinakad.nodes_folder import NodesFolder
@@ -85,8 +86,9 @@ def command(
     settings, console = session.settings(), open_console()
     sources = read_sources(files)
     if dry_run:
-        plan = _plan(settings, sources)
-        first = next_number(settings.nodes_dir)
+        with opened(settings.nodes_dir) as folder:
+            plan = _plan(settings, folder, sources)
+            first = next_number(folder)
         _print(console, plan, [file_name(first + position) for position in range(len(sources))], "would store")
         return
     asked = _apply(console, settings, sources, request_id or new_request_id())
@@ -96,19 +98,19 @@ def command(
 
 
 def _apply(console: Console, settings: Config, sources: list[Source], request_id: str) -> Asked:
-    asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir))
-    with locked(settings.nodes_dir):
-        plan = _plan(settings, sources)
+    with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
+        asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir), place)
+        plan = _plan(settings, folder, sources)
         asking.require_place()
         asking.let_it_be_taken()
-        names = store(settings.nodes_dir, [source.raw for source in sources])
+        names = store(folder, [source.raw for source in sources])
         _print(console, plan, names, "stored")
-        return asking.ask(names, request_id, successors(settings))
+        return asking.ask(names, request_id, successors(settings, folder))
 
 
-def successors(settings: Config) -> "Successors":
+def successors(settings: Config, folder: OpenFolder) -> "Successors":
     """Return which file counts in a file's place, as the folder is now. Raises FaultError."""
-    found = combine(node_files(settings))
+    found = combine(node_files(settings, folder), ssh_port=settings.ssh.port)
     return Successors({entry.file: entry.by for entry in found.superseded})
 
 
@@ -135,21 +137,21 @@ def tell_asked(console: Console, asked: Asked) -> None:
 # --- the plan
 
 
-def node_files(settings: Config) -> list[ReadFile]:
+def node_files(settings: Config, folder: OpenFolder) -> list[ReadFile]:
     """Return all node files as they lie there. Raises FaultError."""
     try:
-        return NodesFolder(settings.nodes_dir).scan(allow_loopback=settings.ssh.allow_loopback)
+        return NodesFolder(folder.here).scan(allow_loopback=settings.ssh.allow_loopback)
     except OSError as error:
-        raise no_write(settings.nodes_dir, error) from error
+        raise no_write(folder.path, error) from error
 
 
-def _plan(settings: Config, sources: list[Source]) -> Plan:
+def _plan(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
     """Hold the drafts against each other and against what lies there. Raises FaultError with every problem."""
     loopback = settings.ssh.allow_loopback
     drafts = as_drafts(sources, allow_loopback=loopback)
     labels = frozenset(source.label for source in sources)
-    lying = node_files(settings)
-    found = combine([*lying, *drafts], labels)
+    lying = node_files(settings, folder)
+    found = combine([*lying, *drafts], labels, ssh_port=settings.ssh.port)
     wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
     wrong += [
         f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
@@ -160,7 +162,7 @@ def _plan(settings: Config, sources: list[Source]) -> Plan:
     if wrong:
         raise FaultError("\n".join((*wrong, "nothing was stored")))
     replaced: dict[str, list[str]] = {label: [] for label in labels}
-    for entry in combine([*lying, *drafts]).superseded:
+    for entry in combine([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
         if entry.by in replaced:
             replaced[entry.by].append(entry.file)
     return Plan(sources, found, replaced)

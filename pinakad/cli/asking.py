@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from pinakad.cli.access import no_write
 from pinakad.cli.follow import Serving, carries, latest, newer, unserved
 from pinakad.cli.session import FaultError
-from pinakad.files import exchange, link_or_move, sync_folder, write_new
+from pinakad.linux.open_folder import OpenFolder
 from pinakad.locks import is_locked
 from pinakad.report import MAX_REQUEST_ID, Phase, RequestDocument
 from pinakad.requests import OURS, REQUEST, Identity, Markers, Request, read_request
@@ -46,15 +45,16 @@ class Asked:
 class Asking:
     """Makes requests in one marker folder. Of ours one at a time: the caller holds the lock of the nodes folder."""
 
-    def __init__(self, store: Store, markers: Markers) -> None:
-        self._store, self._markers = store, markers
-        self._draft = markers.folder / f"{OURS}asking-{secrets.token_hex(4)}"
+    def __init__(self, store: Store, markers: Markers, place: OpenFolder) -> None:
+        """`place` is the marker folder, open: what is written is written there."""
+        self._store, self._markers, self._place = store, markers, place
+        self._draft = f"{OURS}asking-{secrets.token_hex(4)}"
 
     def require_place(self) -> None:
         """Raise FaultError where no request could be made now: before anything is stored for it."""
         try:
-            write_new(self._draft, b"", _MODE, durable=False)
-            self._draft.unlink()
+            self._place.create(self._draft, b"", _MODE, durable=False)
+            self._place.remove(self._draft)
         except OSError as error:
             raise no_write(self._markers.folder, error) from error
         waiting = self.unserved()
@@ -88,14 +88,15 @@ class Asking:
         """Make a request for these node files, None for all. `successor`: the file that counts in a file's place."""
         before = latest(self._store)
         after = before.id if before else None
-        placing = _Placing(self._store, self._markers, self._draft, after, successor)
+        placing = _Placing(self._store, self._markers, self._place, self._draft, after, successor)
         try:
             placing.place(RequestDocument(nodes=nodes, request_id=request_id), request_id)
-            sync_folder(self._markers.folder)
+            self._place.sync()
         except OSError as error:
             raise no_write(self._markers.folder, error) from error
         finally:
-            self._draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._place.remove(self._draft)
         return Asked(Serving(self._markers, placing.followed, nodes, after), placing.joined)
 
 
@@ -103,11 +104,17 @@ class _Placing:
     """Puts one request into its place, whatever others do there meanwhile."""
 
     def __init__(
-        self, store: Store, markers: Markers, draft: Path, after: str | None, successor: Callable[[str], str]
+        self,
+        store: Store,
+        markers: Markers,
+        place: OpenFolder,
+        draft: str,
+        after: str | None,
+        successor: Callable[[str], str],
     ) -> None:
         self.followed, self.joined = "", False
         self._store, self._markers = store, markers
-        self._draft, self._request = draft, markers.folder / REQUEST
+        self._place, self._draft = place, draft
         self._after, self._successor = after, successor
         self._both: Identity | None = None
 
@@ -131,7 +138,9 @@ class _Placing:
                 return
             else:
                 self._both = written  # what we joined runs already: ours is to follow it alone
-        raise FaultError(f"cannot make the request '{self._request}': others write there all the time; try again")
+        raise FaultError(
+            f"cannot make the request '{self._markers.folder / REQUEST}': others write there all the time; try again"
+        )
 
     def _waits(self, standing: Request, only: Identity | None = None) -> bool:
         """Tell whether what stands there is still to be served."""
@@ -142,15 +151,16 @@ class _Placing:
 
     def _write(self, document: RequestDocument) -> Identity | None:
         text = json.dumps(document.model_dump(exclude_none=True))
-        write_new(self._draft, text.encode() + b"\n", _MODE, durable=True)
-        found = read_request(self._draft)
+        self._place.remove(self._draft)
+        self._place.create(self._draft, text.encode() + b"\n", _MODE, durable=True)
+        found = read_request(self._place.here / self._draft)
         return found.identity if found else None
 
     def _put(self, *, over: bool) -> bool:
         """Put the draft into its place, and what stood there into the draft's. Tell whether it was as it seemed."""
         try:
             if not over:
-                link_or_move(self._draft, self._request)
+                self._place.link_or_move(self._draft, self._place, REQUEST)
             else:
                 self._swap()
         except (FileNotFoundError, FileExistsError):
@@ -159,11 +169,11 @@ class _Placing:
 
     def _swap(self) -> None:
         try:
-            exchange(self._draft, self._request)
+            self._place.exchange(self._draft, REQUEST)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
                 raise
-            self._draft.rename(self._request)  # a file system that cannot do it, such as NFS
+            self._place.replace(REQUEST, self._draft)  # a file system that cannot do it, such as NFS
 
     def _note(self, document: RequestDocument, request_id: str, *, is_mine: bool, joined: bool) -> None:
         if carries(document.request_id, request_id):
@@ -174,7 +184,7 @@ class _Placing:
 
     def _came_out(self, standing: Request | None) -> RequestDocument | None:
         """Return what was in the place, where somebody was quicker than we: it must not get lost."""
-        out = read_request(self._draft)
+        out = read_request(self._place.here / self._draft)
         if out is None or standing is None or out.identity == standing.identity:
             return None
         return out.document

@@ -7,17 +7,18 @@ from pathlib import Path
 import click
 
 from pinakad import config
-from pinakad.cli.access import no_write
+from pinakad.cli.access import no_write, opened
 from pinakad.cli.exits import NoDaemonError, NothingError, exit_code_of, exit_codes
 from pinakad.cli.follow import GRACE_S, LOOK_S, Exactly, Follower, latest, unserved
 from pinakad.cli.screen import open_console, plain, show
-from pinakad.cli.session import Session, WrongUseError, pass_session
+from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.wait import Line, duration, tell_verdict
 from pinakad.locks import is_locked
 from pinakad.report import Outcome, Report
 from pinakad.requests import CANCEL, REQUEST, Markers
 from pinakad.store import Store
 
+_MODE = 0o664  # whoever may ask may also take it back
 _CODES = {
     0: "with --no-wait: it was asked for; else: it had completed before",
     3: "it was cancelled, as you asked",
@@ -47,8 +48,7 @@ def command(session: Session, timeout: float | None, *, no_wait: bool) -> None:
     settings = session.settings()
     store, markers = Store(config.state_dir()), Markers(settings.markers_dir)
     running = _running(store, markers)
-    marker = markers.folder / CANCEL
-    _ask(marker)
+    _ask(markers.folder)
     console = open_console()
     show(console, plain(f"asked to cancel deployment {running.id}"))
     if no_wait:
@@ -56,7 +56,7 @@ def command(session: Session, timeout: float | None, *, no_wait: bool) -> None:
     with Line(quiet=False) as line:
         report = Follower(store, markers, Exactly(running.id), line.tell).follow(timeout)
     tell_verdict(console, report)
-    _tidy_up(marker, report)
+    _tidy_up(markers.folder, report)
     click.get_current_context().exit(exit_code_of(report))
 
 
@@ -78,15 +78,18 @@ def _running(store: Store, markers: Markers) -> Report:
         time.sleep(LOOK_S / 4)
 
 
-def _ask(marker: Path) -> None:
-    try:
-        marker.touch(mode=0o664)
-    except OSError as error:
-        raise no_write(marker.parent, error) from error
+def _ask(markers: Path) -> None:
+    """Put the marker there. One that is there already says the same, whatever it is."""
+    with opened(markers) as folder:
+        try:
+            with suppress(FileExistsError):
+                folder.create(CANCEL, b"", _MODE, durable=False)
+        except OSError as error:
+            raise no_write(markers, error) from error
 
 
-def _tidy_up(marker: Path, report: Report) -> None:
+def _tidy_up(markers: Path, report: Report) -> None:
     """Where it was over just before we asked, nobody took notice: the next run would remove it, with a warning."""
     if report.outcome is not Outcome.CANCELLED:
-        with suppress(OSError):
-            marker.unlink()
+        with suppress(OSError, FaultError), opened(markers) as folder:
+            folder.remove(CANCEL)

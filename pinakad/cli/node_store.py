@@ -2,21 +2,19 @@
 
 The folder belongs to producers, and pinakactl is one of them. Of ours one at a time (`locked`); against the others
 there is link(2), which replaces nothing. Drafts have names that no producer uses and that the daemon does not look at.
+What producers put there is never followed, and root works there with the rights of the folder's owner.
 """
 
-import fcntl
-import os
 import secrets
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from pinakad.cli.access import no_write
+from pinakad.cli.access import no_write, opened
 from pinakad.cli.session import FaultError
-from pinakad.files import link_or_move, sync_folder, write_all
+from pinakad.linux.open_folder import OpenFolder
 from pinakad.node_file import number_of
 from pinakad.requests import OURS
 
@@ -29,34 +27,28 @@ _LOOK_S = 0.05
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other calls of pinakactl from storing node files or making requests meanwhile. Raises FaultError."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise no_write(folder, error) from error
-    try:
-        _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
+def locked(path: Path) -> Iterator[OpenFolder]:
+    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises FaultError."""
+    with opened(path) as folder:
+        _lock(folder)
+        yield folder
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+def _lock(folder: OpenFolder) -> None:
     ends_s = time.monotonic() + _LOCK_LIMIT_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.lock()
         except BlockingIOError:
             if time.monotonic() > ends_s:
-                text = f"another pinakactl has been at work in '{folder}' for {_LOCK_LIMIT_S:g} s; try again later"
-                raise FaultError(text) from None
+                text = f"another pinakactl has been at work in '{folder.path}' for {_LOCK_LIMIT_S:g} s"
+                raise FaultError(f"{text}; try again later") from None
             time.sleep(_LOOK_S)
         else:
             return
 
 
-def store(folder: Path, contents: Sequence[bytes]) -> list[str]:
+def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
     """Store node files under the next numbers and return their names. All of them, or FaultError and none.
 
     Each is there whole and durable, or not at all; no number is used again, not even a retired one's.
@@ -65,39 +57,47 @@ def store(folder: Path, contents: Sequence[bytes]) -> list[str]:
     drafts = {f"{_DRAFT}{secrets.token_hex(4)}-{position}": raw for position, raw in enumerate(contents)}
     try:
         _remove_drafts(folder)
-        write_all(folder, drafts, _MODE)
         free = count(next_number(folder))
-        stored.extend(_place(folder / draft, free) for draft in drafts)  # grows file by file: see below
-        sync_folder(folder)
+        folder.create_all(drafts, _MODE)
+        stored.extend(_place(folder, draft, free) for draft in drafts)  # grows file by file: see below
+        folder.sync()
     except BaseException as error:
         for name in (*stored, *drafts):
             with suppress(OSError):
-                (folder / name).unlink()
+                folder.remove(name)
         if isinstance(error, OSError):
-            raise no_write(folder, error) from error
+            raise no_write(folder.path, error) from error
         raise
     return stored
 
 
-def retire(folder: Path, names: Sequence[str]) -> list[Path]:
+def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
     """Move node files aside and return their new places. Raises FaultError."""
-    aside = folder / RETIRED
-    try:
-        if not aside.is_dir():
-            aside.mkdir()
-            aside.chmod(stat.S_IMODE(folder.stat().st_mode))  # whoever may store files may retire them
-        places = [_move(folder / name, aside) for name in names]
-        sync_folder(aside)
-        sync_folder(folder)
-    except OSError as error:
-        raise no_write(folder, error) from error
+    with _retired(folder, make=True) as aside:  # whoever may store files may retire them
+        try:
+            places = [_move(folder, name, aside) for name in names]
+            aside.sync()
+            folder.sync()
+        except OSError as error:
+            raise no_write(folder.path, error) from error
     return places
 
 
-def next_number(folder: Path) -> int:
-    """Return the number after the highest that any node file has or had."""
-    numbers = [number_of(name) for place in (folder, folder / RETIRED) if place.is_dir() for name in os.listdir(place)]  # noqa: PTH208 - only the names count
+def next_number(folder: OpenFolder) -> int:
+    """Return the number after the highest that any node file has or had. Raises OSError and FaultError."""
+    names = folder.names()
+    if RETIRED in names:
+        with _retired(folder) as aside:
+            names += aside.names()
+    numbers = [number_of(name) for name in names]
     return max((number for number in numbers if number is not None), default=0) + 1
+
+
+def _retired(folder: OpenFolder, *, make: bool = False) -> OpenFolder:
+    try:
+        return folder.below(RETIRED, make=make)
+    except OSError as error:
+        raise no_write(folder.path / RETIRED, error) from error
 
 
 def file_name(number: int) -> str:
@@ -105,29 +105,30 @@ def file_name(number: int) -> str:
     return f"node_{number:02d}.json"
 
 
-def _place(draft: Path, free: Iterator[int]) -> str:
+def _place(folder: OpenFolder, draft: str, free: Iterator[int]) -> str:
     while True:
         name = file_name(next(free))
         try:
-            link_or_move(draft, draft.with_name(name))
+            folder.link_or_move(draft, folder, name)
         except FileExistsError:  # another producer was quicker: the next number
             continue
         return name
 
 
-def _move(source: Path, aside: Path) -> Path:
-    copies = 0
-    while True:
-        place = aside / (source.name if copies == 0 else f"{source.name}.{copies}")
+def _move(folder: OpenFolder, name: str, aside: OpenFolder) -> Path:
+    for copies in count():
+        new_name = name if copies == 0 else f"{name}.{copies}"
         try:
-            link_or_move(source, place)
+            folder.link_or_move(name, aside, new_name)
         except FileExistsError:
-            copies += 1
-        else:
-            return place
+            continue
+        return aside.path / new_name
+    raise AssertionError
 
 
-def _remove_drafts(folder: Path) -> None:
+def _remove_drafts(folder: OpenFolder) -> None:
     """A call that was killed may have left some; the lock says that nobody works on them."""
-    for entry in folder.glob(f"{_DRAFT}*"):
-        entry.unlink(missing_ok=True)
+    for name in folder.names():
+        if name.startswith(_DRAFT):
+            with suppress(OSError):  # what somebody else put there holds nobody up
+                folder.remove(name)

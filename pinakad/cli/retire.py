@@ -42,12 +42,12 @@ Exit codes:
 def command(session: Session, nodes: tuple[str, ...], *, dry_run: bool) -> None:
     """Retire."""
     settings, console = session.settings(), open_console()
-    with locked(settings.nodes_dir):
-        files = node_files(settings)
+    with locked(settings.nodes_dir) as folder:
+        files = node_files(settings, folder)
         chosen = {file.name: file for text in nodes for file in _chosen(files, text, settings)}
         _refuse_if_asked_for(settings, set(chosen))
         names = sorted(chosen, key=lambda name: chosen[name].key)
-        places = retire(settings.nodes_dir, names) if not dry_run else [settings.nodes_dir / RETIRED / n for n in names]
+        places = retire(folder, names) if not dry_run else [settings.nodes_dir / RETIRED / n for n in names]
     verb = "would retire" if dry_run else "retired"
     for name, place in zip(names, places, strict=True):
         show(

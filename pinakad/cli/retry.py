@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import click
 
 from pinakad import config
+from pinakad.cli.access import opened
 from pinakad.cli.apply import Successors, node_files, successors, tell_asked, valid_request_id
 from pinakad.cli.asking import Asked, Asking, new_request_id
 from pinakad.cli.choice import choose_id, load
@@ -16,7 +17,7 @@ from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.wait import duration, end_with_verdict
 from pinakad.config import Config
 from pinakad.polling import NodeState
-from pinakad.report import Report
+from pinakad.report import Reason, Report
 from pinakad.requests import Markers
 from pinakad.store import Store
 
@@ -81,10 +82,10 @@ def command(
 
 
 def _ask(settings: Config, report: Report, request_id: str, *, failed: bool) -> Asked:
-    asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir))
-    with locked(settings.nodes_dir):
-        newer = successors(settings)
-        there = {file.name for file in node_files(settings)}
+    with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
+        asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir), place)
+        newer = successors(settings, folder)
+        there = {file.name for file in node_files(settings, folder)}
         again = _again(_names(report, failed=failed), newer, there, report)
         asking.require_place()
         _tell(again)
@@ -99,11 +100,22 @@ def _names(report: Report, *, failed: bool) -> list[str] | None:
         text = f"deployment {report.id} ended before its nodes were known ({report.reason}); retry without --failed"
         raise FaultError(text)
     if not report.nodes:
-        return report.request.nodes
+        return _asked_for(report)
     names = [node.file for node in report.nodes if not failed or node.state is not NodeState.UP]
     if not names:
         raise NothingError(f"no node of deployment {report.id} failed: all {len(report.nodes)} were up")
     return names
+
+
+def _asked_for(report: Report) -> list[str] | None:
+    """Return what its request asked for. Raises FaultError where the report does not say: `nodes` is null then, too."""
+    request, unsound = report.request, report.reason is Reason.INVALID_REQUEST
+    unknown = report.reason is Reason.STATE_UNREADABLE and (request.size > 0 or request.inode == 0)
+    if request.nodes is None and (unsound or unknown):
+        what = "its request could not be read" if unsound else "its record could not be read"
+        text = f"cannot tell which nodes deployment {report.id} was for: {what}"
+        raise FaultError(f'{text}; name them, {{"nodes": [...]}} in a request, or ask for all: touch the marker')
+    return request.nodes
 
 
 def _again(names: list[str] | None, newer: Successors, there: set[str], report: Report) -> _Again:

@@ -191,5 +191,5 @@ def _node_file(number: int, actor: Actor) -> dict[str, Any]:
         },
         "hostname": actor.hostname,
         "disk": ["/dev/sda"],
-        "roles": ["compute"],
+        "roles": ["Control", "Compute"],
     }

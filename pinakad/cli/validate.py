@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def command(session: Session, paths: tuple[Path, ...], *, as_json: bool) -> None
     settings = session.settings()
     loopback = settings.ssh.allow_loopback
     files = _read_all(paths or (settings.nodes_dir,), allow_loopback=loopback)
-    found = combine(files)
+    found = combine(files, ssh_port=settings.ssh.port)
     good = found.ok and bool(files)
     if as_json:
         click.echo(json.dumps({"ok": good} | _document(found, settings), indent=1))
@@ -121,9 +121,8 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
 
 def as_draft(file: ReadFile, position: int) -> Draft:
     """Return the file as one without a number, at this place among such."""
-    return Draft(
-        file.name, file.raw, file.sha256, file.stated, file.hostname, file.problems, file.half_written, position
-    )
+    values = {item.name: getattr(file, item.name) for item in fields(ReadFile)}
+    return Draft(**values, position=position)
 
 
 # --- telling

@@ -46,8 +46,9 @@ def files(scene: Scene) -> Iterator[Finding]:
 
 def read(scene: Scene) -> NodeSet:
     """Return what the node files say together. Raises OSError."""
-    loopback = scene.settings.ssh.allow_loopback
-    return combine(NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=loopback))
+    ssh = scene.settings.ssh
+    files = NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=ssh.allow_loopback)
+    return combine(files, ssh_port=ssh.port)
 
 
 def _obstacle(scene: Scene, name: str) -> str | None:

@@ -1,0 +1,202 @@
+"""A folder that is open: what is done in it stays in it, whatever its path leads to meanwhile.
+
+For folders that others may write too. Nothing that they put there is followed, waited for or changed in its mode: names
+are made, moved and removed, and files are read that are files. Where root works in the folder of another user, it does
+so with that user's rights.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from pinakad.linux.rights import Rights, held
+from pinakad.linux.walk import Walk
+
+_OPENED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
+_COPIED = (
+    0o775  # of a folder's mode: neither everybody's write nor a bit that lends rights; the kernel passes on setgid
+)
+
+
+class OpenFolder:
+    """One open folder. Names are single names in it. Every method raises OSError."""
+
+    def __init__(self, descriptor: int, path: Path, rights: Rights | None) -> None:
+        self.path = path
+        self.rights = rights
+        self.descriptor = descriptor
+
+    @property
+    def here(self) -> Path:
+        """A path of this very folder, for as long as it is open (proc(5)): for code that takes paths."""
+        return Path(f"/proc/self/fd/{self.descriptor}")
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Have the rights with which the folder is used."""
+        return held(self.rights)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    def names(self) -> list[str]:
+        """Return the names that are in it."""
+        with self.acting():
+            return os.listdir(self.descriptor)  # noqa: PTH208 - a descriptor has no path
+
+    def status(self, name: str = ".") -> os.stat_result | None:
+        """Return the status of an entry, which is not followed; None where there is none."""
+        with self.acting(), suppress(FileNotFoundError):
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        return None
+
+    def create(self, name: str, data: bytes, mode: int, *, durable: bool) -> None:
+        """Write a file that was not there; FileExistsError where something is, a link too."""
+        with self.acting():
+            self._create(name, data, mode, durable=durable)
+
+    def create_all(self, files: Mapping[str, bytes], mode: int) -> None:
+        """Write many files that were not there, and make them durable with one sync for all."""
+        with self.acting():
+            for name, data in files.items():
+                self._create(name, data, mode, durable=False)
+            _call("syncfs", self.descriptor)
+
+    def replace(self, name: str, draft: str) -> None:
+        """Give a file the name of another, which it replaces."""
+        with self.acting():
+            os.rename(draft, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def exchange(self, one: str, other: str) -> None:
+        """Let two entries change names at one stroke: at no moment is there none."""
+        with self.acting():
+            self._rename(one, self, other, _EXCHANGE)
+
+    def link_or_move(self, name: str, place: "OpenFolder", new_name: str) -> None:
+        """Give an entry another name, at which nothing may be: FileExistsError. Where it can, link(2) does it.
+
+        A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)).
+        """
+        with self.acting():
+            try:
+                os.link(
+                    name,
+                    new_name,
+                    src_dir_fd=self.descriptor,
+                    dst_dir_fd=place.descriptor,
+                    follow_symlinks=False,
+                )
+            except PermissionError:
+                self._rename(name, place, new_name, _NO_REPLACE)
+            else:
+                os.unlink(name, dir_fd=self.descriptor)
+
+    def remove(self, name: str) -> bool:
+        """Remove an entry, an empty folder too; tell whether it was there."""
+        with self.acting():
+            try:
+                os.unlink(name, dir_fd=self.descriptor)
+            except FileNotFoundError:
+                return False
+            except IsADirectoryError:
+                os.rmdir(name, dir_fd=self.descriptor)
+        return True
+
+    def symlink(self, name: str, target: Path) -> None:
+        """Make a link."""
+        with self.acting():
+            os.symlink(target, name, dir_fd=self.descriptor)
+
+    def readlink(self, name: str) -> Path | None:
+        """Return where a link leads, None where there is no link."""
+        with self.acting(), suppress(OSError):
+            return Path(os.readlink(name, dir_fd=self.descriptor))
+        return None
+
+    def below(self, name: str, *, make: bool = False) -> "OpenFolder":
+        """Open a folder in this one, which is no link; `make`: where there is none, with this one's mode.
+
+        It has the mode from its first moment: one that is set afterwards could be set to what was put there instead.
+        """
+        with self.acting():
+            if make:
+                mode = os.fstat(self.descriptor).st_mode & _COPIED
+                with suppress(FileExistsError), _umask(0):
+                    os.mkdir(name, mode, dir_fd=self.descriptor)
+            return OpenFolder(os.open(name, _OPENED, dir_fd=self.descriptor), self.path / name, self.rights)
+
+    def lock(self) -> None:
+        """Lock it until it is closed; BlockingIOError where somebody else has it locked."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def sync(self) -> None:
+        """Make its names durable."""
+        os.fsync(self.descriptor)
+
+    def _create(self, name: str, data: bytes, mode: int, *, durable: bool) -> None:
+        descriptor = os.open(name, _CREATED, mode, dir_fd=self.descriptor)
+        try:
+            os.fchmod(descriptor, mode)  # whatever the umask says; it is ours, nobody had it before
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _rename(self, name: str, place: "OpenFolder", new_name: str, flags: int) -> None:
+        names = (os.fsencode(name), os.fsencode(new_name))
+        _call("renameat2", self.descriptor, names[0], place.descriptor, names[1], flags)
+
+
+def _call(name: str, *arguments: int | bytes) -> None:
+    """Call what the C library offers and Python does not."""
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def shared_folder(path: Path) -> OpenFolder:
+    """Open a folder that others may write too, as the first one on the way there who is not root. Raises OSError."""
+    return _opened(Walk(as_owner=True), path.absolute(), path)
+
+
+def folder_in(root: Path, place: Path, *, make: bool = False) -> OpenFolder:
+    """Open a folder of the machine whose file system is `root`: no link there leads out of it. Raises OSError."""
+    return _opened(Walk(root, make=make), place, root / place)
+
+
+def _opened(walk: Walk, way: Path, path: Path) -> OpenFolder:
+    try:
+        walk.to(way)
+        with held(walk.rights):
+            return OpenFolder(os.open(".", _OPENED, dir_fd=walk.here), path, walk.rights)
+    except OSError as error:
+        raise _of(error, path) from None
+    finally:
+        walk.close()
+
+
+def _of(error: OSError, path: Path) -> OSError:
+    """Return the error with the path that was asked for, and the step of it that failed."""
+    step = f" at '{error.filename}'" if error.filename and error.filename not in (path.name, ".") else ""
+    return OSError(error.errno or errno.EIO, f"{error.strerror}{step}", str(path))
