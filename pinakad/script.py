@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -17,6 +18,7 @@ from typing import Any
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
+from pinakad.files import sync_folder
 from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
@@ -140,13 +142,20 @@ class ScriptOnDisk:
         return Over(started, Ended(ScriptState.INTERRUPTED if rebooted else ScriptState.LOST))
 
     async def launch(self) -> Started | str:
-        """Start it unless it was started before; return what `started` says, or why there is none."""
+        """Start it unless it was started before; return what `started` says, or why there is none.
+
+        `started` is durable at the return: its supervisor makes it visible first, and a report that is written on it
+        must not outlive it.
+        """
         if self.look() is NotRun.YET:
             with step(Step.SUPERVISOR_STARTED):
                 failure = await self._runner.start(self._spec())
             if failure is not None:
                 return await self._given_up(failure)
-        return await self._shown()
+        started = await self._shown()
+        with suppress(OSError):  # a disk that fails now does not stop the run
+            sync_folder(self.folder)
+        return started
 
     async def _shown(self) -> Started | str:
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class Recovery:
 
     reports: dict[str, Report | None] = field(default_factory=dict)
     launched: list[str] = field(default_factory=list)
+    broken_snapshots: list[str] = field(default_factory=list)
+    """The deployments whose script was launched without the node files that their report names."""
     answers: dict[str, Report | None] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
@@ -122,7 +125,9 @@ class _Runner:
 
     makes_executable = False
 
-    def __init__(self, launched: list[str], exit_code: int, clock: Callable[[], tuple[float, float]]) -> None:
+    def __init__(
+        self, launched: Callable[[str], None], exit_code: int, clock: Callable[[], tuple[float, float]]
+    ) -> None:
         self._launched, self._exit_code, self._clock = launched, exit_code, clock
 
     def stand_by(self, spec: dict[str, Any]) -> None:
@@ -132,7 +137,7 @@ class _Runner:
         record = self._at_this_moment(supervisor._started_record(spec["id"], 1))
         with suppress(FileExistsError):
             lock = supervisor.claim(spec["folder"], record)
-            self._launched.append(spec["id"])
+            self._launched(spec["id"])
             ended = supervisor._exit_record(self._exit_code << 8, supervisor.NullSink())
             supervisor.leave_exit(spec["folder"], self._at_this_moment(ended), lambda _: None)
             os.close(lock)
@@ -229,7 +234,13 @@ class NextBoot:
 
     def _outside(self, report: Report, store: Store, recovery: Recovery) -> Outside:
         folder = store.folder(report.id)
-        runner = _Runner(recovery.launched, self._exit_code, self._clock)
+
+        def launched(identifier: str) -> None:
+            recovery.launched.append(identifier)
+            if not has_snapshot(store.load(identifier), folder / "nodes"):
+                recovery.broken_snapshots.append(identifier)
+
+        runner = _Runner(launched, self._exit_code, self._clock)
         script = _ScriptOfNextBoot(folder, report.id, folder, folder, ScriptSettings(), runner)
 
         async def save(report: Report, *, must: bool) -> None:
@@ -246,6 +257,15 @@ class NextBoot:
 
         parts = {"boot_id": supervisor.boot_id(), "now": lambda: Now(*self._clock()), "script": script}
         return replace(Stage().outside(), save=save, snapshot=snapshot, read_nodes=read_nodes, **parts)
+
+
+def has_snapshot(report: Report, folder: Path) -> bool:
+    """Tell whether the node files of a report are there as they were read."""
+    files = {node.file: folder / node.file for node in report.nodes}
+    return bool(files) and all(
+        files[node.file].exists() and sha256(files[node.file].read_bytes()).hexdigest() == node.sha256
+        for node in report.nodes
+    )
 
 
 def _is_busy(markers: Path, store: Store, desk: Desk) -> bool:

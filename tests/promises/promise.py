@@ -48,6 +48,8 @@ class Judge:
     def wrong_at_once(self, moment: int, state: Tree) -> Iterator[str]:
         """Tell what is wrong with the disk itself: somebody may read an answer before the daemon is back."""
         running = self._running(moment, state)
+        if running is not None:
+            yield from self._wrong_snapshot(running, state)
         for name in ANSWERS:
             inode = state.inode_at(self._markers / name)
             if inode is None:
@@ -67,6 +69,8 @@ class Judge:
             return
         if recovery.left or recovery.unanswered:
             yield f"it is not done: {recovery.left} {recovery.unanswered}"
+        if recovery.broken_snapshots:
+            yield f"launched without their node files: {recovery.broken_snapshots}"
         yield from self._wrong_answer(recovery)
         yield from self._wrong_launches(moment, state, recovery, folders)
         for identifier, report in recovery.reports.items():
@@ -126,7 +130,10 @@ class Judge:
         interrupted = self._has(identifier, "started", state) and not self._has(identifier, "exit", state)
         allowed = {Reason.SCRIPT_INTERRUPTED if interrupted else self._expected.reason}
         if identity not in {known for _, known in self._recording.asked}:
-            allowed.add(Reason.INVALID_REQUEST)  # its writer did not sync it, and half of it is there
+            allowed |= {
+                Reason.INVALID_REQUEST,
+                Reason.SCRIPT_FAILED,
+            }  # its writer did not sync it, and half of it is there
         cancelled = [self._recording.asked[index][1] for index in self._expected.cancelled]
         if identity in cancelled and any(at <= moment for at in self._recording.cancelled):
             allowed.add(Reason.CANCELLED)
@@ -156,6 +163,15 @@ class Judge:
         report = self._report(identifier, state)
         gone = state.inode_at(self._deployments / identifier) is None  # it was pruned
         return gone or (report is not None and report.is_finished)
+
+    def _wrong_snapshot(self, identifier: str, state: Tree) -> Iterator[str]:
+        """Tell which node files are not what the report says: the script may read them again when it is run by hand."""
+        report = self._report(identifier, state)
+        for node in report.nodes if report is not None else []:
+            inode = state.inode_at(self._deployments / identifier / "nodes" / node.file)
+            content = b"" if inode is None else state.inodes[inode].content
+            if hashlib.sha256(content).hexdigest() != node.sha256:
+                yield f"{node.file} of {identifier} is not what the script was given"
 
     def _has(self, identifier: str, name: str, state: Tree) -> bool:
         return state.inode_at(self._deployments / identifier / name) is not None

@@ -77,11 +77,11 @@ class RecordedSite:
 
     # --- the daemon
 
-    def start(self, *, ready: bool = True, **environment: str) -> None:
-        """Start the daemon, recorded."""
+    def start(self, *tampering: str, ready: bool = True, **environment: str) -> None:
+        """Start the daemon, recorded. `tampering`: what is done to some of its calls and its children's."""
         log = self.world.root / f"strace-{len(self._logs)}"
         self._logs.append(log)
-        self.world.as_who = strace_log.command(log)
+        self.world.as_who = strace_log.command(log, *tampering)
         self.world.start(ready=ready, **environment)
 
     # --- a producer, an operator

@@ -47,10 +47,14 @@ class Call:
         return name if folder is None else self.open_path(folder) / name
 
 
-def command(log: Path) -> list[str]:
-    """Return what goes before a command so that it and its children are logged. Their parent stays who it was."""
+def command(log: Path, *tampering: str) -> list[str]:
+    """Return what goes before a command so that it and its children are logged. Their parent stays who it was.
+
+    `tampering`: what is done to some calls, as strace(1) has it, e.g. "inject=fsync:delay_enter=1000".
+    """
     assert STRACE is not None
     how = ("-D", "-f", "-qq", "-y", "-s", str(1 << 24), "--absolute-timestamps=format:unix,precision:ns")
+    how += tuple(word for what in tampering for word in ("-e", what))
     return [STRACE, *how, "-e", "signal=none", "-e", "trace=" + ",".join(f"?{name}" for name in CALLS), "-o", str(log)]
 
 

@@ -48,6 +48,22 @@ def fails(site: RecordedSite) -> None:
     is_over(site)
 
 
+def has_a_slow_disk(site: RecordedSite) -> None:
+    """Each process's second sync is slow: the supervisor's is the one that makes `started` durable."""
+    site.start("inject=fsync:delay_enter=300000:when=2")
+    site.touch()
+    site.world.answer()
+    is_over(site)
+
+
+def is_refused(site: RecordedSite) -> None:
+    site.start()
+    for _ in range(2):
+        site.write('{"nodes": []}')
+        site.world.answer()
+        is_over(site)
+
+
 def is_asked_for_before_the_start(site: RecordedSite) -> None:
     site.cancel()
     site.rename_in('{"nodes": ["node_01.json"]}')
@@ -207,6 +223,8 @@ def loses_power_and_goes_on(site: RecordedSite) -> None:
 STORIES = {
     "completes": Story(completes, Expected(None)),
     "fails": Story(fails),
+    "has a slow disk": Story(has_a_slow_disk),
+    "is refused": Story(is_refused, Expected(Reason.INVALID_REQUEST)),
     "is asked for before the start": Story(is_asked_for_before_the_start),
     "is cancelled with another queued": Story(is_cancelled_with_another_queued, Expected(cancelled=frozenset({0}))),
     "is cancelled too late": Story(is_cancelled_too_late),
