@@ -20,6 +20,7 @@ from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
 from pinakad.locks import FolderLock, LockedError
+from pinakad.marker_hints import MarkerHints
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
 from pinakad.patience import Patience
@@ -58,6 +59,7 @@ class Daemon:
         self._publisher = Publisher(runtime_dir, store, self._time, self._note_phase)
         self._patience = Patience(self._wait_for_a_look)
         self._markers = Markers(settings.markers_dir)
+        self._hints = MarkerHints(settings.markers_dir)
         self._marker_lock = FolderLock(settings.markers_dir)
         self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
         self._desk = Desk(store, self._markers, lambda: self.settings, self._wiring.outside_for, here, self._patience)
@@ -119,6 +121,7 @@ class Daemon:
             self._marker_lock.hold()
             due_s = self._desk.look(self._time(), closed=closed)
             self._publisher.queued = self._desk.is_queued()
+            self._hints.tell()
         except (OSError, LockedError) as error:
             self._note_blindness(f"cannot look at the markers: {cause_of(error)}")  # the watch names the folder
             return RESCAN_S

@@ -15,7 +15,7 @@ from pinakad import verdict
 from pinakad.events import Event, fields
 from pinakad.node_log import tell_change, tell_failed
 from pinakad.node_part import NodePart, counts_of, node_parts, superseded_parts
-from pinakad.nodes import NodeSet, combine
+from pinakad.nodes import NodeSet, combine, no_node_file_text
 from pinakad.outside import Ended, Moment, Outside
 from pinakad.poller import Poller
 from pinakad.polling import Grid, NodePoll, Probe
@@ -86,7 +86,7 @@ class Deployment:
         if wrong:
             return self._refused(Reason.INVALID_REQUEST, wrong)
         if not files:
-            return failed(Reason.NO_NODES, "there is no node file")
+            return failed(Reason.NO_NODES, no_node_file_text(self._outside.ignored_names()))
         self._change(superseded=superseded_parts(found.superseded))
         if not found.ok:
             return self._refused(Reason.INVALID_NODES, found.problems)

@@ -134,7 +134,10 @@ class Desk:
             problems.append(Spot(CANCEL).warning(Code.CANCEL_REMOVED, text))
         identifier = self._store.begin()
         try:
-            report = self._new_report(identifier, request.part(), request.requested_wall_s)
+            config = self._config()
+            if config.poll.ready_command:
+                self._store.keep_ready_command(identifier, config.poll.ready_command)
+            report = self._new_report(identifier, request.part(), request.requested_wall_s, config)
             report = report.model_copy(update={"problems": problems})
             self._store.save(report, durable=True)
         except OSError:
@@ -142,7 +145,7 @@ class Desk:
             raise
         return report
 
-    def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float) -> Report:
+    def _new_report(self, identifier: str, request: RequestPart, requested_wall_s: float, config: Config) -> Report:
         here = self._here()
         return Report(
             schema=1,
@@ -152,7 +155,7 @@ class Desk:
             request=request,
             requested_at=rfc3339(min(max(requested_wall_s, 0.0), here.wall_s)),
             started_at=rfc3339(here.wall_s),
-            policy=policy_of(self._config()),
+            policy=policy_of(config),
             clock=ClockPart(boot_id=here.boot_id, taken_boot_s=here.boot_s),
         )
 
@@ -288,7 +291,9 @@ class Desk:
     def _unreadable_report(self, identifier: str) -> Report:
         request = self._markers.look()
         part = request.part() if request else _NOBODY
-        report = self._new_report(self._store.begin(), part, request.requested_wall_s if request else 0.0)
+        report = self._new_report(
+            self._store.begin(), part, request.requested_wall_s if request else 0.0, self._config()
+        )
         text = f"the report of deployment {identifier} cannot be read, and its script was started; its folder is kept"
         finished = report.model_copy(
             update={

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
 _CHUNK = 1 << 16  # room for a megabyte, given back each time, leaves the heap three times as large
-_NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
+_NO_REPLACE = 1  # RENAME_NOREPLACE (renameat2(2))
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
@@ -88,11 +88,6 @@ def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
         sync_folder(source.parent)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Let two files change names at one stroke: at no moment is there none. Raises OSError."""
-    _renameat2(one, other, _EXCHANGE)
-
-
 def _renameat2(source: Path, target: Path, flags: int) -> None:
     names = (os.fsencode(source), os.fsencode(target))
     if ctypes.CDLL(None, use_errno=True).renameat2(_HERE, names[0], _HERE, names[1], flags) != 0:
@@ -138,19 +133,25 @@ def read_regular(path: Path, limit: int) -> bytes:
 
     Raises NotRegularError for anything else (a link is not followed, a pipe is not waited for), and OSError.
     """
+    descriptor = open_regular(path)
+    try:
+        return read_up_to(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """Open a regular file to read it; the caller closes the descriptor. Raises as `read_regular` does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink() or (not path.is_file() and path.exists()):
             raise NotRegularError(str(path)) from None
         raise error from None
-    try:
-        status = os.fstat(descriptor)
-        if not is_regular(status):
-            raise NotRegularError(str(path))
-        return read_up_to(descriptor, limit + 1)
-    finally:
+    if not is_regular(os.fstat(descriptor)):
         os.close(descriptor)
+        raise NotRegularError(str(path))
+    return descriptor
 
 
 def is_regular(status: os.stat_result) -> bool:

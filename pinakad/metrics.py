@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pinakad import __version__
-from pinakad.files import write_whole
 from pinakad.headline import Headline, read_headline
+from pinakad.linux.open_folder import open_folder
 from pinakad.polling import NodeReason, NodeState
 from pinakad.report import Outcome, Phase, Report
 from pinakad.store import Store, warn_unwritable
@@ -106,7 +106,9 @@ class MetricsFile:
 
     def _write(self, path: Path, facts: Facts) -> None:
         try:
-            write_whole(path, text(facts), 0o644, durable=False)
+            told = text(facts)
+            with open_folder(path.parent) as folder:
+                folder.write_whole(path.name, told, 0o644)
         except OSError as error:
             if not self._failing:
                 warn_unwritable(f"[metrics] textfile '{path}'", error)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pinakad.addresses import choose, ip_value, ipv4, is_netmask, is_usable, subnet, why_no_login
 from pinakad.node_file import Interface, NodeFile, Port, is_hostname, is_known_key, ports_of, present
 from pinakad.node_machine import is_disk
-from pinakad.problems import Code, Problem, Spot, printable
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, printable
 from pinakad.spelling import plain, slips_between
 
 KNOWN_TYPES = {"primary", "secondary", "mgmt", "vxlan", "storage", "externaltraffic"}
@@ -19,7 +19,7 @@ _ONCE = KNOWN_TYPES - {"secondary"}  # producers make every interface that is le
 VLANS = range(1, 4095)
 MTUS = range(576, 9217)
 _MAX_INTERFACE_KEY = 30
-_FEW = 32
+_FEW = 32  # above it the prefixes are gone through, not the subnets: of those a hostile file has thousands
 _POINT_TO_POINT = 31
 
 
@@ -28,6 +28,8 @@ class _OwnNetwork(NamedTuple):
 
     addresses: set[str]
     subnets: set[IPv4Network]
+    lengths: set[int]
+    """The lengths of their prefixes."""
     shown: str
     """The subnets, for a message."""
 
@@ -35,8 +37,7 @@ class _OwnNetwork(NamedTuple):
         """Return the subnets that an address is in."""
         if len(self.subnets) <= _FEW:
             return [net for net in self.subnets if address in net]
-        lengths = {net.prefixlen for net in self.subnets}  # a hostile file has thousands of subnets, but 32 lengths
-        nets = (IPv4Network((int(address), length), strict=False) for length in lengths)
+        nets = (IPv4Network((int(address), length), strict=False) for length in self.lengths)
         return [net for net in nets if net in self.subnets]
 
 
@@ -114,10 +115,10 @@ def _check_roles(spot: Spot, node_file: NodeFile) -> Iterator[Problem]:
     if "storage" in roles and not any(map(is_disk, node_file.disk)):
         text = "a node with the role Storage needs a disk, such as /dev/sda"
         yield spot.at("disk").error(Code.STORAGE_WITHOUT_DISK, text, node_file.disk)
-    for index, role in enumerate(roles):
-        if role not in KNOWN_ROLES:
-            text = f"unknown role; known are {', '.join(sorted(KNOWN_ROLES))}"
-            yield spot.at("roles", index).warning(Code.UNKNOWN_ROLE, text, node_file.roles[index])
+    text = f"unknown role; known are {', '.join(sorted(KNOWN_ROLES))}"
+    unknown = {role: index for index, role in reversed(list(enumerate(roles))) if role not in KNOWN_ROLES}
+    for index in sorted(unknown.values())[:MAX_PROBLEMS]:
+        yield spot.at("roles", index).warning(Code.UNKNOWN_ROLE, text, node_file.roles[index])
 
 
 def _check_bonds(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
@@ -151,14 +152,15 @@ def _check_vlans(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
     used: dict[tuple[str, str], str] = {}
     for port in ports:
         place = spot.at("using_interfaces", port.key, "vlan_id")
-        counts = Counter(port.interface.vlans)
+        counts, strange = Counter(port.interface.vlans), 0
         for vlan, times in counts.items():
             first = used.setdefault((port.interface.interface_name, vlan), port.key)
             if first != port.key or times > 1:
                 text = f"the interface {port.interface.interface_name} uses this VLAN twice (first in {first})"
                 yield place.error(Code.DUPLICATE_VLAN, text, vlan)
                 break
-            if not (vlan.isascii() and vlan.isdigit() and int(vlan[:9]) in VLANS):
+            if not (vlan.isascii() and vlan.isdigit() and int(vlan[:9]) in VLANS) and strange < MAX_PROBLEMS:
+                strange += 1
                 yield place.warning(Code.VLAN_RANGE, "a VLAN id is a number from 1 to 4094", vlan)
 
 
@@ -187,10 +189,9 @@ def _check_own_addresses(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
 
 def _check_port(spot: Spot, port: Port, own: _OwnNetwork) -> Iterator[Problem]:
     interface = port.interface
-    for name in port.types:
-        if name not in KNOWN_TYPES:
-            text = f"unknown type; known are {', '.join(sorted(KNOWN_TYPES))}"
-            yield spot.at("type").warning(Code.UNKNOWN_TYPE, text, name)
+    for name in list(dict.fromkeys(name for name in port.types if name not in KNOWN_TYPES))[:MAX_PROBLEMS]:
+        text = f"unknown type; known are {', '.join(sorted(KNOWN_TYPES))}"
+        yield spot.at("type").warning(Code.UNKNOWN_TYPE, text, name)
     if not port.is_slave:
         if not port.types:
             yield spot.at("type").error(Code.MISSING, "the field 'type' is needed and missing or empty")
@@ -248,7 +249,8 @@ def _own_network(ports: list[Port]) -> _OwnNetwork:
     interfaces = [port.interface for port in ports if not port.is_slave]
     subnets = {net for net in map(_subnet_of, interfaces) if net is not None}
     shown = printable(", ".join(sorted(map(str, subnets))))
-    return _OwnNetwork({item.address for item in interfaces} - {""}, subnets, shown)
+    lengths = {net.prefixlen for net in subnets}
+    return _OwnNetwork({item.address for item in interfaces} - {""}, subnets, lengths, shown)
 
 
 def _subnet_of(interface: Interface) -> IPv4Network | None:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from pinakad.problems import Code, Problem, Spot
@@ -20,6 +21,7 @@ _BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
 _INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAX_HOSTNAME = 253
+_MAX_TOLD = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
 _MAX_DIGITS = 18  # a node's number stays a number everywhere
 _ABSENT = {"", "NULL", "N/A"}
 
@@ -49,6 +51,9 @@ def _plain_type(name: str) -> str:
 Text = Annotated[str, BeforeValidator(present)]
 
 
+_FIRST: Any = Field(fail_fast=True)  # of a union's branch: what is wrong with it is one problem, however long the list
+
+
 class _Object(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -67,8 +72,8 @@ class Interface(_Object):
     """A plain interface, a bond or a bond slave; which of them, its key and `Bond_Slave` say."""
 
     interface_name: str = Field(min_length=1)
-    type: list[str] | str = []
-    vlan_id: list[str | int] | str | int = ""
+    type: Annotated[list[str], _FIRST] | str = []
+    vlan_id: Annotated[list[str | int], _FIRST] | str | int = ""
     bond_slave: Text = Field("", alias="Bond_Slave")
     bond_interface_name: Text = Field("", alias="Bond_Interface_Name")
     properties: Properties | None = Field(None, alias="Properties")
@@ -98,16 +103,27 @@ class Interface(_Object):
         return [part for part in parts if present(part)]
 
 
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+
+
 class Ssh(_Object):
     """Our own addition to the format: where to log in, whatever the interfaces say.
 
-    `current` is where the node answers before its deployment.
+    `current` is where the node answers before its deployment. `host_key` names the fingerprints that its host key must
+    have, as `ssh-keygen -l` says them.
     """
 
     address: str | None = Field(None, min_length=1)
     current: str | None = Field(None, min_length=1)
     port: int | None = Field(None, ge=1, le=65535)
     user: str | None = Field(None, pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.@-]{0,63}$")
+    host_key: Fingerprint | Annotated[list[Fingerprint], Field(min_length=1)] | None = None
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """What `host_key` names, however it is written."""
+        named = [self.host_key] if isinstance(self.host_key, str) else self.host_key
+        return tuple(named or ())
 
 
 class NodeFile(_Object):
@@ -150,8 +166,8 @@ def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
     try:
         return NodeFile.model_validate(value), []
     except ValidationError as error:
-        findings = error.errors(include_url=False)
-        return _sound_part(value, findings), list(_shape_problems(spot, value, findings))
+        findings = error.errors(include_url=False, include_context=False)
+        return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_TOLD))
 
 
 def ports_of(node_file: NodeFile) -> list[Port]:
@@ -220,6 +236,9 @@ def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Ite
         name = keys[-1] if keys else spot.file
         if finding["type"] == "missing":
             yield place.error(Code.MISSING, f"the field '{name}' is needed and missing")
+        elif name == "host_key":
+            rule = "must be a fingerprint as ssh-keygen -l says it ('SHA256:' and 43 characters), or a list of them"
+            yield place.error(Code.BAD_VALUE, f"'host_key' {rule}", finding["input"])
         elif name in _UNIONS:
             yield place.error(Code.WRONG_TYPE, f"'{name}' must be a string or a list of strings", finding["input"])
         else:

@@ -38,6 +38,7 @@ class NodePart(Part):
     address_source: AddressSource
     port: int
     user: str
+    fingerprints: tuple[str, ...] = ()
     this_host: bool = False
     state: NodeState = NodeState.WAITING
     attempts: int = 0
@@ -134,6 +135,7 @@ def node_parts(nodes: Iterable[Node], ssh: SshSettings) -> list[NodePart]:
             address_source=node.address_source,
             port=node.port or ssh.port,
             user=node.user or ssh.user,
+            fingerprints=node.fingerprints,
         )
         for node in nodes
     ]

@@ -35,6 +35,7 @@ class Stated:
     user: str | None
     server_vip: str
     has_control: bool
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,5 @@ def _stated(content: NodeFile, *, allow_loopback: bool) -> Stated:
         user=ssh.user if ssh else None,
         server_vip=content.server_vip,
         has_control=has_control(content),
+        fingerprints=ssh.fingerprints if ssh else (),
     )

@@ -8,9 +8,19 @@ from pinakad.addresses import AddressSource
 from pinakad.node_conflicts import conflicts, namesakes
 from pinakad.node_file import number_of
 from pinakad.node_reading import ReadFile, read_file, unreadable
-from pinakad.problems import Code, Problem, Spot, has_errors
+from pinakad.problems import Code, Problem, Spot, has_errors, printable
 
-__all__ = ["Node", "NodeSet", "ReadFile", "Superseded", "combine", "read_file", "unreadable"]
+__all__ = [
+    "Node",
+    "NodeSet",
+    "ReadFile",
+    "Superseded",
+    "combine",
+    "ignored_text",
+    "no_node_file_text",
+    "read_file",
+    "unreadable",
+]
 
 SSH_PORT = 22
 
@@ -27,6 +37,7 @@ class Node:
     address_source: AddressSource
     port: int | None
     user: str | None
+    fingerprints: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -56,6 +67,17 @@ class NodeSet:
     def ok(self) -> bool:
         """Tell whether nothing speaks against launching."""
         return not has_errors(self.problems)
+
+
+def ignored_text(names: Sequence[str]) -> str:
+    """Say which files are ignored for their names, and how a node file is named."""
+    shown = ", ".join(f"'{printable(name)}'" for name in names)
+    return f"{shown} {'is' if len(names) == 1 else 'are'} ignored: a node file is named node_<digits>.json"
+
+
+def no_node_file_text(ignored: Sequence[str]) -> str:
+    """Say that there is no node file, and what may be meant as one."""
+    return "there is no node file" + (f"; {ignored_text(ignored)}" if ignored else "")
 
 
 def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, ssh_port: int = SSH_PORT) -> NodeSet:
@@ -115,4 +137,5 @@ def _node(file: ReadFile) -> Node | None:
         address_source=source,
         port=stated.port,
         user=stated.user,
+        fingerprints=stated.fingerprints,
     )

@@ -1,6 +1,7 @@
 """The node files as they lie there: which are readable, and are their writers done?"""
 
 import asyncio
+import errno
 import logging
 import os
 import threading
@@ -11,13 +12,18 @@ from pinakad import strict_json
 from pinakad.events import Event, fields
 from pinakad.files import NotRegularError, read_regular
 from pinakad.node_file import number_of
-from pinakad.nodes import ReadFile, read_file, unreadable
+from pinakad.nodes import ReadFile, ignored_text, read_file, unreadable
 from pinakad.problems import Code, Severity, cause_of, printable
 
 log = logging.getLogger(__name__)
 
+MAX_IGNORED = 5
 STILL_S = 1.0
 PATIENCE_S = 10.0
+MAX_FILES = 100_000
+MAX_TOTAL_BYTES = 128 << 20
+"""What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
+_TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
 _LOOK_S = 0.1
 _RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
 _State = tuple[int, int, int, int, int]
@@ -33,6 +39,8 @@ class NodesFolder:
         self._allowed = False
         self._told: set[tuple[str, str]] = set()
         self._told_strange: set[str] = set()
+        self.ignored: list[str] = []
+        """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
 
     def scan(self, *, allow_loopback: bool) -> list[ReadFile]:
         """Read what is new or has changed, and return all node files. Raises OSError where the folder is unreadable."""
@@ -40,14 +48,23 @@ class NodesFolder:
             known = self._known if allow_loopback == self._allowed else {}
             found: dict[str, tuple[_State, ReadFile]] = {}
             strange: set[str] = set()
-            for entry in os.scandir(self.folder):
-                if number_of(entry.name) is None:
-                    strange |= {entry.name} if entry.name.endswith(".json") else set()
-                    continue
-                read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
-                if read is not None:
-                    found[entry.name] = read
+            ignored: set[str] = set()
+            left = MAX_TOTAL_BYTES
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    if number_of(entry.name) is None:
+                        strange |= {entry.name} if entry.name.endswith(".json") else set()
+                        ignored |= {entry.name} if _may_be_meant(entry.name) else set()
+                        continue
+                    read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
+                    if read is not None:
+                        found[entry.name] = read
+                        left -= len(read[1].raw)
+                    if left < 0 or len(found) > MAX_FILES:
+                        self._known = {}
+                        raise OSError(errno.EFBIG, _TOO_MUCH, str(self.folder))
             self._known, self._allowed = found, allow_loopback
+            self.ignored = sorted(ignored)[:MAX_IGNORED]
             self._tell_strange(strange)
             return [read for _, read in found.values()]
 
@@ -92,9 +109,14 @@ class NodesFolder:
 
     def _tell_strange(self, strange: set[str]) -> None:
         for name in sorted(strange - self._told_strange):
-            text = "'%s' is ignored: a node file is named node_<digits>.json"
-            log.warning(text, printable(name), extra=fields(Event.PROBLEM, node_file=printable(name)))
+            log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
         self._told_strange = strange
+
+
+def _may_be_meant(name: str) -> bool:
+    """Tell whether a name that is no node file's looks like one; hidden ones are drafts of their writers."""
+    lower = name.lower()
+    return not name.startswith(".") and (".json" in lower or lower.startswith("node"))
 
 
 def _read(

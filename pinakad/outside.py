@@ -100,5 +100,7 @@ class Outside:
     """Who are the nodes, before anything is done to them?"""
     ask: Callable[[NodePart, bool, float | None], Awaitable[Probe]]
     """One attempt at a node, which stalled last time or not, cut at this moment on the boot clock."""
+    ignored_names: Callable[[], list[str]] = list
+    """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list
     """What is to be told about who else could change the script or read the key."""

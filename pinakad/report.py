@@ -5,6 +5,7 @@ crash the daemon resumes from it. Readers accept fields that they do not know. T
 """
 
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
@@ -17,6 +18,7 @@ from pinakad.problems import Problem
 from pinakad.timestamps import Timestamp
 
 MAX_REQUEST_ID = 200
+_DIGEST = "sha256:"
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}$")]
 
 
@@ -212,5 +214,20 @@ def as_json(kind: TypeAdapter[Any], document: BaseModel) -> bytes:
 
 
 def policy_of(config: Config) -> Policy:
-    """Return the settings that a run which starts now keeps. The key's path is resolved: it depends on `[paths]`."""
-    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=config.poll)
+    """Return the settings that a run which starts now keeps. The key's path is resolved: it depends on `[paths]`.
+
+    Everybody may read a report, and a command may carry a secret: of `ready_command` only the digest is in it.
+    """
+    poll = config.poll.model_copy(update={"ready_command": digest_of(config.poll.ready_command)})
+    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": config.key_path}), poll=poll)
+
+
+def digest_of(command: str) -> str:
+    """Return what a report says in place of a command: `sha256:` and 64 hexadecimal digits; nothing for none."""
+    return f"{_DIGEST}{sha256(command.encode()).hexdigest()}" if command else ""
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether this stands in place of a command; a report of an earlier version has the command itself."""
+    digits = text.removeprefix(_DIGEST)
+    return digits != text and len(digits) == sha256().digest_size * 2

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import importlib.util
+import logging
 import marshal
 import os
 import subprocess
@@ -12,14 +13,21 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pinakad import supervisor
+from pinakad import launch_service, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.outside import Started
 from pinakad.problems import cause_of
 from pinakad.processes import end_all
 from pinakad.supervisor import start_ticks
 
+log = logging.getLogger(__name__)
+
+TRY_FOR_S = 25.0  # within the limit for a launch: what did not start then gets a tombstone
 _ASK_EVERY_S = 0.5
+_ANSWER_LIMIT_S = 40.0  # a unit that is stopped has 20 s (TimeoutStopSec=)
+_MAX_ANSWER_BYTES = 1 << 16
+_NO_ANSWER = -1
+_FINAL = (launch_service.REFUSED, 5)  # what asking again does not mend; 5: there is no such unit (systemctl(1))
 _GO_AWAY_S = 1.0
 _INTERPRETER = ("-I", "-S", "-X", "pinakad-supervisor")  # the last is for readers of ps(1): Python ignores it
 
@@ -140,15 +148,18 @@ class SubprocessRunner:
 
 
 class SystemdRunner:
-    """The supervisor is the main process of a unit with its own rights; the daemon may only start and stop it.
+    """The supervisor is the main process of a unit with its own rights, which the daemon may have started and stopped.
 
-    The unit's program is script_unit.py. It takes no word of ours but the deployment's id.
+    Root's side takes no word of ours but a verb and the deployment's id: launch_service.py starts the unit, whose
+    program is script_unit.py.
     """
 
     makes_executable = True
 
-    def __init__(self, identifier: str) -> None:
-        self._unit = f"pinakad-script@{identifier}.service"
+    def __init__(self, identifier: str, socket: Path = Path(launch_service.SOCKET)) -> None:
+        self._id = identifier
+        self._unit = launch_service.unit_of(identifier)
+        self._socket = socket
         self._ask_at_s = 0.0
 
     def stand_by(self, spec: dict[str, Any]) -> None:
@@ -158,10 +169,10 @@ class SystemdRunner:
         """Nothing either."""
 
     async def start(self, spec: dict[str, Any]) -> str | None:  # noqa: ARG002 - the unit reads its own
-        """Ask systemd to start the unit."""
-        code, text = await _systemctl("start", "--no-block", self._unit)
+        """Have the unit started. Where systemd is away for a moment, as in an upgrade, it is asked again."""
+        code, text = await self._insist("start")
         self._ask_at_s = asyncio.get_running_loop().time() + _ASK_EVERY_S
-        return None if code == 0 else f"systemctl start {self._unit}: {' '.join(text.split())}"
+        return None if code == 0 else f"cannot start {self._unit}: {' '.join(text.split())}"
 
     async def failed(self) -> str | None:
         """Say how the unit stands; now and then, because a run that is well shows itself much sooner."""
@@ -169,8 +180,8 @@ class SystemdRunner:
         if now_s < self._ask_at_s:
             return None
         self._ask_at_s = now_s + _ASK_EVERY_S
-        code, text = await _systemctl("show", "--property=ActiveState,Job,Result", self._unit)
-        shown = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        code, text = await _ask(self._socket, f"show {self._id}")
+        shown = dict(word.split("=", 1) for word in text.split() if "=" in word)
         # one that has ended may be forgotten already (CollectMode=): it is inactive then, and nothing tells why
         gone = shown.get("ActiveState") in ("inactive", "failed") and shown.get("Job") in (None, "", "0")
         if code != 0 or not gone:
@@ -178,9 +189,22 @@ class SystemdRunner:
         return f"the unit {self._unit} has ended before it; journalctl -u {self._unit} tells why"
 
     async def stop(self, nodes_dir: str, started: Started) -> bool:  # noqa: ARG002 - the unit knows its processes
-        """Stop the unit, and wait until that is done."""
-        code, _ = await _systemctl("stop", self._unit)
+        """Have the unit stopped, and wait until that is done."""
+        code, _ = await self._insist("stop")
         return code == 0
+
+    async def _insist(self, verb: str) -> tuple[int, str]:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + TRY_FOR_S
+        told = False
+        while True:
+            code, text = await _ask(self._socket, f"{verb} {self._id}")
+            if code in (0, *_FINAL) or loop.time() >= ends_s:
+                return code, text
+            if not told:
+                log.warning("cannot %s %s: %s; it is tried again", verb, self._unit, text)
+            told = True
+            await asyncio.sleep(_ASK_EVERY_S)
 
 
 def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
@@ -216,22 +240,21 @@ def _sealed(program: bytes) -> int:
     return descriptor
 
 
-async def _systemctl(*words: str) -> tuple[int, str]:
-    """Run systemctl; return its exit code and what it says."""
+async def _ask(path: Path, request: str) -> tuple[int, str]:
+    """Ask root's side; return the exit code and what it says. Where nobody answers, that is _NO_ANSWER."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            "systemctl",
-            "--no-ask-password",
-            *words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        async with asyncio.timeout(_ANSWER_LIMIT_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(f"{request}\n".encode())
+                answer = await reader.read(_MAX_ANSWER_BYTES)
+                while more := await reader.read(_MAX_ANSWER_BYTES - len(answer)):
+                    answer += more
+            finally:
+                writer.close()
+    except TimeoutError:
+        return _NO_ANSWER, f"nobody answers at '{path}' within {_ANSWER_LIMIT_S:.0f} s"
     except OSError as error:
-        return 1, cause_of(error)
-    try:
-        output, _ = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()  # systemd does what it was asked all the same
-        raise
-    return process.returncode or 0, output.decode(errors="replace").strip()
+        return _NO_ANSWER, f"cannot ask at '{path}': {cause_of(error)}; pinakactl setup installs what listens there"
+    code, _, text = answer.decode(errors="replace").partition("\n")
+    return (int(code), text.strip()) if code.isdigit() else (_NO_ANSWER, f"no answer came from '{path}'")

@@ -18,7 +18,7 @@ from typing import Any
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
-from pinakad.files import sync_folder
+from pinakad.files import NotRegularError, read_regular, sync_folder
 from pinakad.locks import is_locked
 from pinakad.outside import Ended, Moment, Started
 from pinakad.permissions import refusal
@@ -37,6 +37,7 @@ _LOOK_S = 0.02
 _RECHECK_S = 1.0
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
+_MAX_RECORD_BYTES = 1 << 16
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -133,7 +134,7 @@ class ScriptOnDisk:
             return NotRun.EVER
         started = _started(record)
         ended = _read_record(self.folder / supervisor.EXIT)
-        if ended is None and is_locked(self.folder / supervisor.STARTED):
+        if ended is None and is_locked(self.folder / supervisor.STARTED) and _may_live(record):
             return Running(started)
         ended = ended or _read_record(self.folder / supervisor.EXIT)  # it may have come before the lock went
         if ended is not None:
@@ -246,14 +247,33 @@ class ScriptOnDisk:
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """Read what a supervisor left; it is whole wherever it is there."""
+    """Read what a supervisor left; it is whole wherever it is there. What is no file, no supervisor has left."""
     try:
-        record = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        record = json.loads(read_regular(path, _MAX_RECORD_BYTES))
+    except (FileNotFoundError, NotRegularError):
         return None
     if not isinstance(record, dict):
         raise TypeError(f"cannot use '{path}': not what a supervisor writes")
     return record
+
+
+def _may_live(record: dict[str, Any]) -> bool:
+    """Tell whether the supervisor may live: who can read `started` can hold its lock, but cannot be that process.
+
+    Another user's process may be hidden from us (hidepid=, proc(5)): then the lock has to do.
+    """
+    if record["boot_id"] != supervisor.boot_id():
+        return False
+    found = supervisor.start_ticks(record["supervisor_pid"])
+    if found is not None:
+        return bool(found == record.get("supervisor_start_ticks", found))
+    try:
+        os.kill(record["supervisor_pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return False  # it ended between the two
 
 
 def _started(record: dict[str, Any]) -> Started:

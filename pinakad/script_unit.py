@@ -2,13 +2,16 @@
 
 Nothing that the daemon's user can write decides what happens here: the paths come from root's configuration, of the
 command line only the deployment's id is taken, and the deployment's folder is reached without following a link and then
-held by its descriptor. Whatever is refused is told to the daemon by a tombstone, so that it need not wait.
+held by its descriptor. The script reads root's own copy of the snapshot. By root's own record an id is run once, and
+one at a time. Whatever is refused is told to the daemon by a tombstone, so that it need not wait.
+
+$STATE_DIRECTORY and $RUNTIME_DIRECTORY are this unit's own; the daemon's state is in $PINAKAD_STATE_DIRECTORY, where
+that is not the default.
 """
 
 import contextlib
 import json
 import os
-import re
 import select
 import signal
 import subprocess
@@ -18,14 +21,16 @@ from typing import Any
 
 from pinakad import config, supervisor
 from pinakad.config import Config, ConfigError
+from pinakad.launch_service import DEPLOYMENT_ID
 from pinakad.problems import cause_of
 from pinakad.processes import TERM_S, processes
+from pinakad.run_ledger import RunLedger, RunRefusedError
 from pinakad.script_file import environment, make_executable
+from pinakad.snapshot_copy import SnapshotRefusedError, copy_snapshot
 from pinakad.trust import weakness
 
 EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG
 _ASK_TIMES, _ASK_LIMIT_S = 5, 12.0  # within TimeoutStopSec= of the unit
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,7 +42,7 @@ def main() -> int:
     """Run the script of the deployment that the command line names; return the supervisor's exit code."""
     try:
         identifier = _identifier(sys.argv[1:])
-        folder = open_folder(config.state_dir(), identifier)
+        folder = open_folder(_daemons_state(), identifier)
     except RefusedError as error:
         _say(str(error))
         return EXIT_REFUSED
@@ -45,6 +50,8 @@ def main() -> int:
     try:
         settings = _settings()
         _check_script(settings.script_path)
+        ledger = RunLedger(_own_folder("STATE_DIRECTORY"))
+        nodes = _begin(ledger, identifier, folder)
     except RefusedError as error:
         _say(str(error))
         with contextlib.suppress(OSError):
@@ -52,13 +59,13 @@ def main() -> int:
         return EXIT_REFUSED
     signal.signal(signal.SIGTERM, _on_stop)
     signal.signal(signal.SIGALRM, _kill_the_rest)
-    code = supervisor.main(_spec(settings, identifier, held), is_moot=_host_goes_down)
+    code = supervisor.main(_spec(settings, identifier, held, nodes), is_moot=_host_goes_down, on_ended=ledger.end)
     _outlive_the_rest()
     return code
 
 
 def _identifier(words: list[str]) -> str:
-    if len(words) != 1 or not _ID.fullmatch(words[0]):
+    if len(words) != 1 or not DEPLOYMENT_ID.fullmatch(words[0]):
         raise RefusedError("usage: python -m pinakad.script_unit ID, the id of a deployment")
     return words[0]
 
@@ -82,6 +89,30 @@ def open_folder(state: Path, identifier: str) -> int:
     except OSError as error:
         raise RefusedError(f"cannot open deployment '{identifier}' in '{state}': {error.strerror}") from None
     return descriptor
+
+
+def _daemons_state() -> Path:
+    return Path(os.environ.get("PINAKAD_STATE_DIRECTORY") or config.DEFAULT_STATE_DIR)
+
+
+def _own_folder(variable: str) -> Path:
+    """Return a folder that systemd has made for this unit (systemd.exec(5))."""
+    found = os.environ.get(variable, "").split(":")[0]
+    if not found:
+        raise RefusedError(f"${variable} is not set: this runs in the unit that pinakactl setup installs")
+    return Path(found)
+
+
+def _begin(ledger: RunLedger, identifier: str, folder: int) -> Path:
+    """Copy the snapshot, and write down that this run begins; return the folder of the copy."""
+    try:
+        nodes = copy_snapshot(folder, _own_folder("RUNTIME_DIRECTORY"))
+        ledger.begin(identifier)
+    except (RunRefusedError, SnapshotRefusedError) as error:
+        raise RefusedError(f"cannot run deployment '{identifier}': {error}") from None
+    except OSError as error:
+        raise RefusedError(f"cannot begin deployment '{identifier}': {cause_of(error)}") from None
+    return nodes
 
 
 def _settings() -> Config:
@@ -120,8 +151,7 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _spec(settings: Config, identifier: str, held: str) -> dict[str, Any]:
-    nodes = config.state_dir() / "deployments" / identifier / "nodes"
+def _spec(settings: Config, identifier: str, held: str, nodes: Path) -> dict[str, Any]:
     return {
         "id": identifier,
         "folder": held,

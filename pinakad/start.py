@@ -94,7 +94,7 @@ def _check_folders(settings: Config, state: Path, runtime: Path) -> None:
         "paths.markers (or paths.work_dir)": settings.markers_dir,
     }
     for name, folder in wanted.items():
-        cause = _unusable(folder)
+        cause = _unusable(folder) if folder.is_absolute() else "it is not an absolute path"
         if cause:
             raise ConfigError(f"cannot use {name} = '{folder}': {cause}")
 

@@ -35,7 +35,7 @@ from pinakad.files import (
     write_whole,
 )
 from pinakad.problems import cause_of, printable
-from pinakad.report import Report
+from pinakad.report import Report, digest_of, is_digest
 from pinakad.steps import Step, step
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
 _TRASH = ".trash-"
 _MAX_REPORT_BYTES = 1 << 30
+_MAX_RECORD_BYTES = 1 << 16  # of the small files beside a report
+_READY_COMMAND = "ready_command"
 SNAPSHOT_MODE = 0o640
 
 
@@ -168,6 +170,22 @@ class Store:
         if report.phase == "validating":
             sync_folder(self.deployments)
 
+    def keep_ready_command(self, identifier: str, command: str) -> None:
+        """Keep, for us alone, the command that a run asks nodes with: durable before a report names its digest."""
+        write_whole(self.folder(identifier) / _READY_COMMAND, command.encode(), 0o600, durable=True)
+
+    def ready_command(self, report: Report) -> str | None:
+        """Return the command that a run asks nodes with, empty for none; None where it is not to be read any more."""
+        named = report.policy.poll.ready_command
+        if not is_digest(named):  # there is none, or an earlier version wrote it into the report
+            return named
+        try:
+            raw = read_regular(self.folder(report.id) / _READY_COMMAND, _MAX_RECORD_BYTES)
+        except (OSError, NotRegularError):
+            return None
+        command = raw.decode("utf-8", "replace")
+        return command if digest_of(command) == named else None
+
     def load(self, identifier: str) -> Report:
         """Read a report. Raises StateUnreadableError, also for a schema that is not ours."""
         cause = ""
@@ -194,8 +212,11 @@ class Store:
 
     def was_started(self, identifier: str) -> bool:
         """Tell whether the script of a deployment was ever started."""
-        started = self.folder(identifier) / supervisor.STARTED
-        return started.exists() and b'"tombstone"' not in started.read_bytes()
+        try:
+            started = read_regular(self.folder(identifier) / supervisor.STARTED, _MAX_RECORD_BYTES)
+        except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
+            return False
+        return b'"tombstone"' not in started
 
     def forbid_start(self, identifier: str) -> None:
         """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""

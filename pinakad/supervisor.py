@@ -44,6 +44,8 @@ NOT_RECORDED = 4
 CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
 _NUMBERS = ("log_max_bytes", "open_files")
 _WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
@@ -89,10 +91,10 @@ def claim(folder: str, record: str) -> int:
     Raises FileExistsError where another was first, OSError where it cannot be written.
     """
     draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(descriptor, 0o644)  # whatever the umask says
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.fchmod(descriptor, 0o644)  # not before: who can open it can lock it, and would hold us up
         _write(descriptor, (record + "\n").encode())
         os.fsync(descriptor)
         os.link(draft, f"{folder}/{STARTED}")
@@ -106,9 +108,12 @@ def claim(folder: str, record: str) -> int:
 
 
 def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended."""
-    draft = f"{folder}/.exit.new"
-    while True:
+    """Write `exit`; a full disk is waited out, because nobody else knows how the script ended.
+
+    What else is in the way is waited out for some minutes.
+    """
+    draft, tries = f"{folder}/.exit.new", _TRIES
+    while tries > 0:
         try:
             descriptor = _create(draft, 0o644)
             try:
@@ -116,11 +121,12 @@ def leave_exit(folder: str, record: str, wait: Callable[[float], None]) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(draft, f"{folder}/{EXIT}")
+            _rename(draft, f"{folder}/{EXIT}")
             _sync(folder)
         except FileNotFoundError:
             return  # the folder is gone, and with it everybody who could ask
-        except OSError:
+        except OSError as error:
+            tries -= error.errno not in _NO_ROOM
             wait(1.0)
         else:
             return
@@ -262,6 +268,7 @@ def main(
     spec: dict[str, Any],
     may_go: Callable[[], bool] = lambda: True,
     is_moot: Callable[[], bool] = lambda: False,
+    on_ended: Callable[[], None] = lambda: None,
 ) -> int:
     """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
 
@@ -269,6 +276,7 @@ def main(
     script.log to the journal as well.
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
+    `on_ended`: called when `exit` is there; what the script left running may live on.
     """
     _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
@@ -307,6 +315,7 @@ def main(
     if status != 0 and is_moot():
         return 0
     leave_exit(folder, _exit_record(status, sink), lambda seconds: _drain_for(seconds, output, sink))
+    on_ended()
     _drain_to_the_end(output, sink)
     os.close(lock)
     return 0
@@ -459,10 +468,26 @@ def _create(path: str, mode: int) -> int:
         os.unlink(path)
     except FileNotFoundError:
         pass
+    except IsADirectoryError:
+        _put_aside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, mode)
     os.fchmod(descriptor, mode)  # whatever the umask says
     return descriptor
+
+
+def _rename(source: str, target: str) -> None:
+    """Rename a file, whatever stands at `target`."""
+    try:
+        os.rename(source, target)
+    except IsADirectoryError:
+        _put_aside(target)
+        os.rename(source, target)
+
+
+def _put_aside(path: str) -> None:
+    """Give another name to a folder that stands where a file of ours belongs: there is no telling what is in it."""
+    os.rename(path, f"{path}.{time.monotonic_ns()}")
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -3,10 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from socket import gethostname
+from typing import Any
 
 from pinakad.config import Config
+from pinakad.linux.threads import PatientThreads
 from pinakad.node_part import NodePart
 from pinakad.nodes_folder import NodesFolder
 from pinakad.outside import Moment, Outside
@@ -23,7 +27,26 @@ from pinakad.supervisor import boot_id
 
 
 class BootClockLoop(asyncio.SelectorEventLoop):
-    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock."""
+    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock.
+
+    What it is asked to do in a thread it does itself where the system has none left: slower, but done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beside = PatientThreads(self)
+
+    def run_in_executor(  # type: ignore[override] # its own type is of a generic kind that is newer than 3.11
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Do `func` beside the loop (asyncio.to_thread comes here); its own pool would fail for want of a thread."""
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        return self._beside.submit(partial(func, *args))
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait until what was begun is done."""
+        self._beside.join()
 
     def time(self) -> float:
         """Return the seconds since the boot, time in suspend included (clock_gettime(2))."""
@@ -44,8 +67,10 @@ def here() -> Moment:
 class Logins:
     """The logins of one deployment; made when they are needed, because until then the key may be missing."""
 
-    def __init__(self, policy: Policy, pinned: Path) -> None:
+    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None) -> None:
+        """`ready_command` is None where there is one, and it cannot be read any more."""
         self._policy = policy
+        self._ready_command = ready_command
         self._pinned = pinned
         self._prober: Prober | None = None
 
@@ -59,7 +84,11 @@ class Logins:
 
     async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
         """Ask every node once who it is."""
-        return await self._get().ask_all([_target(node, stalled=False) for node in nodes])
+        try:
+            prober = self._get()
+        except SshKeyError as error:  # it was there when it was looked for
+            return [Probe(now().boot_s, None, NodeReason.ERROR, str(error)) for _ in nodes]
+        return await prober.ask_all([_target(node, stalled=False) for node in nodes])
 
     async def ask(self, node: NodePart, stalled: bool, cut_s: float | None) -> Probe:
         """Make one attempt at a node."""
@@ -67,7 +96,9 @@ class Logins:
             prober = self._get()
         except SshKeyError as error:  # it was there before the launch: it may come back
             return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
-        return await prober.ask(_target(node, stalled=stalled), cut_s, self._policy.poll.ready_command)
+        if self._ready_command is None:
+            return Probe(now().boot_s, None, NodeReason.ERROR, "the ready_command of this run cannot be read any more")
+        return await prober.ask(_target(node, stalled=stalled), cut_s, self._ready_command)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned. Raises OSError."""
@@ -101,7 +132,7 @@ class Wiring:
     def outside_for(self, report: Report) -> Outside:
         """Return the real parts for one run, with the settings that it keeps."""
         self.close()
-        self._logins = logins = Logins(report.policy, self._store.known_hosts)
+        self._logins = logins = Logins(report.policy, self._store.known_hosts, self._store.ready_command(report))
         paths, settings = self._config(), report.policy.script
         script = ScriptOnDisk(
             self._store.folder(report.id), report.id, paths.script_path, paths.paths.work_dir, settings
@@ -118,6 +149,7 @@ class Wiring:
             tell=self._tell,
             tell_due=lambda: self._publisher.is_due,
             read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
             script=script if settings.launch else None,
             key_problem=logins.problem,
@@ -166,4 +198,4 @@ def _loose(policy: Policy, script: Path) -> list[Problem]:
 
 
 def _target(node: NodePart, *, stalled: bool) -> Target:
-    return Target(node.address, node.port, node.user, stalled)
+    return Target(node.address, node.port, node.user, stalled, node.fingerprints)

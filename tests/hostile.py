@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 
 import paramiko
+from hostile_mutants import serve_mutant
 from hostile_ssh import ESC, FACES, HOLD_S, Face, reset, serve_ssh
 
 BANNER = b"SSH-2.0-zoo\r\n"
@@ -112,6 +113,28 @@ def junk_packets(connection: socket.socket) -> None:
         connection.sendall(packet)
 
 
+def huge_integer(connection: socket.socket) -> None:
+    """Answer the key exchange with a public value of 3 MiB."""
+    _reply(connection, _string(b"ssh-ed25519"), _string(b"\x7f" * (3 << 20)), _string(b""))
+
+
+def long_integer(connection: socket.socket) -> None:
+    """Answer the key exchange with a public value as long as a packet may be."""
+    _reply(connection, _string(b"ssh-ed25519"), _string(b"\x7f" * 39_000), _string(b""))
+
+
+def hollow_integer(connection: socket.socket) -> None:
+    """Answer the key exchange with a host key whose modulus claims a MiB, and is not there."""
+    hollow = _string(b"ssh-rsa") + _string(b"\x03") + struct.pack(">I", (1 << 20) - 1) + b"\x7f" * 100
+    _reply(connection, _string(hollow), _string(b"\x02" * 200), _string(b""), host_key="rsa-sha2-256")
+
+
+def group_exchange(connection: socket.socket) -> None:
+    """Offer nothing but a group exchange, where it would choose the prime."""
+    connection.sendall(BANNER + _packet(_kexinit("diffie-hellman-group-exchange-sha256", "ssh-ed25519")))
+    _hold(connection)
+
+
 def silent_in_key_exchange(connection: socket.socket) -> None:
     """Begin the key exchange, and say nothing more."""
     connection.sendall(BANNER + _packet(_kexinit()))
@@ -154,10 +177,11 @@ KINDS: dict[str, _Serve] = {
     for function in (
         *(closes, resets, silent, drips, chatters, garbage_first, silent_after_banner, resets_after_banner),
         *(garbage_for_key_exchange, huge_packet, junk_packets, silent_in_key_exchange, resets_in_key_exchange),
+        *(huge_integer, long_integer, hollow_integer, group_exchange, serve_mutant),
         *(disconnects_with_escapes, escapes_for_banner, escapes_in_old_banner),
     )
 } | {kind: partial(_serve_ssh, face) for kind, face in FACES.items()}
-BAD = sorted(set(KINDS) - {"healthy"} - {kind for kind in KINDS if "escapes" in kind})
+BAD = sorted(set(KINDS) - {"healthy", "serve_mutant"} - {kind for kind in KINDS if "escapes" in kind})
 ESCAPING = sorted(kind for kind in KINDS if "escapes" in kind)
 
 
@@ -184,9 +208,21 @@ def _packet(payload: bytes) -> bytes:
     return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
 
 
-def _kexinit() -> bytes:
+def _reply(connection: socket.socket, *fields: bytes, host_key: str = "ssh-ed25519") -> None:
+    """Begin a key exchange, and give this as SSH_MSG_KEXDH_REPLY (RFC 4253, section 8)."""
+    connection.sendall(BANNER + _packet(_kexinit("diffie-hellman-group14-sha256", host_key)))
+    connection.recv(4096)
+    connection.sendall(_packet(b"\x1f" + b"".join(fields)))
+    _hold(connection)
+
+
+def _string(raw: bytes) -> bytes:
+    return struct.pack(">I", len(raw)) + raw
+
+
+def _kexinit(kex: str = "curve25519-sha256@libssh.org", host_key: str = "ecdsa-sha2-nistp256") -> bytes:
     """Return SSH_MSG_KEXINIT with algorithms that every client knows (RFC 4253, section 7.1)."""
-    lists = ["curve25519-sha256@libssh.org", "ecdsa-sha2-nistp256", *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2]
+    lists = [kex, host_key, *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2]
     lists += ["none", "none", "", ""]
     names = b"".join(struct.pack(">I", len(name)) + name.encode() for name in lists)
     return b"\x14" + bytes(16) + names + b"\0" + bytes(4)

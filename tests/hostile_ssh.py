@@ -11,6 +11,8 @@ from functools import cache
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
+from pinakad.ssh.facts import facts_output
+
 BOOT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 ESC = "\x1b[2J\x1b]0;owned\x07\r\nforged line \x9b31m"
 """Clears a screen, names a window, rings, begins a line of its own, and does the same with C1 controls."""
@@ -20,7 +22,7 @@ HOLD_S = 600.0
 def serve_ssh(connection: socket.socket, face: "Face") -> None:
     """Serve one connection with the server side of paramiko until the client goes."""
     transport = paramiko.Transport(connection)
-    transport.add_server_key(_host_key())
+    transport.add_server_key(host_key())
     face.transport = transport
     with suppress(paramiko.SSHException, EOFError, OSError):
         transport.start_server(server=face)
@@ -32,7 +34,8 @@ class Face(paramiko.ServerInterface):
     """What a server does after the key exchange. Here: all is well."""
 
     transport: paramiko.Transport
-    facts = f"pinakad:{BOOT_ID}\npinakad:100.00 100.00\npinakad:healthy\n"
+    facts: tuple[str, ...] = (BOOT_ID, "100.00 100.00", "healthy")
+    command = ""
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -44,6 +47,7 @@ class Face(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.command = command.decode()
         threading.Thread(target=self._answer, args=(channel,), daemon=True).start()
         return True
 
@@ -53,7 +57,7 @@ class Face(paramiko.ServerInterface):
             self.answer(channel)
 
     def answer(self, channel: paramiko.Channel) -> None:
-        channel.sendall(self.facts.encode())
+        channel.sendall((facts_output(self.command, self.facts) or "").encode())
         channel.send_exit_status(0)
         channel.shutdown_write()
 
@@ -94,14 +98,14 @@ class ResetsInLogin(Face):
 
 
 class EscapesInFacts(Face):
-    facts = f"{ESC}\npinakad:{ESC}\npinakad:{ESC}\npinakad:{ESC}\n"
+    facts = (ESC, ESC, ESC)
 
     def get_banner(self) -> tuple[str, str]:
         return ESC, "en"
 
 
 class EscapesInBootId(Face):
-    facts = f"pinakad:{BOOT_ID[:-5]}\x1b[2J\npinakad:1\x1b[2J\npinakad:a\x1b[2J\n"
+    facts = (f"{BOOT_ID[:-5]}\x1b[2J", "1\x1b[2J", "a\x1b[2J")
 
 
 class EscapesInLogin(Face):
@@ -120,6 +124,45 @@ class EscapesInPartialLogin(Face):
         return AUTH_PARTIALLY_SUCCESSFUL
 
 
+class Sends(Face):
+    """Sends messages of its own making once the client was let in."""
+
+    messages: tuple[bytes, ...] = ()
+    times = 1
+
+    def answer(self, channel: paramiko.Channel) -> None:
+        for _ in range(self.times):
+            for raw in self.messages:
+                message = paramiko.Message()
+                message.add_bytes(raw)
+                self.transport._send_message(message)
+        channel.recv(1)
+
+
+class CountsBeyond(Sends):
+    """Announces four thousand million extensions, and names none (RFC 8308, section 2.3)."""
+
+    messages = (b"\x07\xff\xff\xff\xff",)
+
+
+class UnknownMessage(Sends):
+    messages = (b"\xc0" + bytes(100),)
+
+
+class DebugFlood(Sends):
+    """Sends long texts for the log, without end."""
+
+    messages = (b"\x04\x01" + struct.pack(">I", 30_000) + bytes(30_000) + bytes(4),)
+    times = 10_000
+
+
+class TinyFlood(Sends):
+    """Sends the smallest messages there are, without end."""
+
+    messages = (b"\x02" + bytes(4),)
+    times = 1_000_000
+
+
 FACES: dict[str, type[Face]] = {
     "healthy": Face,
     "hangs_in_command": HangsInCommand,
@@ -127,6 +170,10 @@ FACES: dict[str, type[Face]] = {
     "endless_errors": EndlessErrors,
     "resets_in_command": ResetsInCommand,
     "resets_in_login": ResetsInLogin,
+    "counts_beyond": CountsBeyond,
+    "unknown_message": UnknownMessage,
+    "debug_flood": DebugFlood,
+    "tiny_flood": TinyFlood,
     "escapes_in_facts": EscapesInFacts,
     "escapes_in_boot_id": EscapesInBootId,
     "escapes_in_login": EscapesInLogin,
@@ -142,5 +189,6 @@ def reset(connection: socket.socket) -> None:
 
 
 @cache
-def _host_key() -> paramiko.PKey:
-    return paramiko.ECDSAKey.generate()
+def host_key(kind: str = "ecdsa") -> paramiko.PKey:
+    """Return a host key, the same for all servers of a process."""
+    return paramiko.RSAKey.generate(2048) if kind == "rsa" else paramiko.ECDSAKey.generate()

@@ -58,7 +58,7 @@ class Sshd:
     def __init__(self, folder: Path, address: str, port: int, hostname: str, public_key: str) -> None:
         self.folder = folder
         self.address = address
-        self._port = port
+        self._port = self.port = port
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir()
         self.allow(public_key)

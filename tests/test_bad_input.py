@@ -201,7 +201,7 @@ def test_problems_of_files_that_are_not_asked_for_hold_nobody_up(world_with_a_no
 
 def test_warnings_are_told_and_hold_nobody_up(world_with_a_node: World) -> None:
     world = world_with_a_node
-    document = default("sqdn-002", world.address(2)) | {"roles": ["fortune-teller"]}
+    document = default("sqdn-002", world.address(2)) | {"roles": ["Control", "fortune-teller"]}
     document["using_interfaces"]["interface_01"] |= {"vlan_id": "5000"}
     document["using_interfaces"]["interface_01"]["Properties"]["mtu"] = "9"
     world.put_node("node_02.json", json.dumps(document))

@@ -201,8 +201,8 @@ def test_folders_that_are_missing_or_open_to_everybody_are_found(healthy: World)
 
 
 def test_superseded_files_are_told_in_one_finding_that_holds_nobody_up(healthy: World) -> None:
-    for number in (2, 3):
-        healthy.add_node(number, hostname="SQDN-001")
+    for number in (1, 2, 3):
+        healthy.add_node(number, hostname="SQDN-001", disk=["wwn-0x5000"])
     [text] = findings(healthy, code=0)["node files", "warning"]
     assert text.endswith(": node_01.json by node_03.json, node_02.json by node_03.json")
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -211,13 +212,82 @@ def test_where_there_is_no_output_it_is_told_why(
         assert text in ask(world, *arguments, code=1)
 
 
-def test_a_link_in_place_of_the_log_is_not_followed(world: World) -> None:
+def a_link_to_a_secret(place: Path) -> None:
+    place.symlink_to("/etc/passwd")
+
+
+def a_link_without_end(place: Path) -> None:
+    place.symlink_to("/dev/zero")
+
+
+NOT_REGULAR = [a_link_to_a_secret, a_link_without_end, os.mkfifo, Path.mkdir]
+
+
+@pytest.mark.parametrize("make", NOT_REGULAR)
+def test_what_is_in_place_of_the_log_is_neither_followed_nor_waited_for(
+    world: World, make: Callable[[Path], None]
+) -> None:
     failed_run(world)
     log = world.folder() / "script.log"
     log.unlink()
-    log.symlink_to("/etc/passwd")
-    text = f"pinakactl: cannot read '{log}': too many levels of symbolic links; see pinakactl doctor\n"
+    make(log)
+    text = f"pinakactl: cannot read '{log}': it is no regular file, so the script's supervisor did not make it\n"
     assert ask(world, "logs", "--script", code=1) == text
+    assert ask(world, "logs", "-f", "--script", code=1) == text
+
+
+@pytest.mark.parametrize("make", NOT_REGULAR)
+def test_what_is_in_place_of_the_record_of_the_start_is_neither_followed_nor_waited_for(
+    world: World, make: Callable[[Path], None]
+) -> None:
+    failed_run(world)
+    world.stop()
+    for name in ("started", "exit", "report.json"):
+        place = world.folder() / name
+        place.unlink()
+        make(place)
+    for words in (["logs"], ["logs", "--script"], ["logs", "-f", "--script"]):
+        assert ask(world, *words) == ""
+    for words in (["status"], ["show"], ["history"], ["show", "--node", "sqdn-001"], ["metrics"]):
+        assert ask(world, *words), "the report is read from its durable copy"
+    done = pinakactl(world.root, "doctor", variables=folders(world))
+    assert done.returncode in (0, 1), done.stderr
+
+
+@pytest.mark.parametrize(
+    "record", ["[]", "7", '{"boot_id": [], "supervisor_pid": 1}', '{"boot_id": "--root=/x", "supervisor_pid": {}}']
+)
+def test_a_record_of_the_start_that_no_supervisor_writes_gives_journalctl_no_words(world: World, record: str) -> None:
+    failed_run(world)
+    (world.folder() / "started").write_text(record, encoding="utf-8")
+    assert ask(world, "logs", PATH=os.environ["PATH"]) == ""
+
+
+HOSTILE = "\x9b31m\x7f\u202e\u2028\U000e0001"
+
+
+def test_no_word_of_a_forged_report_reaches_the_terminal_unescaped(world: World) -> None:
+    failed_run(world)
+    world.stop()
+    for name in ("report.json", "report.durable.json"):
+        place = world.folder() / name
+        document = json.loads(place.read_bytes())
+        document["message"] = document["host"] = document["nodes"][0]["hostname"] = f"x{HOSTILE}x"
+        place.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    words = [["status"], ["status", "--json"], ["status", "--nodes"], ["show"], ["show", "--json"], ["history"]]
+    for command in [*words, ["history", "--json"], ["show", "--node", "1"], ["logs", "--script"]]:
+        done = pinakactl(world.root, *command, variables=folders(world))
+        lines = (done.stdout + done.stderr).replace("\t", " ").split("\n")
+        assert all(line.isprintable() for line in lines), command
+    told = json.loads(ask(world, "show", "--json"))
+    assert told["message"] == f"x{HOSTILE}x", "escaped, it is the same document"
+
+
+def test_a_wrong_word_on_the_command_line_is_told_escaped(world: World) -> None:
+    for words in (["show", HOSTILE], ["--config", HOSTILE, "config"], ["validate", HOSTILE], ["metrics", HOSTILE]):
+        done = pinakactl(world.root, *words, variables=folders(world))
+        assert done.returncode in (1, 2)
+        assert all(line.isprintable() for line in done.stderr.split("\n")), words
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from pinakad.nodes import combine, read_file
 from pinakad.problems import Problem
 from pinakad.report import Report
 from pinakad.requests import Markers, parse_request
+from pinakad.ssh.facts import MarkedFacts
 from pinakad.ssh.host_keys import HostKeys
-from pinakad.ssh.login import parse_facts
 from pinakad.ssh.reach import _banner_length, _shown
 from pinakad.store import StateUnreadableError, Store
 
@@ -115,11 +115,17 @@ def test_mutants_of_reports_are_a_report_or_unreadable(document: Any, place: int
 
 
 @given(
-    st.text() | st.lists(st.sampled_from(["pinakad:", "\n", "1.5", "a.b", "-", "\x1b", "\x85", "0" * 36])).map("".join)
+    st.lists(
+        st.sampled_from(["pinakad-a=", "=a-pinakad", "\n", "1.5", "a.b", "-", "\x1b", "\x85", "0" * 36, "x" * 400])
+        | st.text()
+    )
 )
 @MANY
-def test_whatever_a_node_prints_only_facts_in_their_form_come_out(output: str) -> None:
-    boot_id, uptime_s, hostname = parse_facts(output)
+def test_whatever_a_node_prints_only_facts_in_their_form_come_out(pieces: list[str]) -> None:
+    facts = MarkedFacts("a")
+    for piece in pieces:
+        facts.feed(piece.encode("utf-8", "replace"))
+    boot_id, uptime_s, hostname = facts.values()
     assert boot_id is None or (len(boot_id) == 36 and boot_id.isascii() and boot_id.isprintable())
     assert uptime_s is None or uptime_s >= 0
     assert hostname is None or is_hostname(hostname)

@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import count, pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from pinakad.timestamps import wall_s
 
 PORT = 2022
 AT_ONCE = 60
+MUTANTS_AT_ONCE = 32
 FLAT_KB = 25_000
 ROUNDS = 5
 FLOODS_KB = 8 * 2 * 4096
@@ -38,6 +40,14 @@ EXPECTED = {
     "resets_after_banner": {NodeReason.ERROR},
     "garbage_for_key_exchange": {NodeReason.ERROR},
     "huge_packet": {NodeReason.ERROR},
+    "huge_integer": {NodeReason.ERROR},
+    "long_integer": {NodeReason.ERROR},
+    "hollow_integer": {NodeReason.ERROR},
+    "group_exchange": {NodeReason.ERROR},
+    "counts_beyond": {NodeReason.ERROR},
+    "unknown_message": {NodeReason.ERROR},
+    "debug_flood": {NodeReason.TIMEOUT},
+    "tiny_flood": {NodeReason.TIMEOUT},
     "junk_packets": {NodeReason.TIMEOUT, NodeReason.ERROR},
     "silent_in_key_exchange": {NodeReason.TIMEOUT},
     "resets_in_key_exchange": {NodeReason.ERROR},
@@ -45,12 +55,13 @@ EXPECTED = {
     "hangs_in_command": {NodeReason.TIMEOUT},
     "resets_in_command": {NodeReason.ERROR},
     "endless_errors": {NodeReason.TIMEOUT, NodeReason.ERROR},
-    "endless_output": {None},  # it let us in; what it says are no facts
+    "endless_output": {NodeReason.TIMEOUT},
     "disconnects_with_escapes": {NodeReason.ERROR},
     "escapes_for_banner": {NodeReason.NOT_SSH},
     "escapes_in_old_banner": {NodeReason.NOT_SSH},
     "escapes_in_login": {NodeReason.AUTH_FAILED},
     "escapes_in_partial_login": {NodeReason.AUTH_FAILED},
+    "serve_mutant": {None, *NodeReason},
     "escapes_in_facts": {None},
     "escapes_in_boot_id": {None},
     "healthy": {None},
@@ -115,6 +126,47 @@ async def test_an_attempt_at_any_server_ends_within_its_limits_with_a_reason(fie
     assert probe.reason is not None or probe.rung is Rung.COMMAND
 
 
+MUTANTS = [
+    pytest.param(700, marks=pytest.mark.timeout(300)),
+    pytest.param(100_000, marks=[pytest.mark.long, pytest.mark.timeout(14_400)]),
+]
+
+
+@pytest.mark.parametrize("connections", MUTANTS)
+async def test_no_mutant_of_a_handshake_outlives_its_limit_or_leaves_anything(tmp_path: Path, connections: int) -> None:
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+    field = Range(tmp_path, banner_timeout_s=1.0, auth_timeout_s=0.4, command_timeout_s=0.4)
+    loop, reasons, longest_s = asyncio.get_running_loop(), Counter[str](), 0.0
+    left = iter(range(connections))
+
+    async def one_after_the_other() -> None:
+        nonlocal longest_s
+        for _ in left:
+            began_s = loop.time()
+            probe = await field.ask("serve_mutant", 60.0)
+            longest_s = max(longest_s, loop.time() - began_s)
+            reasons[str(probe.reason)] += 1
+            assert probe.message.isprintable()
+
+    try:
+        await field.ask_many(_around(["serve_mutant"]), 100)  # the library has its caches by then
+        await _threads_settle(3)
+        before = _standing()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(MUTANTS_AT_ONCE):
+                group.create_task(one_after_the_other())
+        await _threads_settle(before[0])
+        after = _standing()
+    finally:
+        field.prober.close()
+        field.zoo.close()
+    print(f"{connections} mutants: {dict(reasons)}; the longest took {longest_s:.2f} s; {before} -> {after}")
+    assert longest_s < 1.0 + 0.4 + 0.4 + 1.5
+    assert after[1] <= before[1] + 2
+    assert after[2] - before[2] < FLAT_KB
+    assert len(reasons) > 3
+
+
 async def test_a_thousand_connections_that_close_at_once_cost_nothing_that_stays(field: Range) -> None:
     await field.ask_many(_around(["closes"]), 100)
     before = _standing()
@@ -173,6 +225,30 @@ async def test_the_healthy_node_next_to_them_is_up_at_its_first_attempt_and_the_
     ends_s = (wall_s(report.clock.launched_at) or 0) + 3 + 5 * 1
     assert abs((wall_s(report.finished_at) or 0) - ends_s) < 1.0
     world.stop()
+
+
+COSTLY = ["hollow_integer", "long_integer", "huge_integer", "counts_beyond", "debug_flood", "tiny_flood"]
+COSTLY += ["endless_output", "endless_errors", "junk_packets", "garbage_for_key_exchange", "silent_in_key_exchange"]
+
+
+async def test_a_healthy_node_among_sixty_hostile_ones_is_up_at_once_and_the_daemon_stops_in_time(world: World) -> None:
+    kinds = [*(COSTLY * 6)[:60], "healthy"]
+    zoo = Zoo({f"{world.address(number)}:{PORT}": kind for number, kind in enumerate(kinds, 1)})
+    try:
+        for number in range(1, len(kinds) + 1):
+            world.add_node(number)
+        poll = {"delay_s": 1, "interval_s": 5, "attempts": 20, "reboot": "ignore", "identity": "ignore"}
+        world.configure(ssh={"port": PORT}, poll=poll)
+        world.start()
+        world.touch()
+        world.wait_for_node(len(kinds), lambda node: node.state == "up")
+        healthy = world.status().deployment
+        stopped_s = world.stop()
+    finally:
+        zoo.close()
+    assert healthy is not None
+    assert healthy.nodes[-1].attempts == 1
+    assert stopped_s < 2.0
 
 
 def _around(kinds: list[str]) -> Iterator[str]:

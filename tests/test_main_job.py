@@ -52,7 +52,11 @@ def test_seven_nodes_of_every_form_are_deployed_two_of_them_coming_up_late(world
         assert node.host_key == ("changed" if node.number == 1 else "new")  # new: never met before this run
         assert node.number not in LATE or node.reasons["refused"] >= 2
     assert [(entry.file, entry.by) for entry in report.superseded] == [(superseded.name, "node_12.json")]
-    assert [(problem.file, problem.code) for problem in report.problems] == [("node_01.json", "host_key_changed")]
+    assert [(problem.file, problem.code) for problem in report.problems] == [
+        ("node_06.json", "duplicate_type"),
+        ("node_12.json", "hostname_reused"),  # as a warning: of its two files only the disk's common name is the same
+        ("node_01.json", "host_key_changed"),
+    ]
     assert_the_script_saw_what_it_is_promised(world, report)
     assert world.runs() == [report.id]
 

@@ -1,7 +1,10 @@
 """Do the numbers for Prometheus say what happened, and does the daemon keep their file up to date?"""
 
+import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,42 @@ def test_it_can_be_written_to_a_file_for_node_exporter(world: World, tmp_path: P
     assert file.stat().st_mode & 0o777 == 0o644
     text = ask(world, "metrics", "--textfile", tmp_path / "none" / "out.prom", code=1)
     assert text.startswith(f"pinakactl: cannot write '{tmp_path}/none/out.prom': no such file or directory; ")
+
+
+def a_link(place: Path) -> None:
+    place.symlink_to("/dev/null")
+
+
+def a_device(place: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can make a device")
+    os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+
+
+@pytest.mark.parametrize("make", [a_link, a_device, os.mkfifo])
+def test_what_is_no_regular_file_is_never_replaced(world: World, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    file = tmp_path / "folder" / "out.prom"
+    file.parent.mkdir()
+    make(file)
+    kind = file.lstat().st_mode
+    text = ask(world, "metrics", "--textfile", file, code=1)
+    assert "there is something that is no regular file, and it is not replaced" in text
+    world.configure(metrics={"textfile": file})
+    world.add_node(1)
+    world.start()
+    world.wait_for_log(f"cannot write [metrics] textfile '{file}': there is something that is no regular file")
+    assert "the daemon does not replace [metrics] textfile" in ask(world, "doctor", "--json")
+    world.stop()
+    assert (file.lstat().st_mode, [path.name for path in file.parent.iterdir()]) == (kind, ["out.prom"])
+
+
+def test_a_draft_that_is_a_link_is_not_written_through(world: World, tmp_path: Path) -> None:
+    file, elsewhere = tmp_path / "out.prom", tmp_path / "elsewhere"
+    elsewhere.write_text("before", encoding="utf-8")
+    (tmp_path / ".out.prom.new").symlink_to(elsewhere)
+    assert ask(world, "metrics", "--textfile", file) == ""
+    assert elsewhere.read_text(encoding="utf-8") == "before"
+    assert in_file(file)["pinakad_up"] == 0
 
 
 def test_the_daemon_writes_its_file_at_each_change_of_phase_and_when_it_stops(world: World, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinakad.nodes import ReadFile
-from pinakad.nodes_folder import STILL_S, NodesFolder, _read
+from pinakad.nodes_folder import MAX_FILES, STILL_S, NodesFolder, _read
 from pinakad.problems import Code
 
 GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()
@@ -34,6 +34,18 @@ def test_only_node_files_are_read_and_what_else_ends_in_json_is_told_once(
     (tmp_path / "nodes.json").write_bytes(GOOD)
     folder.scan(allow_loopback=False)
     assert len(caplog.records) == 2
+
+
+def test_names_that_may_be_meant_as_node_files_are_kept_for_the_answer(tmp_path: Path) -> None:
+    for name in ("node1.json", "Node_02.json", "node_03.JSON", "node_04.json.txt", "node_05", ".node_06.json.swp", "x"):
+        (tmp_path / name).write_bytes(GOOD)
+    folder = NodesFolder(tmp_path)
+    assert folder.scan(allow_loopback=False) == []
+    assert folder.ignored == ["Node_02.json", "node1.json", "node_03.JSON", "node_04.json.txt", "node_05"]
+    for path in tmp_path.iterdir():
+        path.unlink()
+    folder.scan(allow_loopback=False)
+    assert folder.ignored == []
 
 
 def test_a_file_that_did_not_change_is_not_read_again_and_one_that_did_is(tmp_path: Path) -> None:
@@ -148,3 +160,26 @@ async def test_a_folder_that_comes_back_is_read(tmp_path: Path) -> None:
         reading = group.create_task(NodesFolder(tmp_path / "nodes").read_for_good(allow_loopback=False), name="read")
         asyncio.get_running_loop().call_later(0.15, come)
     assert names(reading.result()) == ["node_01.json"]
+
+
+def test_what_a_folder_costs_is_bounded_however_many_names_one_file_has(tmp_path: Path) -> None:
+    document = json.loads(GOOD) | {"comment": "x" * 1_000_000}
+    first = tmp_path / "node_01.json"
+    first.write_text(json.dumps(document), encoding="utf-8")
+    for number in range(2, 800):
+        (tmp_path / f"node_{number}.json").hardlink_to(first)
+    folder = NodesFolder(tmp_path)
+    with pytest.raises(OSError, match="more than 128 MiB of them"):
+        folder.scan(allow_loopback=False)
+    assert folder._known == {}
+    for number in range(100, 800):
+        (tmp_path / f"node_{number}.json").unlink()
+    assert len(folder.scan(allow_loopback=False)) == 99
+
+
+@pytest.mark.long
+def test_the_number_of_node_files_is_bounded(tmp_path: Path) -> None:
+    for number in range(MAX_FILES + 1):
+        os.close(os.open(tmp_path / f"node_{number}.json", os.O_CREAT))
+    with pytest.raises(OSError, match="more than 100000 node files"):
+        NodesFolder(tmp_path).scan(allow_loopback=False)

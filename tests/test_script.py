@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -211,3 +211,15 @@ async def test_our_own_run_is_not_somebody_else(place: Place) -> None:
     await started(place.script("touch up; sleep 1000"))
     await until_there(place.root / "up")
     assert place.script().problem() is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda place: place.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("name", ["started", "exit"])
+async def test_what_is_no_file_is_no_record_and_holds_nobody_up(
+    place: Place, make: Callable[[Path], None], name: str
+) -> None:
+    script = place.script("exit 3")
+    make(place.folder / name)
+    assert script.look() is NotRun.YET
+    if name == "exit":
+        assert (await run(script)).code == 3

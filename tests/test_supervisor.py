@@ -5,9 +5,10 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,69 @@ async def test_a_program_that_is_put_into_its_folder_is_never_run(place: Place) 
     assert (await run(place.script("echo run >> runs"))).code == 0
     assert not (place.root / "evil").exists()
     assert (place.folder / "supervisor.pyc").read_text(encoding="utf-8").startswith("open(")  # none of ours replaced it
+
+
+def a_folder(place: Path) -> None:
+    place.mkdir()
+
+
+def a_folder_with_something(place: Path) -> None:
+    (place / "in" / "it").mkdir(parents=True)
+
+
+def a_link_to_nothing(place: Path) -> None:
+    place.symlink_to("/nonexistent/file")
+
+
+def a_link_to_a_device(place: Path) -> None:
+    place.symlink_to("/dev/full")
+
+
+def a_socket(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(place.parent)  # the path of a socket is short
+        listener.bind(place.name)
+        os.chdir("/")
+
+
+def one_of_many_names(place: Path) -> None:
+    place.with_name("other").write_bytes(b"untouched")
+    os.link(place.with_name("other"), place)
+
+
+ODD = [a_folder, a_folder_with_something, a_link_to_nothing, a_link_to_a_device, os.mkfifo, a_socket, one_of_many_names]
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    # an `exit` with some other content is read while the script runs, as if a supervisor had left it
+    [
+        (make, name)
+        for make in ODD
+        for name in ("exit", ".exit.new", "script.log")
+        if (make, name) != (one_of_many_names, "exit")
+    ],
+)
+async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
+    place: Place, make: Callable[[Path], None], name: str
+) -> None:
+    make(place.folder / name)
+    ended = await run(place.script("echo out; exit 3"))
+    assert ended.code == 3
+    assert place.log() == "out\n"
+    kinds = {left.lstat().st_mode & 0o170000 for left in (place.folder / "exit", place.folder / "script.log")}
+    assert kinds == {0o100000}
+    if make is one_of_many_names:
+        assert (place.folder / "other").read_bytes() == b"untouched"
+
+
+def test_what_can_never_be_written_is_given_up(tmp_path: Path) -> None:
+    waits = []
+    folder = tmp_path / "file"
+    folder.write_text("", encoding="utf-8")
+    supervisor.leave_exit(str(folder), "{}", waits.append)  # ENOTDIR
+    assert 60 <= len(waits) < 3600
+    assert set(waits) == {1.0}
 
 
 def supervisor_of(script: ScriptOnDisk) -> int:

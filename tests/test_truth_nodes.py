@@ -64,7 +64,7 @@ def serve_what_is_no_ssh(world: World, fakes: Fakes, port: int) -> list[tuple[in
     fakes.serve(world.address(5), port, says(b"", then_close=True))
     fakes.serve(world.address(6), port, says(b""))
     fakes.serve(world.address(9), port, says(b"SSH-2.0-broken\r\n", then_close=True))
-    strange = {7: {"ssh": {"address": "no-such-machine.invalid"}}, 8: {"ssh": {"address": "224.0.0.1"}}}
+    strange = {7: {"ssh": {"address": "no-such-machine.invalid"}}, 8: {"ssh": {"address": "127.255.255.255"}}}
     for number in range(1, 10):
         world.add_node(number, **strange.get(number, {}))
     return [

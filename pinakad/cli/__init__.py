@@ -22,9 +22,11 @@ from click.shell_completion import CompletionItem
 
 from pinakad import __version__
 from pinakad.cli.session import EXIT_USAGE, Session
+from pinakad.problems import printable
 
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
 EXIT_INTERRUPTED = 130
+_MAX_LINE = 4000
 
 COMMANDS = {
     "demo": "Show the main job on this machine, with nothing else installed.",
@@ -137,7 +139,7 @@ def _tell(error: Exception, code: int, session: Session) -> int:
     if session.debug:
         traceback.print_exception(error)
     for line in _text(error).splitlines():
-        click.echo(f"pinakactl: {line}", err=True)
+        click.echo(f"pinakactl: {printable(line, _MAX_LINE)}", err=True)
     return code
 
 

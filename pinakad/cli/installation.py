@@ -24,8 +24,9 @@ PROGRAM_LINK = Path("usr/local/bin/pinakactl")
 _PLACES = {
     UNITS / "pinakad.service": "pinakad.service",
     UNITS / "pinakad-script@.service": "pinakad-script@.service",
+    UNITS / "pinakad-launch.socket": "pinakad-launch.socket",
+    UNITS / "pinakad-launch@.service": "pinakad-launch@.service",
     UNITS / "pinakad.service.d/credential.conf.example": "credential.conf",
-    Path("etc/polkit-1/rules.d/50-pinakad.rules"): "pinakad.rules",
     Path("etc/sysusers.d/pinakad.conf"): "pinakad.sysusers",
     Path("usr/local/lib/systemd/catalog/pinakad.catalog"): "pinakad.catalog",
     Path("etc/pinakad/pinakad.toml.example"): "pinakad.toml",
@@ -33,6 +34,8 @@ _PLACES = {
     MANUALS / "man1/pinakactl.1": "man/pinakactl.1",
     MANUALS / "man5/pinakad.toml.5": "man/pinakad.toml.5",
 }
+_FORMER_PLACES = (Path("etc/polkit-1/rules.d/50-pinakad.rules"),)
+"""What earlier versions brought: a setup takes it away."""
 
 
 def shipped(name: str) -> str:
@@ -61,8 +64,8 @@ def wanted_files(settings: Config, root: Path, owner: str) -> dict[Path, str]:
 
 
 def known_places() -> list[Path]:
-    """Return every place that any installation has, relative to the root."""
-    return [*_PLACES, TMPFILES, PATHS_DROP_IN]
+    """Return every place that any installation has or had, relative to the root."""
+    return [*_PLACES, TMPFILES, PATHS_DROP_IN, *_FORMER_PLACES]
 
 
 class _Folder(NamedTuple):

@@ -2,21 +2,26 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 
 from pinakad import config
 from pinakad.cli.choice import choose_id, complete_ids
 from pinakad.cli.session import FaultError, Session, pass_session
+from pinakad.files import NotRegularError, read_regular
 from pinakad.problems import cause_of
 from pinakad.store import Store
 from pinakad.supervisor import LOG, STARTED
 
 JOURNAL_NAME = "pinakad-script"
 """How the supervisor names its stream to the journal."""
+_MAX_RECORD_BYTES = 1 << 16
+_BOOT_ID = re.compile(r"[0-9a-f-]{32,36}")
 
 _HELP = """Tell what was logged in a deployment.
 
@@ -58,12 +63,23 @@ def command(session: Session, identifier: str | None, *, follow: bool, only_scri
 def _script_matches(store: Store, identifier: str) -> list[str]:
     """Return the matches of journalctl(1) that find the script's output: its unit's, or its supervisor's stream."""
     unit = f"_SYSTEMD_UNIT=pinakad-script@{identifier}.service"
-    try:
-        record = json.loads((store.folder(identifier) / STARTED).read_bytes())
-        boot, pid = record["boot_id"].replace("-", ""), record["supervisor_pid"]
-    except (OSError, ValueError, KeyError):  # it was not started, or never will be
+    found = _supervisor(store.folder(identifier) / STARTED)
+    if found is None:
         return [unit]
+    boot, pid = found
     return [unit, "+", f"SYSLOG_IDENTIFIER={JOURNAL_NAME}", f"_BOOT_ID={boot}", f"_PID={pid}"]
+
+
+def _supervisor(started: Path) -> tuple[str, int] | None:
+    """Return boot id and pid of the script's supervisor; None where it was not started, or never will be."""
+    try:
+        record = json.loads(read_regular(started, _MAX_RECORD_BYTES))
+        boot, pid = record["boot_id"], record["supervisor_pid"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, NotRegularError):
+        return None
+    if not isinstance(boot, str) or not _BOOT_ID.fullmatch(boot) or not isinstance(pid, int):
+        return None
+    return boot.replace("-", ""), pid
 
 
 def _are_in_the_journal(matches: list[str]) -> bool:

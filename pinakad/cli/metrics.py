@@ -8,7 +8,7 @@ from pinakad import config
 from pinakad.cli.choice import no_access
 from pinakad.cli.session import FaultError, Session, pass_session
 from pinakad.cli.standing import look, this_moment
-from pinakad.files import write_whole
+from pinakad.linux.open_folder import shared_folder
 from pinakad.metrics import Facts, Ledger, text
 from pinakad.problems import cause_of
 from pinakad.store import Store
@@ -41,7 +41,8 @@ def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - 
         click.echo(told, nl=False)
         return
     try:
-        write_whole(textfile, told, durable=False)
+        with shared_folder(textfile.parent) as folder:
+            folder.write_whole(textfile.name, told, 0o644)
     except OSError as error:
         raise FaultError(
             f"cannot write '{textfile}': {cause_of(error)}; name a file in a folder that you may write in"

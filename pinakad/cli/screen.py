@@ -33,6 +33,18 @@ def plain(text: object, style: str = "") -> Text:
     return Text(printable(str(text), 2000), style=style)
 
 
+def json_text(text: str) -> str:
+    """Return a JSON document with every character escaped that could do something to the terminal (RFC 8259, 7)."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c in "\n\t" or c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
+
+
 def columns(*names: str) -> Table:
     """Return an empty table without lines, as wide as its content; what does not fit is cut at the terminal's edge."""
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)

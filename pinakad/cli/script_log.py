@@ -4,10 +4,12 @@ import codecs
 import os
 import re
 import time
+from contextlib import suppress
 
 from pinakad.cli.choice import no_access
 from pinakad.cli.session import FaultError
 from pinakad.config import Config
+from pinakad.files import NotRegularError, open_regular
 from pinakad.report import Report
 from pinakad.script import NotRun, Over, ScriptOnDisk
 from pinakad.store import StateUnreadableError, Store
@@ -51,19 +53,23 @@ class ScriptLog:
         while True:
             over = not follow or self._is_over()
             try:
-                return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                return open_regular(self._path)
             except FileNotFoundError:
                 if over:
                     raise FaultError(self._why_none()) from None
+            except NotRegularError:
+                text = f"cannot read '{self._path}': it is no regular file, so the script's supervisor did not make it"
+                raise FaultError(text) from None
             except OSError as error:
                 raise no_access(self._path, error) from error
             time.sleep(_LOOK_S)
 
     def _is_over(self) -> bool:
         """Tell whether nothing will be written any more: the script has ended, or never will begin."""
-        found = self._script.look()
-        if isinstance(found, Over) or found is NotRun.EVER:
-            return True
+        with suppress(OSError, ValueError, KeyError, TypeError):  # a record that no supervisor writes says nothing
+            found = self._script.look()
+            if isinstance(found, Over) or found is NotRun.EVER:
+                return True
         report = self._report()
         return report is None or report.is_finished or not report.policy.script.launch
 

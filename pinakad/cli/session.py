@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinakad.problems import printable
+
 if TYPE_CHECKING:
     from pinakad.config import Config
 
 EXIT_USAGE = 2
+_MAX_LINE = 4000
 
 
 class FaultError(click.ClickException):
@@ -23,6 +26,13 @@ class WrongUseError(FaultError):
     exit_code = EXIT_USAGE
 
 
+class _Lines(logging.Formatter):
+    """Nothing that a message says reaches the terminal unescaped."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatMessage(record), _MAX_LINE)
+
+
 @dataclass
 class Session:
     """One call of pinakactl: its global options."""
@@ -33,7 +43,9 @@ class Session:
     def set_up_log(self) -> None:
         """Warnings of the modules that are used go to stderr as lines of the program's own."""
         level = logging.DEBUG if self.debug else logging.WARNING
-        logging.basicConfig(level=level, format="pinakactl: %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Lines("pinakactl: %(message)s"))
+        logging.basicConfig(level=level, handlers=[handler])
 
     def settings(self) -> "Config":
         """Read the configuration as the daemon does; where it cannot be used, with the daemon's words."""

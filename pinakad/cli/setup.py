@@ -76,7 +76,7 @@ _HELP = """Make pinakad a service of this machine.
   pinakactl setup
   pinakactl setup --remove      state, configuration and folders stay
 
-Installs the units, the polkit rule, the user, the folders, the journal catalog and the manual pages from this package,
+Installs the units, the user, the folders, the journal catalog and the manual pages from this package,
 and enables pinakad.service; it does not start it. To be run again after an upgrade. Everything is checked before
 anything is touched.
 """

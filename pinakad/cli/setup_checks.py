@@ -13,7 +13,6 @@ from pinakad.problems import cause_of
 from pinakad.trust import weakness
 
 _PROGRAMS = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "journalctl")
-_POLKIT = "usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service"
 
 
 def obstacles(settings: Config, root: Path) -> Iterator[str]:
@@ -25,8 +24,6 @@ def obstacles(settings: Config, root: Path) -> Iterator[str]:
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
         yield f"cannot find {', '.join(missing)}: install systemd"
-    if not (root / _POLKIT).exists():
-        yield "polkit is missing, which lets the daemon start its script's unit: apt-get install polkitd"
     yield from _program_obstacles(root)
     yield from _path_obstacles(settings)
     if settings.script.launch:

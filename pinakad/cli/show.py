@@ -8,7 +8,7 @@ from rich.console import Console
 from pinakad import config
 from pinakad.cli.choice import choose_id, choose_node, complete_ids, complete_nodes, load
 from pinakad.cli.overview import script_text
-from pinakad.cli.screen import OUTCOME_STYLES, columns, open_console, plain, show, show_table
+from pinakad.cli.screen import OUTCOME_STYLES, columns, json_text, open_console, plain, show, show_table
 from pinakad.cli.session import Session, pass_session
 from pinakad.cli.standing import by_trouble, in_words, this_moment
 from pinakad.node_part import NodePart
@@ -48,7 +48,8 @@ def command(session: Session, identifier: str | None, name: str | None, *, as_js
     report = load(store, choose_id(store, identifier))
     node = choose_node(report, name) if name is not None else None
     if as_json:
-        click.echo(node.model_dump_json(indent=1) if node else report.json_text(), nl=node is not None)
+        text = node.model_dump_json(indent=1) if node else report.json_text().decode()
+        click.echo(json_text(text), nl=node is not None)
         return
     console = open_console()
     if node is None:

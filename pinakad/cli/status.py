@@ -5,7 +5,7 @@ import click
 from pinakad import config
 from pinakad.cli.exits import EXIT_NO_DAEMON, EXIT_NOTHING, exit_code_of, exit_codes
 from pinakad.cli.overview import node_table, overview
-from pinakad.cli.screen import open_console, plain, show, show_part
+from pinakad.cli.screen import json_text, open_console, plain, show, show_part
 from pinakad.cli.session import Session, WrongUseError, pass_session
 from pinakad.cli.standing import Standing, look, this_moment
 
@@ -58,7 +58,8 @@ def command(session: Session, *, as_json: bool, all_nodes: bool, watch: bool, wi
 
 def _print(standing: Standing, *, as_json: bool, all_nodes: bool) -> None:
     if as_json:
-        click.echo(standing.report.json_text() if standing.report else "null", nl=standing.report is None)
+        text = standing.report.json_text().decode() if standing.report else "null"
+        click.echo(json_text(text), nl=standing.report is None)
         return
     console, now = open_console(), this_moment()
     rows = max(3, console.height - _OTHER_LINES) if console.is_terminal else MAX_ROWS

@@ -4,4 +4,5 @@ access_list.py   who else may use a file by its access control list (acl(5))
 rights.py        act with another user's rights for a moment
 walk.py          open a folder step by step, with each link looked at before it is followed
 open_folder.py   a folder that is open: what is done in it stays in it, whatever its path leads to meanwhile
+threads.py       work beside the loop, also where hardly any thread is left
 """

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -20,9 +21,8 @@ from pinakad.linux.walk import Walk
 _OPENED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
-_COPIED = (
-    0o775  # of a folder's mode: neither everybody's write nor a bit that lends rights; the kernel passes on setgid
-)
+_COPIED = 0o775
+"""Of a folder's mode: neither everybody's write nor a bit that lends rights; setgid is passed on by the kernel."""
 
 
 class OpenFolder:
@@ -76,6 +76,25 @@ class OpenFolder:
         with self.acting():
             os.rename(draft, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
+    def write_whole(self, name: str, data: bytes, mode: int) -> None:
+        """Write a file aside and put it in place, over a file or a name that is free; as OSError says otherwise."""
+        draft = f".{name}.new"
+        self.require_replaceable(name)
+        self.remove(draft)
+        try:
+            self.create(draft, data, mode, durable=False)
+            self.replace(name, draft)
+        except OSError:
+            with suppress(OSError):
+                self.remove(draft)
+            raise
+
+    def require_replaceable(self, name: str) -> None:
+        """Raise OSError where an entry is neither a regular file nor missing: a device is not to be lost."""
+        status = self.status(name)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EEXIST, "there is something that is no regular file, and it is not replaced", name)
+
     def exchange(self, one: str, other: str) -> None:
         """Let two entries change names at one stroke: at no moment is there none."""
         with self.acting():
@@ -85,6 +104,7 @@ class OpenFolder:
         """Give an entry another name, at which nothing may be: FileExistsError. Where it can, link(2) does it.
 
         A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)).
+        In another folder the new name is durable before the old one goes: a power cut leaves one of them.
         """
         with self.acting():
             try:
@@ -98,6 +118,8 @@ class OpenFolder:
             except PermissionError:
                 self._rename(name, place, new_name, _NO_REPLACE)
             else:
+                if place is not self:
+                    place.sync()
                 os.unlink(name, dir_fd=self.descriptor)
 
     def remove(self, name: str) -> bool:
@@ -178,6 +200,11 @@ def _umask(mask: int) -> Iterator[None]:
 def shared_folder(path: Path) -> OpenFolder:
     """Open a folder that others may write too, as the first one on the way there who is not root. Raises OSError."""
     return _opened(Walk(as_owner=True), path.absolute(), path)
+
+
+def open_folder(path: Path) -> OpenFolder:
+    """Open a folder with our own rights: beside other threads these may not change. Raises OSError."""
+    return _opened(Walk(), path.absolute(), path)
 
 
 def folder_in(root: Path, place: Path, *, make: bool = False) -> OpenFolder:

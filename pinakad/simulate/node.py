@@ -21,7 +21,7 @@ from paramiko.common import (
 )
 
 from pinakad.simulate.life import Face, Scenario, Spell
-from pinakad.ssh.login import FACTS_COMMAND
+from pinakad.ssh.facts import facts_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +47,10 @@ class Facts:
     booted_s: float
     hostname: str
 
-    def output(self, now_s: float) -> bytes:
-        """Return what FACTS_COMMAND prints there (its form is read by `pinakad.ssh.login.parse_facts`)."""
+    def lines(self, now_s: float) -> tuple[str, str, str]:
+        """Return boot id, uptime and host name, as a machine says them."""
         uptime_s = now_s - self.booted_s
-        lines = (self.boot_id, f"{uptime_s:.2f} {uptime_s:.2f}", self.hostname)
-        return "".join(f"pinakad:{line}\n" for line in lines).encode()
+        return self.boot_id, f"{uptime_s:.2f} {uptime_s:.2f}", self.hostname
 
 
 class SimulatedNode:
@@ -239,8 +238,8 @@ class _Sshd(paramiko.ServerInterface):
     def _run(self, channel: paramiko.Channel, command: str) -> None:
         """Answer, and let the client close: a close of ours could overtake the reply that the command was accepted."""
         with suppress(OSError, EOFError, paramiko.SSHException):
-            if command == FACTS_COMMAND:
-                channel.sendall(self._facts.output(self._loop.time()))
+            if (facts := facts_output(command, self._facts.lines(self._loop.time()))) is not None:
+                channel.sendall(facts.encode())
             elif command.split()[-1:] == ["reboot"]:
                 self._node.order_reboot()
             channel.send_exit_status(0)

@@ -8,22 +8,24 @@ import asyncio
 import logging
 import resource
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import paramiko
-from paramiko.pkey import UnknownKeyType
 
 from pinakad.config import SshSettings
 from pinakad.events import Event, fields
-from pinakad.polling import NodeReason, Probe
-from pinakad.problems import cause_of, printable
+from pinakad.linux.threads import NoThreadError, beside
+from pinakad.polling import NodeReason, Probe, Rung
 from pinakad.ssh.connect import Connector
 from pinakad.ssh.host_keys import HostKeys, name_for
+from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.lane import Lane, Place
 from pinakad.ssh.login import Login
 from pinakad.ssh.reach import Failure, Limits, Reached, reach
+from pinakad.ssh.transport import Pace
+
+__all__ = ["Prober", "SshKeyError", "Target", "load_key", "open_host_keys"]
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
@@ -35,46 +37,29 @@ MOST_LOGINS = 256
 """How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""
 SPARE_DESCRIPTORS = 64
 """Open files that are left for all but connections: node files, reports, the journal."""
+NO_THREAD_S = 0.1
+"""After how long a login that the system had no thread for is tried again."""
 
 log = logging.getLogger(__name__)
 
 
-class SshKeyError(Exception):
-    """The private key or the operator's known_hosts cannot be used; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to log in, and whether the last attempt there stalled: then it waits behind the others."""
+    """Where to log in, and whether the last attempt there stalled: then it waits behind the others.
+
+    `fingerprints` are those that its host key must have, if any are named (SHA256:..., as ssh-keygen -l says them).
+    """
 
     address: str
     port: int
     user: str
     stalled: bool = False
-
-
-def load_key(path: Path) -> paramiko.PKey:
-    """Read a private key of any type that paramiko knows. Raises SshKeyError."""
-    try:
-        return paramiko.PKey.from_path(path)
-    except FileNotFoundError:
-        raise SshKeyError(f"cannot read the SSH key '{path}': no such file") from None
-    except OSError as error:
-        raise SshKeyError(f"cannot read the SSH key '{path}': {cause_of(error)}") from None
-    except (paramiko.PasswordRequiredException, TypeError):
-        raise SshKeyError(f"cannot use the SSH key '{path}': it needs a passphrase; use one without") from None
-    except (ValueError, paramiko.SSHException, UnknownKeyType) as error:
-        cause = printable(str(error)) or "unknown format"
-        raise SshKeyError(f"cannot use the SSH key '{path}': not a private key ({cause})") from None
+    fingerprints: tuple[str, ...] = ()
 
 
 def open_host_keys(pinned: Path, settings: SshSettings) -> HostKeys:
     """Return the host keys under the policy of `settings`. Raises SshKeyError where the operator's file is unusable."""
-    try:
-        return HostKeys(pinned, settings.host_keys, settings.known_hosts)
-    except (OSError, ValueError, paramiko.SSHException) as error:
-        cause = (error.strerror or "" if isinstance(error, OSError) else printable(str(error))).lower()
-        raise SshKeyError(f"cannot read known_hosts '{settings.known_hosts}': {cause}") from None
+    return HostKeys(pinned, settings.host_keys, settings.known_hosts)
 
 
 def descriptors_left() -> int:
@@ -104,7 +89,7 @@ class Prober:
         self._told_full = False
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
-        self._threads = ThreadPoolExecutor(MOST_LOGINS, thread_name_prefix="login")
+        self._pace = Pace()
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
@@ -148,9 +133,8 @@ class Prober:
         return [late if task.cancelled() else task.result() for task in tasks]
 
     def close(self) -> None:
-        """Let the threads go; a login that is under way ends with its socket."""
+        """Let go what was opened; a login that is under way ends with its socket."""
         self._connector.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _enter(self, target: Target) -> Place:
         """Wait until one more connection may be open; where that is ever needed, say so once."""
@@ -168,21 +152,50 @@ class Prober:
     async def _login(
         self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
     ) -> Probe:
-        """Log in on one of the threads. To wait for one is not charged to the attempt."""
-        loop, sock = self._loop, found.sock
-        login = Login(sock, name_for(target.address, target.port), target.user, self._key, self.host_keys)
-        try:
-            place = await self._logins.enter(behind=target.stalled)
-        except BaseException:
-            sock.close()
-            raise
+        """Log in, in a thread. To wait for one is not charged to the attempt."""
+        name = name_for(target.address, target.port)
+        login = Login(found.sock, name, target.user, self._key, self.host_keys, self._pace, target.fingerprints)
+        waits_until_s = self._loop.time() + self._settings.auth_timeout_s
+        while True:
+            try:
+                place = await self._logins.enter(behind=target.stalled)
+            except BaseException:
+                login.close()
+                raise
+            try:
+                probe = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
+            except NoThreadError as error:
+                cause = str(error)
+            else:
+                self._logins.widen()
+                return probe
+            self._logins.narrow()
+            if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
+                login.close()
+                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, f"no thread is left to log in with: {cause}")
+            try:
+                await asyncio.sleep(NO_THREAD_S)
+            except BaseException:
+                login.close()
+                raise
+
+    async def _run(
+        self, login: Login, place: Place, left_s: float, began_s: float, cut_s: float | None, ready_command: str
+    ) -> Probe:
+        """Raises NoThreadError, with the place given back, where there is no thread for it."""
+        loop = self._loop
         deadline = _Deadline(login, cut_s)
-        deadline.set(found.left_s)
+        deadline.set(left_s)
 
         def logged_in() -> None:
             loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)
 
-        work = loop.run_in_executor(self._threads, lambda: login.run(began_s, ready_command, on_login=logged_in))
+        try:
+            work = beside(loop, lambda: login.run(began_s, ready_command, on_login=logged_in), "login")
+        except NoThreadError:
+            self._logins.leave(place)
+            deadline.clear()
+            raise
         work.add_done_callback(lambda _: self._logins.leave(place))
         try:
             return await asyncio.shield(work)

@@ -5,10 +5,20 @@ import threading
 from pathlib import Path
 
 from paramiko import PKey
-from paramiko.hostkeys import HostKeys as KnownHosts
 
 from pinakad.files import write_whole
 from pinakad.polling import HostKey, NodeReason
+from pinakad.problems import cause_of
+from pinakad.ssh.keys import SshKeyError, read_regular
+from pinakad.ssh.known_hosts import Answer, KnownHosts, KnownHostsError, parse_known_hosts
+
+MAX_KNOWN_HOSTS_BYTES = 64 << 20
+_STRICT: dict[Answer, HostKey | NodeReason] = {
+    Answer.KNOWN: HostKey.SAME,
+    Answer.OTHER: NodeReason.HOST_KEY_CHANGED,
+    Answer.REVOKED: NodeReason.HOST_KEY_CHANGED,
+    Answer.UNKNOWN: NodeReason.HOST_KEY_UNKNOWN,
+}
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +29,10 @@ def name_for(address: str, port: int) -> str:
 
 
 class HostKeys:
-    """Our own known_hosts, and the policy about what is not in it. Used from several threads."""
+    """Our own known_hosts, and the policy about what is not in it. Used from several threads.
+
+    Raises SshKeyError where the operator's file, which counts under `strict`, cannot be used.
+    """
 
     def __init__(self, path: Path, policy: str, operators_file: Path | None) -> None:
         self._path = path
@@ -28,7 +41,7 @@ class HostKeys:
         self._pinned = _read(path) if policy in ("replace", "accept-new") else {}
         self._trusted = KnownHosts()
         if policy == "strict" and operators_file is not None:
-            self._trusted.load(str(operators_file))
+            self._trusted = _read_operators(operators_file)
         self._changed = False
 
     def check(self, name: str, key: PKey) -> HostKey | NodeReason | None:
@@ -39,11 +52,7 @@ class HostKeys:
         if self._policy == "off":
             return None
         if self._policy == "strict":
-            known = self._trusted.lookup(name)
-            if known is None:
-                return NodeReason.HOST_KEY_UNKNOWN
-            trusted = known.get(key.get_name())
-            return HostKey.SAME if trusted == key else NodeReason.HOST_KEY_CHANGED
+            return _STRICT[self._trusted.answer(name, (key.get_name(), key.asbytes()))]
         with self._lock:
             pinned = self._pinned.get(name)
         if pinned is None:
@@ -62,7 +71,7 @@ class HostKeys:
     def preferred(self, name: str) -> list[str]:
         """Return the key types to ask the node for first: another type of key is not another host."""
         if self._policy == "strict":
-            return list((self._trusted.lookup(name) or {}).keys())
+            return [kind for kind, _ in self._trusted.keys_of(name)]
         with self._lock:
             pinned = self._pinned.get(name)
         return [pinned[0]] if pinned else []
@@ -80,6 +89,19 @@ class HostKeys:
             with self._lock:
                 self._changed = True
             raise
+
+
+def _read_operators(path: Path) -> KnownHosts:
+    try:
+        hosts = parse_known_hosts(read_regular(path, MAX_KNOWN_HOSTS_BYTES))
+    except OSError as error:
+        raise SshKeyError(f"cannot read known_hosts '{path}': {cause_of(error)}") from None
+    except (SshKeyError, KnownHostsError) as error:
+        raise SshKeyError(f"cannot use known_hosts '{path}': {error}") from None
+    if hosts.authorities:
+        text = "known_hosts '%s': %d lines with @cert-authority say nothing here, host certificates are not supported"
+        log.warning(text, path, hosts.authorities)
+    return hosts
 
 
 def _read(path: Path) -> dict[str, tuple[str, str]]:

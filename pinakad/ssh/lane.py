@@ -24,7 +24,7 @@ class Lane:
 
     def __init__(self, most: int, most_behind: int, width: int | None = None, slow_s: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
-        self._most = most
+        self._most = self._most_ever = most
         self._most_behind = most_behind
         self._width = width
         self._slow_s = slow_s
@@ -61,6 +61,16 @@ class Lane:
             place.timer.cancel()
         self._working -= place.works
         self._call_next()
+
+    def narrow(self) -> None:
+        """Let fewer in from now on than are inside: there is no room for one more."""
+        self._most = max(1, self._inside - 1)
+
+    def widen(self) -> None:
+        """One went well: after a `narrow`, let one more in."""
+        if self._most < self._most_ever:
+            self._most += 1
+            self._call_next()
 
     def _let_in(self, *, behind: bool) -> Place:
         self._inside += 1

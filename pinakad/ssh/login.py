@@ -4,73 +4,51 @@ Runs in a thread. Every limit is enforced from outside by `cut`, which closes th
 of the library follow the wall clock, and some calls have none.
 """
 
+import logging
+import secrets
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import paramiko
-from paramiko.packet import Packetizer
 
-from pinakad.node_file import is_hostname
+from pinakad.linux.threads import NoThreadError
 from pinakad.polling import HostKey, NodeReason, Probe, Rung
 from pinakad.problems import printable
+from pinakad.ssh.facts import MarkedFacts, facts_command
 from pinakad.ssh.host_keys import HostKeys
-from pinakad.ssh.reach import CLIENT_BANNER
+from pinakad.ssh.transport import Pace, Transport
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+_PIECE_BYTES = 65536
+_LEAVES_S = 2.0
+"""How long the library's thread may take to see that its socket is closed; what it computes takes some 10 ms."""
 
-FACTS_COMMAND = (
-    '/bin/sh -c \'printf "pinakad:%s\\n" "$(cat /proc/sys/kernel/random/boot_id)" "$(cat /proc/uptime)" "$(uname -n)"\''
-)
-"""Boot id (random(4)), uptime (proc(5)) and host name, marked: a login shell may print a greeting of its own."""
-_MARK = "pinakad:"
-_MAX_OUTPUT = 65536
-_MAX_RECEIVED = 4 << 20  # of one login, whatever it is: the library keeps all that it did not have to ask for
-_FOREVER_S = 1e9
-_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
-_CHEAP_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-"""They need no MAC beside them, which the library compares byte by byte in Python: a sixth of a login's CPU."""
-
-
-class _Packets(Packetizer):
-    """Leaves out what we did already or do better: our banner was sent, and the deadline is ours."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self._banner_was_sent = False
-        self._received = 0
-
-    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Receive, up to a limit: a node that minds no window must not fill our memory."""
-        self._received += n
-        if self._received > _MAX_RECEIVED:
-            raise paramiko.SSHException(f"it sends more than {_MAX_RECEIVED >> 20} MiB in one login")
-        return super().read_all(n, check_rekey)
-
-    def write_all(self, out: "Buffer") -> None:
-        """Send, except for the banner."""
-        if not self._banner_was_sent:
-            self._banner_was_sent = True
-            return
-        super().write_all(out)
-
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer: it would be one thread more a login, and outlive it."""
+log = logging.getLogger(__name__)
 
 
 class Login:
-    """One login. `run` is called once, in a thread; `cut` from any."""
+    """One login. `run` is called in a thread, again only after NoThreadError; `cut` from any."""
 
-    def __init__(self, sock: socket.socket, name: str, user: str, key: paramiko.PKey, host_keys: HostKeys) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        name: str,
+        user: str,
+        key: paramiko.PKey,
+        host_keys: HostKeys,
+        pace: Pace,
+        fingerprints: tuple[str, ...] = (),
+    ) -> None:
         self._sock = sock
         self._name = name
         self._user = user
         self._key = key
         self._host_keys = host_keys
+        self._pace = pace
+        self._fingerprints = fingerprints
         self._was_cut = threading.Event()
+        self._transport: Transport | None = None
         self._rung = Rung.BANNER
         self._host_key: HostKey | None = None
 
@@ -79,64 +57,87 @@ class Login:
         self._was_cut.set()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+        if self._transport is not None:
+            self._transport.end()
+
+    def close(self) -> None:
+        """Let the socket go; for a login that no thread runs."""
+        self._sock.close()
 
     def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> Probe:
-        """Log in, ask for the facts, run `ready_command` if there is one. Everything that fails is in the result."""
-        transport: paramiko.Transport | None = None
+        """Log in, ask for the facts, run `ready_command` if there is one. Everything that fails is in the result.
+
+        Raises NoThreadError before anything was said: then it can be run again.
+        """
         try:
-            transport = self._transport()
-            refusal = self._log_in(transport)
-            if refusal is not None:
-                return self._probe(began_s, *refusal)
-            on_login()
-            return self._ask(transport, began_s, ready_command)
-        except (paramiko.SSHException, EOFError, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
-            # the last four: what paramiko's parsers raise on garbage
-            return self._probe(began_s, *self._failure(error))
-        finally:
-            if transport is not None:
-                transport.close()
-            self._sock.close()
+            probe = self._attempt(began_s, ready_command, on_login)
+        except NoThreadError:
+            raise
+        except Exception as error:  # on garbage the library raises whatever its parsers come across
+            log.debug("the connection to %s ended", self._name, exc_info=True)
+            probe = self._probe(began_s, *self._failure(error))
+        self._leave()
+        return probe
 
-    def _transport(self) -> paramiko.Transport:
+    def _attempt(self, began_s: float, ready_command: str, on_login: Callable[[], None]) -> Probe:
         self._sock.setblocking(True)
-        transport = paramiko.Transport(self._sock, packetizer_class=_Packets)
-        transport.local_version = CLIENT_BANNER.decode().strip()
-        transport.banner_timeout = transport.clear_to_send_timeout = transport.channel_timeout = _FOREVER_S
-        transport.auth_timeout = _FOREVER_S
-        options = transport.get_security_options()
-        options.ciphers = tuple(sorted(options.ciphers, key=lambda name: name not in _CHEAP_CIPHERS))
-        preferred = self._host_keys.preferred(self._name)
-        if preferred:
-            first = [kind for kind in options.key_types if _family(kind) in preferred]
-            options.key_types = tuple(first + [kind for kind in options.key_types if kind not in first])
-        return transport
+        self._transport = transport = Transport(self._sock, self._pace, self._was_cut)
+        transport.prefer(self._host_keys.preferred(self._name))
+        _start(transport)
+        refusal = self._refused_host(transport) or self._refused_login(transport)
+        if refusal is not None:
+            return self._probe(began_s, *refusal)
+        self._rung = Rung.LOGIN
+        on_login()
+        return self._ask(transport, began_s, ready_command)
 
-    def _log_in(self, transport: paramiko.Transport) -> tuple[NodeReason, str] | None:
-        transport.start_client()
+    def _leave(self) -> None:
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+            if transport.is_alive():
+                transport.join(_LEAVES_S)
+        self._sock.close()
+
+    def _refused_host(self, transport: Transport) -> tuple[NodeReason, str] | None:
         key = transport.get_remote_server_key()
         verdict = self._host_keys.check(self._name, key)
+        if self._fingerprints and not isinstance(verdict, NodeReason):
+            verdict = verdict if key.fingerprint in self._fingerprints else NodeReason.HOST_KEY_CHANGED
         if isinstance(verdict, NodeReason):
             text = "it has another host key" if verdict is NodeReason.HOST_KEY_CHANGED else "its host key is not known"
             return verdict, f"{text} ({key.get_name()} {key.fingerprint})"
         self._host_key, self._rung = verdict, Rung.HOST_KEY
-        try:
-            more = transport.auth_publickey(self._user, self._key)
-        except paramiko.AuthenticationException as error:
-            if self._was_cut.is_set() or not transport.is_active():
-                raise
-            return NodeReason.AUTH_FAILED, f"it refused the key for user {self._user}: {printable(str(error))}"
-        if more:
-            return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
-        self._host_keys.pin(self._name, key)
-        self._rung = Rung.LOGIN
         return None
 
-    def _ask(self, transport: paramiko.Transport, began_s: float, ready_command: str) -> Probe:
-        boot_id, uptime_s, hostname = parse_facts(self._execute(transport, FACTS_COMMAND)[1])
+    def _refused_login(self, transport: Transport) -> tuple[NodeReason, str] | None:
+        try:
+            more = transport.auth_publickey(self._user, self._key)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if self._was_cut.is_set():
+                raise
+            said = printable((transport.get_banner() or b"").decode("utf-8", "replace"))
+            if transport.is_active() and isinstance(error, paramiko.AuthenticationException):
+                return NodeReason.AUTH_FAILED, f"it refused the key for user {self._user}: {printable(str(error))}"
+            if not said:
+                raise
+            # sshd says why an account may not log in, as pam_nologin(8) does, and closes the connection
+            return NodeReason.AUTH_FAILED, f"it let user {self._user} not in, and said: {said}"
+        if more:
+            return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
+        self._host_keys.pin(self._name, transport.get_remote_server_key())
+        return None
+
+    def _ask(self, transport: Transport, began_s: float, ready_command: str) -> Probe:
+        token = secrets.token_hex(8)
+        facts = MarkedFacts(token)
+        self._execute(transport, facts_command(token), facts.feed)
+        boot_id, uptime_s, hostname = facts.values()
         reason, message = None, ""
         if ready_command:
-            code, _ = self._execute(transport, ready_command)
+            code = self._execute(transport, ready_command, lambda _: None)
             if code != 0:
                 reason, message = NodeReason.NOT_READY, f"ready_command ended with status {code}"
         return Probe(
@@ -150,23 +151,25 @@ class Login:
             hostname,
         )
 
-    def _execute(self, transport: paramiko.Transport, command: str) -> tuple[int, str]:
-        """Run a command on the node. A node that runs none is no failure; a connection that breaks is."""
+    def _execute(self, transport: Transport, command: str, take: Callable[[bytes], None]) -> int:
+        """Run a command on the node and return its exit status, however much it says; `take` gets it in pieces.
+
+        A node that runs none is no failure; a connection that breaks is.
+        """
         try:
             channel = transport.open_session()
             channel.exec_command(command)
-            output = b""
-            while len(output) < _MAX_OUTPUT and (chunk := channel.recv(_MAX_OUTPUT)):
-                output += chunk
-            code = channel.recv_exit_status() if len(output) < _MAX_OUTPUT else -1
+            while piece := channel.recv(_PIECE_BYTES):
+                take(piece.replace(b"\0", b""))  # NUL stands for what it said as an error
+            code = channel.recv_exit_status()
             channel.close()
         except (paramiko.SSHException, EOFError):
             if self._was_cut.is_set() or not transport.is_active():
                 raise
-            return -1, ""
+            return -1
         if self._was_cut.is_set() or not transport.is_active():
             raise EOFError("the connection ended during the command")
-        return code, output.decode("utf-8", "replace")
+        return code
 
     def _failure(self, error: Exception) -> tuple[NodeReason, str]:
         where = {Rung.BANNER: "the key exchange", Rung.HOST_KEY: "the login"}.get(self._rung, "the command")
@@ -179,29 +182,11 @@ class Login:
         return Probe(began_s, self._rung, reason, message, self._host_key)
 
 
-def parse_facts(output: str) -> tuple[str | None, float | None, str | None]:
-    """Return boot id, uptime in seconds and host name from the output of FACTS_COMMAND; None for what is not there.
-
-    A node may say anything: what has not the form of the fact is no fact.
-    """
-    told = [line.removeprefix(_MARK).strip() for line in output.splitlines() if line.startswith(_MARK)]
-    boot_id, uptime, hostname = ([*told, "", "", ""])[:3]
-    return _boot_id(boot_id), _uptime_s(uptime), hostname if is_hostname(hostname) else None
-
-
-def _boot_id(text: str) -> str | None:
-    plain = text.lower().replace("-", "")
-    is_uuid = len(plain) == 32 and len(text) == 36 and all(c in "0123456789abcdef" for c in plain)  # noqa: PLR2004
-    return text.lower() if is_uuid else None
-
-
-def _uptime_s(text: str) -> float | None:
-    first = text.split(" ", maxsplit=1)[0]
-    if not first.replace(".", "", 1).isdigit() or not first.isascii() or len(first) > 20:  # noqa: PLR2004
-        return None
-    return float(first)
-
-
-def _family(kind: str) -> str:
-    """Return the type of key that signs with `kind`."""
-    return "ssh-rsa" if kind in _RSA_SIGNATURES else kind
+def _start(transport: Transport) -> None:
+    """Exchange keys. Raises NoThreadError where the library's thread cannot be started; then nothing was said yet."""
+    try:
+        transport.start_client()
+    except RuntimeError as error:
+        if transport.ident is None:
+            raise NoThreadError(str(error)) from None
+        raise

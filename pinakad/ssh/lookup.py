@@ -5,9 +5,12 @@ threads that nobody waits for: not the loop's own pool, where the state is writt
 """
 
 import asyncio
+import errno
 import socket
-import threading
 from concurrent.futures import Future
+from functools import partial
+
+from pinakad.linux.threads import NoThreadError, start_thread
 
 Address = tuple[socket.AddressFamily, str]
 _under_way: dict[str, Future[Address]] = {}
@@ -20,7 +23,11 @@ async def look_up(name: str) -> Address:
     if future is None:
         future = _under_way[name] = Future()
         future.set_running_or_notify_cancel()  # from now on cancelling whoever waits does not cancel the question
-        threading.Thread(target=_ask, args=(name, future), name=f"lookup {name}", daemon=True).start()
+        try:
+            start_thread(partial(_ask, name, future), f"lookup {name}")
+        except NoThreadError as error:
+            del _under_way[name]
+            raise OSError(errno.EAGAIN, str(error)) from None
     return await asyncio.wrap_future(future)
 
 

@@ -19,9 +19,10 @@ from shutil import which
 import paramiko
 
 from pinakad.limits import allow_many_files
+from pinakad.ssh.facts import facts_output
 
 ALL = "0.0.0.0"  # noqa: S104 - every address of 127/8 is a node
-_FACTS = b"pinakad:11111111-2222-3333-4444-555555555555\npinakad:100.0 200.0\npinakad:n\n"
+_FACTS = ("11111111-2222-3333-4444-555555555555", "100.0 200.0", "n")
 _SSHD = """ListenAddress {all}:{port}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
@@ -114,14 +115,14 @@ class _Up(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - the same
         return paramiko.common.OPEN_SUCCEEDED
 
-    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:  # noqa: ARG002 - the same
-        threading.Thread(target=_answer, args=(channel,)).start()
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=_answer, args=(channel, command.decode())).start()
         return True
 
 
-def _answer(channel: paramiko.Channel) -> None:
+def _answer(channel: paramiko.Channel, command: str) -> None:
     with suppress(OSError, EOFError, paramiko.SSHException):
-        channel.sendall(_FACTS)
+        channel.sendall((facts_output(command, _FACTS) or "").encode())
         channel.send_exit_status(0)
         channel.shutdown_write()
 

@@ -172,6 +172,7 @@ class Controller:
             RUNS,
             f"{STATE}/deployments",
             f"{STATE}/known_hosts",
+            "var/lib/pinakad-script",
             "etc/pinakad/pinakad.toml",
             "run/pinakad/status.json",
         )

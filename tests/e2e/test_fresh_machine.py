@@ -5,7 +5,12 @@ import re
 from container import wait_for
 from controller import WAITING_SCRIPT, Controller
 
-UNITS = ("pinakad.service", "pinakad-script@20261123T212455Z.0001.service")
+UNITS = (
+    "pinakad.service",
+    "pinakad-script@20261123T212455Z.0001.service",
+    "pinakad-launch.socket",
+    "pinakad-launch@0.service",
+)
 MAX_EXPOSURE = 1.5
 
 

@@ -91,10 +91,17 @@ def test_other_paths_are_opened_in_the_sandbox_and_made(controller: Controller) 
     assert not controller.has("etc/systemd/system/pinakad.service.d/10-paths.conf")
 
 
+def test_the_rule_of_an_earlier_version_goes(controller: Controller) -> None:
+    rule = "etc/polkit-1/rules.d/50-pinakad.rules"
+    controller.write(rule, "polkit.addRule(function (action, subject) { return polkit.Result.YES; });\n")
+    said = setup(controller).stdout
+    assert f"remove     /{rule}" in said
+    assert not controller.has(rule)
+
+
 def test_an_image_is_set_up_without_touching_the_machine(controller: Controller) -> None:
-    polkit = "/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service"
     image = "/var/tmp/image"
-    controller.machine.run("sh", "-ec", f"mkdir -p {image}/etc {image}/home; cp --parents {polkit} {image}")
+    controller.machine.run("mkdir", "-p", f"{image}/etc", f"{image}/home")
     before = installed_files(controller)
     setup(controller, "--root", image)
     assert installed_files(controller) == before

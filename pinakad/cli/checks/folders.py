@@ -54,6 +54,9 @@ def _textfile(scene: Scene, file: Path) -> Iterator[Finding]:
     if obstacle is not None:
         remedy = f"{_making(scene.account.name, quote(str(file.parent)))}, then pinakactl setup"
         yield warning(f"the daemon cannot write [metrics] textfile = '{file}': {obstacle}", remedy)
+    elif os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        text = f"the daemon does not replace [metrics] textfile = '{file}': it is no regular file"
+        yield warning(text, "name another in [metrics] textfile, or remove what is there")
 
 
 def _making(user: str, place: str) -> str:

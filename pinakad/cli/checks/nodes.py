@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from pinakad.cli.checks.scene import Finding, Scene, fails, warning
-from pinakad.nodes import Node, NodeSet, combine
+from pinakad.nodes import Node, NodeSet, combine, ignored_text
 from pinakad.nodes_folder import NodesFolder
 from pinakad.polling import Probe
 from pinakad.problems import Severity, cause_of
@@ -20,8 +20,9 @@ _SHOWN = 5
 def files(scene: Scene) -> Iterator[Finding]:
     """Would the node files that are there now be taken?"""
     folder, account = scene.settings.nodes_dir, scene.account
+    nodes = NodesFolder(folder)
     try:
-        found = read(scene)
+        found = _read(scene, nodes)
     except PermissionError:
         raise  # we may not look: that says nothing about the daemon
     except OSError as error:
@@ -29,6 +30,7 @@ def files(scene: Scene) -> Iterator[Finding]:
         return
     if not found.nodes and not found.problems:
         text = f"there is no node file (node_<digits>.json) in '{folder}': a deployment would fail with no_nodes"
+        text += f"; {ignored_text(nodes.ignored)}" if nodes.ignored else ""
         yield fails(text, f"put them there; to check a draft: pinakactl validate FILE {quote(str(folder))}")
     for problem in found.problems:
         weight = fails if problem.severity is Severity.ERROR else warning
@@ -46,9 +48,12 @@ def files(scene: Scene) -> Iterator[Finding]:
 
 def read(scene: Scene) -> NodeSet:
     """Return what the node files say together. Raises OSError."""
+    return _read(scene, NodesFolder(scene.settings.nodes_dir))
+
+
+def _read(scene: Scene, nodes: NodesFolder) -> NodeSet:
     ssh = scene.settings.ssh
-    files = NodesFolder(scene.settings.nodes_dir).scan(allow_loopback=ssh.allow_loopback)
-    return combine(files, ssh_port=ssh.port)
+    return combine(nodes.scan(allow_loopback=ssh.allow_loopback), ssh_port=ssh.port)
 
 
 def _obstacle(scene: Scene, name: str) -> str | None:

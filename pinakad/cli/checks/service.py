@@ -11,6 +11,8 @@ from pinakad import __version__
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.cli.installation import wanted_files
 from pinakad.cli.setup_checks import work_dir_owner
+from pinakad.launch_service import SOCKET
+from pinakad.marker_hints import hints
 from pinakad.problems import cause_of
 from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
 from pinakad.store import StateUnreadableError, Store
@@ -53,6 +55,14 @@ def daemon(scene: Scene) -> Iterator[Finding]:
         yield warning(text, "journalctl -u pinakad -p warning tells why")
 
 
+def launcher(scene: Scene) -> Iterator[Finding]:
+    """Where the script runs in a unit, does root's side listen?"""
+    if scene.by_systemd and UNIT_FILE.exists() and scene.standing.running and not Path(SOCKET).exists():
+        yield fails(
+            f"nobody listens at '{SOCKET}': no script would be started", "pinakactl setup && systemctl restart pinakad"
+        )
+
+
 def installation(scene: Scene) -> Iterator[Finding]:
     """Are the files that a setup would write now those that are there?"""
     if not UNIT_FILE.exists():
@@ -75,9 +85,16 @@ def markers(scene: Scene) -> Iterator[Finding]:
     folder, running = scene.settings.markers_dir, scene.standing.running
     try:
         names = {entry.name for entry in os.scandir(folder)}
+        nearly = hints(folder)
     except OSError as error:
         yield warning(f"cannot look at '{folder}': {cause_of(error)}", "see the folders above")
         return
+    for hint in nearly:
+        place = quote(str(hint.path))
+        remedy = (
+            f"if it is meant: mv {place} {quote(str(hint.right))}" if not hint.path.is_dir() else f"see ls -l {place}"
+        )
+        yield warning(hint.text, f"{remedy}; else remove it")
     if REQUEST in names:
         yield from _request(scene, folder / REQUEST)
     if CANCEL in names and (not running or scene.running is None):
