@@ -115,6 +115,13 @@ class Tree:
                 if self.inodes[inode].is_folder:
                     waiting.append((path / name, inode))
 
+    @property
+    def is_possible(self) -> bool:
+        """Tell whether no two files are one: an inode is used again once nothing on the disk stands for it."""
+        numbers = [self.inodes[inode].number for inode in {inode for _, inode in self.listing()}]
+        used = [number for number in numbers if number]
+        return len(used) == len(set(used))
+
     def identity(self) -> tuple[object, ...]:
         """Return what tells one state of a disk from another."""
         return tuple((path, inode, self.inodes[inode]) for path, inode in self.listing())

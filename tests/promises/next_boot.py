@@ -153,7 +153,7 @@ class _Runner:
     async def failed(self) -> str | None:
         return None
 
-    async def stop(self, nodes_dir: str, started: Started) -> bool:  # noqa: ARG002 - nothing of it runs
+    async def stop(self, nodes_dir: str, started: Started) -> bool:
         return True
 
 

@@ -292,7 +292,7 @@ def distinct(recording: Recording, judge: Judge) -> Iterator[tuple[int, Tree]]:
     for moment in range(recording.disk.moments + 1):
         for state in recording.disk.states_at(moment):
             key = hash((state.identity(), judge.facts(moment)))
-            if key not in seen:
+            if key not in seen and state.is_possible:
                 seen.add(key)
                 yield moment, state
 
