@@ -6,6 +6,7 @@ disk (disk_model.py), each state that this can leave is recovered (next_boot.py)
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -261,29 +262,38 @@ def test_whatever_a_power_cut_leaves_of_a_run_every_promise_is_kept(
     story.tell(site)
     site.end()
     recording = site.recording()
-    states, wrong = judge(recording, story, site, scratch)
-    print(f"{name}: {len(recording.disk.operations)} operations, {states} disk states, {len(wrong)} wrong")
+    found = list(judgements(recording, story, site, scratch))
+    wrong = [text for texts in found for text in texts]
+    print(f"{name}: {len(recording.disk.operations)} operations, {len(found)} disk states, {len(wrong)} wrong")
     assert not wrong, "\n".join(wrong[:20])
-    assert states > 50
+    assert len(found) > 100
 
 
-def judge(recording: Recording, story: Story, site: RecordedSite, scratch: Path) -> tuple[int, list[str]]:
-    """Return how many states there are, and what is wrong with them."""
-    expected = story.expected
-    exit_code = 7 if expected.reason else 0
+@pytest.mark.parametrize("left_out", [".started.", ".pinakad-answer", ".exit.new", "deplyment_status"])
+def test_a_sync_that_is_left_out_is_found(world: World, scratch: Path, left_out: str) -> None:
+    """Whoever takes one away sees this test's sibling fail."""
+    world.add_node(1)
+    world.write_script("exit 7")
+    site = RecordedSite(world)
+    fails(site)
+    site.end()
+    recording = site.recording(lambda call: "fsync" not in call.name or not call.open_path(0).name.startswith(left_out))
+    assert any(judgements(recording, STORIES["fails"], site, scratch))
+
+
+def judgements(recording: Recording, story: Story, site: RecordedSite, scratch: Path) -> Iterator[list[str]]:
+    """Yield for each state of the disk what is wrong with it."""
+    exit_code = 7 if story.expected.reason else 0
     boot = NextBoot(scratch, keep=story.keep, exit_code=exit_code, wall_s=recording.ended_s + 60)
-    states, wrong = 0, []
-    for at_once in (False, True):
-        if at_once:
-            recording.disk.let_producers_be_durable()
-        judge = Judge(recording, expected, site.markers, site.state, at_once=at_once)
-        for moment, state in distinct(recording, judge):
-            states += 1
-            found = list(judge.wrong_at_once(moment, state))
-            found += judge.wrong(moment, state, *boot.recover(state, site.markers, site.state))
-            wrong += [f"{at_once=} {moment=}: {text}\n{shown(state)}" for text in found]
-    boot.close()
-    return states, wrong
+    with closing(boot):
+        for at_once in (False, True):
+            if at_once:
+                recording.disk.let_producers_be_durable()
+            judge = Judge(recording, story.expected, site.markers, site.state, at_once=at_once)
+            for moment, state in distinct(recording, judge):
+                found = list(judge.wrong_at_once(moment, state))
+                found += judge.wrong(moment, state, *boot.recover(state, site.markers, site.state))
+                yield [f"{at_once=} {moment=}: {text}\n{shown(state)}" for text in found]
 
 
 def distinct(recording: Recording, judge: Judge) -> Iterator[tuple[int, Tree]]:
