@@ -4,7 +4,8 @@ The model is as harsh as POSIX allows (in the manner of ALICE: Pillai et al., "A
 OSDI 2014). The law:
 
 - What a name in a folder stands for is durable when the folder was synced after it; what a file holds (and when it was
-  written), when the file was; syncfs does both for all. A sync counts from its end, for what was done before it began.
+  written), when the file was; syncfs does both for all in one root: they may be on two file systems. A sync counts from
+  its end, for what was done before it began.
 - What is not durable is there or not, each operation for itself; only those at one name, and those on one file's
   content, come in their order. A rename is there at both of its names or at none.
 - A content that is not durable may be empty, cut or zeros.
@@ -156,11 +157,11 @@ class Disk:
         self.first.inodes[number] = self.live.inodes[number] = inode
         return number
 
-    def sync(self, inode: int | None, count: int) -> None:
-        """Make durable what was done to an inode (None: to all) among the first `count` operations."""
+    def sync(self, inodes: set[int], count: int) -> None:
+        """Make durable what was done to some inodes among the first `count` operations."""
         self.moments += 1
         for index in reversed(range(count)):
-            if inode is None or any(key[0] == inode for key in self.operations[index].keys):
+            if any(key[0] in inodes for key in self.operations[index].keys):
                 self._make_durable(index, self.moments)
 
     def let_producers_be_durable(self) -> None:
@@ -304,12 +305,14 @@ class Replay:
     def _sync(self, call: Call) -> None:
         inode = self._disk.live.inode_at(call.open_path(0))
         if inode is not None:
-            self._disk.sync(inode, self._done_before(call.begun_ns))
+            self._disk.sync({inode}, self._done_before(call.begun_ns))
 
     def _sync_all(self, call: Call) -> None:
-        path = call.open_path(0)
-        if path in self._disk.live.roots or self._disk.live.find(path):
-            self._disk.sync(None, self._done_before(call.begun_ns))
+        """The roots may be on two file systems."""
+        for root, inode in self._disk.live.roots.items():
+            if call.open_path(0).is_relative_to(root):
+                inside = {each for path, each in self._disk.live.listing() if path.is_relative_to(root)}
+                self._disk.sync(inside | {inode}, self._done_before(call.begun_ns))
 
     def _done_before(self, moment_ns: int) -> int:
         return sum(1 for end in self._ends if end < moment_ns)

@@ -100,6 +100,7 @@ class Judge:
         served = set(launches) | decided
         asked = [(at, identity) for at, identity in self._recording.asked if at <= moment]
         standing = self._standing(state)
+        yield from self._wrong_halves(served, moment)
         if self._at_once and asked and not self._expected.merges:
             at, last = asked[-1]
             if last not in served and not any(at < removed <= moment for removed in self._recording.removed):
@@ -108,6 +109,14 @@ class Judge:
             yield f"the request {identity} stands there and is not served"
         for identity in served - standing - {identity for _, identity in asked}:
             yield f"{identity} was served, and nobody asked"
+
+    def _wrong_halves(self, served: set[Identity | None], moment: int) -> Iterator[str]:
+        before = {
+            self._recording.requests[identifier].inode for at, identifier in self._recording.launched if at <= moment
+        }
+        for identity in served - {identity for _, identity in self._recording.asked}:
+            if identity is not None and identity.inode in before:
+                yield f"half of a request that was launched is served as {identity}"
 
     def _wrong_verdict(
         self, identifier: str, report: Report | None, moment: int, state: Tree, folders: Folders
