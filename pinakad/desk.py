@@ -304,7 +304,7 @@ class Desk:
                 return
             if self._store.is_recorded(entry.id):
                 self._store.mark_answered(entry.id)
-            self._store.served.forget(entry.id)
+            self._forget(entry.id)
         except OSError as error:
             self._say_stuck(entry, error)
         else:
@@ -312,6 +312,13 @@ class Desk:
             if entry.id == self._stuck:
                 self._stuck = ""
                 self._patience.over()
+
+    def _forget(self, identifier: str) -> None:
+        """Forget what was served, once it is not even set aside: what is, is known by it if its record is removed."""
+        if identifier in self._markers.asides():
+            self._store.served.note(identifier, gone=True, answered=True)
+        else:
+            self._store.served.forget(identifier)
 
     def _is_out_of_the_way(self, entry: ServedRequest) -> bool:
         """Take it away where it stands. The answer is in the same folder first, and again where that came back just
@@ -338,7 +345,8 @@ class Desk:
     def _let_go_of_served(self) -> None:
         """Try again to take away what could not be taken away, or was in a folder that was not there."""
         for entry in list(self._store.served.entries):
-            self._let_go(entry)
+            if not entry.is_over:
+                self._let_go(entry)
 
     def _try_obstacles_again(self) -> None:
         """Somebody may have made room for the answer, or let the old one be removed."""
@@ -365,7 +373,11 @@ class Desk:
 
     def _release(self, identifier: str, served: Identity | None, *, keep: bool) -> bool:
         with suppress(OSError):
-            return self._markers.release(identifier, served, keep=keep, running=self._served)
+            if self._markers.release(identifier, served, keep=keep, running=self._served):
+                entry = self._store.served.of(identifier)
+                if entry is not None and entry.is_over:
+                    self._store.served.forget(identifier)
+                return True
         return False
 
     # --- after a restart
@@ -417,8 +429,8 @@ class Desk:
     def _forget_answered(self) -> None:
         """Forget what was over before the last daemon could."""
         for entry in list(self._store.served.entries):
-            if self._store.is_answered(entry.id):
-                self._store.served.forget(entry.id)
+            if self._store.is_answered(entry.id) or entry.is_over:
+                self._forget(entry.id)
 
     def _lost(self) -> list[ServedRequest]:
         """Return the requests that were taken and whose deployments' records are gone.

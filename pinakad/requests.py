@@ -268,7 +268,10 @@ class Markers:
         whoever holds it open may still touch it, see `release`.
         """
         found = read_request(self._request)
-        if found is None or found.identity != served:
+        if found is None:
+            return False
+        if found.identity != served:
+            sync_if_regular(self._request)  # else a power cut could take the touch back: it would be the served one
             return False
         if _is_folder(self._request):
             return self._remove_for_good(REQUEST) and REQUEST not in self.obstacles
@@ -314,8 +317,9 @@ class Markers:
         the place is waited for then. Return whether it is done.
 
         Its place is durable before the name aside goes: a power cut leaves one of them or both. Both are one file,
-        and then only the name aside goes.
+        and then only the name aside goes. The touch is durable before both: without it, it would be the served one.
         """
+        sync_if_regular(aside)
         with step(Step.REQUEST_PUT_BACK):
             try:
                 link_or_move(aside, self._request, durable=True)

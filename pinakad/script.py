@@ -18,6 +18,7 @@ from typing import Any
 from pinakad import limits, supervisor
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
+from pinakad.files import sync_folder
 from pinakad.launch_record import LaunchRecord, started_of, this_moment
 from pinakad.outside import Ended, Refusal, Started
 from pinakad.permissions import refusal
@@ -168,7 +169,11 @@ class ScriptOnDisk:
             await asyncio.sleep(_FOREIGN_LOOK_S)
 
     async def launch(self) -> Started | Refusal | None:
-        """Start it unless it was started before, or somebody else has; return what is known of that, or why not."""
+        """Start it unless it was started before, or somebody else has; return what is known of that, or why not.
+
+        `started` is durable at the return: its supervisor makes it visible first, and a report that is written on it
+        must not outlive it.
+        """
         if self._resumed and self.look() is NotRun.YET:
             self._find_by_its_mark()
         if self.look() is NotRun.YET:
@@ -177,7 +182,10 @@ class ScriptOnDisk:
                 return await self._given_up(failure)
             if not self._settings.launch and not await self._adopt_if_any():
                 return None
-        return self._unless_refused(await self._shown())
+        shown = await self._shown()
+        with suppress(OSError):  # a disk that fails now does not stop the run
+            sync_folder(self.folder)
+        return self._unless_refused(shown)
 
     async def appears(self, until_s: float) -> Started | None:
         """Wait until somebody else starts it; None where nobody has until `until_s` on the loop's clock."""

@@ -1,9 +1,9 @@
 """Which requests were taken and are not known to be gone? Remembered outside of the deployments' folders.
 
-served.json has an entry for each, from the taking until the request was seen to be out of the way: usually one while a
-deployment runs, and none otherwise. A request whose identity stands here is never served again, whatever became of
-its deployment's folder; one that has no entry is a new one, although the last may have had the same identity (a file
-that was linked in again).
+served.json has an entry for each, from the taking until the request is removed: usually one while a deployment runs and
+two seconds longer (`is_over`: the request is only set aside then), and none otherwise. A request whose identity is in
+an entry that is not over is never served again, whatever became of its deployment's folder; any other is a new one,
+although the last may have had the same identity (a file that was linked in again).
 """
 
 import logging
@@ -52,6 +52,11 @@ class ServedRequest(Part):
     gone: bool = False
     answered: bool = False
     cancel_since_ns: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the answer is out and the request gone: at most, it is still set aside."""
+        return self.gone and self.answered
 
     def part(self) -> RequestPart:
         """Return the request as a report has it; what it asked for is not known any more."""
@@ -103,10 +108,13 @@ class ServedRequests:
         return next((entry for entry in self.entries if entry.is_for(request)), None)
 
     def remember(self, entry: ServedRequest) -> None:
-        """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was."""
+        """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was.
+
+        What is over need not be durable: `answered` in the deployment's folder says the same.
+        """
         others = [other for other in self.entries if other.id != entry.id]
         with step(Step.REQUEST_REMEMBERED):
-            self._write([*others, entry][-MAX_ENTRIES:], durable=True)
+            self._write([*others, entry][-MAX_ENTRIES:], durable=not entry.is_over)
 
     def note(self, identifier: str, *, gone: bool = False, answered: bool = False) -> None:
         """Write down what became of a request. Raises OSError."""

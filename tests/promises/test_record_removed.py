@@ -62,7 +62,6 @@ def test_a_daemon_that_is_killed_after_that_launches_nothing_again(
     (identifier,) = world.deployments()
     remove(world)
     folder = world.state / "deployments" / identifier
-    world.wait((folder / "report.durable.json").exists, "the record made again")
     world.wait((folder / "report.json").exists, "the report made again")
     world.kill()
     if ends == "before the start":
