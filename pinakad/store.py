@@ -27,8 +27,10 @@ from pinakad import supervisor
 from pinakad.events import Event, fields
 from pinakad.files import (
     NotRegularError,
+    link_new,
     make_folder,
     read_regular,
+    replace,
     sync_file_system,
     sync_folder,
     write_all,
@@ -188,10 +190,9 @@ class Store:
         folder = path.parent
         aside, twin = folder / ".report.json.new", folder / ".report.durable.json.new"
         write_new(aside, data, 0o644, durable=True)
-        twin.unlink(missing_ok=True)
-        os.link(aside, twin)
-        twin.rename(folder / "report.durable.json")  # at no moment is there none
-        aside.rename(path)
+        link_new(aside, twin)
+        replace(twin, folder / "report.durable.json")  # at no moment is there none
+        replace(aside, path)
         sync_folder(folder)
         if report.phase == "validating":
             sync_folder(self.deployments)
