@@ -261,8 +261,7 @@ class ScriptOnDisk:
             found = self.look()
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
-            if not found.started.adopted:
-                self._rivals.look()
+            self._rivals.look(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_rivals(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
@@ -270,7 +269,7 @@ class ScriptOnDisk:
             await process_ends(found.started.script_pid, found.started.script_start_ticks)
 
     async def _with_rivals(self, ended: Ended) -> Ended:
-        if not ended.adopted and ended.state is ScriptState.EXITED and ended.code == 0:
+        if ended.state is ScriptState.EXITED and (ended.adopted or ended.code == 0):
             ended = await self._rivals.outlast(ended)
         return replace(ended, warnings=tuple(self._rivals.warnings))
 
@@ -317,7 +316,8 @@ class ScriptOnDisk:
         pid = found.started.script_pid
         with step(Step.SCRIPT_ENDED):
             gone = isinstance(found, Over) or await end_family(pid, found.started.script_start_ticks)
-        if gone:
+            others_gone = await self._rivals.end(pid)
+        if gone and others_gone:
             now = self.look()
             return await self._with_time(now.ended if isinstance(now, Over) else Ended(ScriptState.LOST))
         text = f"process {pid}, which somebody else started, may not be ended by pinakad: it still runs the script"

@@ -156,6 +156,59 @@ def test_one_that_begins_after_our_launch_is_told_and_both_ends_are_waited_for(
     assert codes(report).count("script_doubled") == 1
 
 
+@pytest.mark.parametrize("begins", ["before the request", "while the first one runs", "just before the first one ends"])
+def test_of_several_foreign_runs_the_last_ones_end_is_waited_for(
+    world: World, one: Machines, by_hand: Start, begins: str
+) -> None:
+    wait, let_go = world.gate()
+    world.write_script(f'[ "$1" = second ] && {{ sleep 7; exit 0; }}\n{wait}')
+    world.start()
+    first, second = by_hand(), None
+    if begins == "before the request":
+        second = by_hand("bash", str(world.script), "second")
+    world.wait(lambda: len(world.runs()) == 1 + bool(second), "the back end's runs")
+    world.touch()
+    world.wait_for_node(1, lambda node: node.state == "up")
+    if second is None:
+        second = by_hand("bash", str(world.script), "second")
+        world.wait(lambda: len(world.runs()) == 2, "the second run")
+    if begins == "while the first one runs":
+        world.wait_for_log("run twice")
+    let_go()
+    first.wait()
+    report = world.answer()
+    assert second.poll() == 0
+    assert report.outcome == "completed"
+    assert codes(report).count("script_doubled") == 1
+    assert codes(report).count("script_adopted") == 1
+
+
+def test_one_that_begins_just_before_our_own_ends_is_waited_for(world: World, one: Machines, by_hand: Start) -> None:
+    wait, let_go = world.gate()
+    world.write_script(f'[ "$1" = second ] && {{ sleep 2; exit 0; }}\n{wait}')
+    world.start()
+    world.touch()
+    world.wait_for_node(1, lambda node: node.state == "up")
+    other = by_hand("bash", str(world.script), "second")
+    world.wait(lambda: len(world.runs()) == 2, "the second run")
+    let_go()
+    report = world.answer()
+    assert other.poll() == 0
+    assert codes(report).count("script_doubled") == 1
+
+
+def test_a_cancelled_run_ends_every_foreign_one(world: World, one: Machines, by_hand: Start) -> None:
+    world.write_script("sleep 60 & wait")
+    world.start()
+    others = [by_hand(), by_hand()]
+    world.wait(lambda: len(world.runs()) == 2, "the back end's runs")
+    world.touch()
+    world.wait(lambda: (part := script_of(world)) and part.adopted, "it in the report")
+    world.cancel()
+    assert world.answer().outcome == "cancelled"
+    assert [other.wait(5) for other in others] == [-signal.SIGTERM] * 2
+
+
 def test_a_cancelled_run_ends_an_adopted_script_with_what_it_started(
     world: World, one: Machines, by_hand: Start
 ) -> None:
