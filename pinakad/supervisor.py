@@ -624,25 +624,27 @@ def _runs(pid: int, script: str, file: os.stat_result, users: set[int]) -> bool:
 def _shell_of(pid: int, users: set[int]) -> str | None:
     """Return the path of the shell that a process of these users is, "" where it may not be seen, None for no shell.
 
-    The user comes first: the rest takes time, and how much of it, that user could decide.
+    Its words are read when its user is known: how long that takes, the user could decide.
     """
-    place, program = f"/proc/{pid}", ""
+    program = ""
     try:
-        if os.stat(place).st_uid not in users:
-            return None
-        program = os.readlink(f"{place}/exe")
+        program = os.readlink(f"/proc/{pid}/exe")
         is_shell = _base(program.removesuffix(" (deleted)")) in _SHELLS
     except PermissionError:  # another user's: its words must do
         is_shell = _could_be_a_shell(pid)
     except OSError:
         return None  # a thread of the kernel, a zombie, or gone
-    return program if is_shell and _user_ids(pid) <= users else None
+    return program if is_shell and user_ids(pid) <= users else None
 
 
-def _user_ids(pid: int) -> set[int]:
+def user_ids(pid: int) -> set[int]:
     """Return all user ids of a process. One that anybody starts and that has the rights of another, has two."""
-    line = _text(f"/proc/{pid}/status").partition("\nUid:")[2].partition("\n")[0]
-    return {int(number) for number in line.split()} or {_NOBODY}
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            line = next((line for line in file if line.startswith("Uid:")), "")
+    except OSError:
+        line = ""
+    return {int(number) for number in line.split()[1:]} or {_NOBODY}
 
 
 def _could_be_a_shell(pid: int) -> bool:
