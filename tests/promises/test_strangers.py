@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pinakad import supervisor
+from pinakad.processes import NODES_VARIABLE
+from pinakad.still_running import still_running
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
 
@@ -94,6 +96,23 @@ def test_a_run_of_roots_is_seen_by_a_daemon_that_has_no_rights(script: Path, pro
 def test_a_run_of_a_strangers_is_none(script: Path) -> None:
     with running(["bash", str(script)], "/bin/bash", STRANGER):
         assert seen_by(DAEMON, script) == []
+
+
+def test_a_stranger_cannot_say_that_a_deployment_still_runs(tmp_path: Path) -> None:
+    def carried_by(user: int) -> dict[str, float]:
+        mark = {NODES_VARIABLE: f"{tmp_path}/20261124T000000Z.0001/nodes"}
+        process = subprocess.Popen(["sleep", "60626"], env=mark, user=user, group=user, extra_groups=[])
+        ends_s = time.monotonic() + 10
+        while supervisor.words_of_process(process.pid) != ["sleep", "60626"]:
+            assert time.monotonic() < ends_s, "it does not run"
+        try:
+            return still_running(tmp_path)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert list(carried_by(0)) == ["20261124T000000Z.0001"]
+    assert carried_by(STRANGER) == {}
 
 
 def test_how_much_a_stranger_says_on_his_command_lines_takes_none_of_our_time(script: Path) -> None:
