@@ -336,6 +336,9 @@ class Deployment:
             return
         if ended is not None and self._script_may_run():
             self._note_script(ended)
+        if ended is not None and ended.state is ScriptState.RUNNING:  # nobody may believe that it is over
+            left = "; ".join(warning.message for warning in ended.warnings)
+            self._change(message=f"{self.report.message}; {left}")
 
     def _must_be_gone(self) -> bool:
         """After a cancellation nothing of the run goes on, not even what a script has left that had ended before."""
@@ -364,13 +367,12 @@ class Deployment:
 
     def _note_script(self, ended: Ended) -> None:
         at = rfc3339(ended.at.wall_s) if ended.at else None
-        told = self.report.script is not None and self.report.script.state is ended.state  # by a daemon before us
         self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
-        for warning in () if told else ended.warnings:
-            self.warn(warning)
-        if ended.dropped_bytes and not told:
-            text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
-            self.warn(Spot("").warning(Code.OUTPUT_DROPPED, text))
+        text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
+        dropped = [Spot("").warning(Code.OUTPUT_DROPPED, text)] if ended.dropped_bytes else []
+        for warning in (*ended.warnings, *dropped):
+            if warning not in self.report.problems:  # a daemon before us may have told it
+                self.warn(warning)
         how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"
         if ended.adopted:
             how = "with a status that is not known"

@@ -36,6 +36,7 @@ START_LIMIT_S = 30.0
 _LOOK_S = 0.02
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
+_DECIDES_WITHIN_S = 1.0
 _FOREIGN_LOOK_S = 0.1
 _MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -246,7 +247,7 @@ class ScriptOnDisk:
             failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
             if isinstance(found, Running | Over):
-                return found.started
+                return await self._decided(found)
             if found is NotRun.EVER:
                 return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {self._record.started()}")
             if failure is not None:
@@ -257,6 +258,16 @@ class ScriptOnDisk:
             if loop.time() >= deadline_s:
                 return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
             await asyncio.sleep(_LOOK_S)
+
+    async def _decided(self, found: Running | Over) -> Started:
+        """Wait until its supervisor has looked for a foreign run, which it does after `started` is visible."""
+        deadline_s = asyncio.get_running_loop().time() + _DECIDES_WITHIN_S
+        while isinstance(found, Running) and self._record.is_undecided(found.started):
+            if asyncio.get_running_loop().time() >= deadline_s:
+                break
+            await asyncio.sleep(_LOOK_S)
+            found = now if isinstance(now := self.look(), Running | Over) else found
+        return found.started
 
     # --- its end
 
