@@ -75,6 +75,7 @@ def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
     """Move node files aside and return their new places. Raises FaultError."""
     with _retired(folder, make=True) as aside:  # whoever may store files may retire them
         try:
+            folder.sync()  # a power cut must not take the new folder and leave the moves
             places = [_move(folder, name, aside) for name in names]
             aside.sync()
             folder.sync()
