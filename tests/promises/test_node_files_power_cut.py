@@ -38,6 +38,7 @@ def states_after_a_cut(operator: Operator, *words: str | Path) -> Iterator[dict[
     for moment in range(disk.moments + 1):
         for state in disk.states_at(moment):
             files = {path: inode for path, inode in state.listing() if not state.inodes[inode].is_folder}
+            files.pop(world.nodes / ".pinakad-lock", None)  # it says nothing once nobody holds it
             yield {str(path.relative_to(world.nodes)): state.inodes[inode].content for path, inode in files.items()}
 
 
