@@ -90,6 +90,7 @@ class Prober:
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
         self._pace = Pace()
+        self._notices: set[str] = set()
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
@@ -154,7 +155,8 @@ class Prober:
     ) -> Probe:
         """Log in, in a thread. To wait for one is not charged to the attempt."""
         name = name_for(target.address, target.port)
-        login = Login(found.sock, name, target.user, self._key, self.host_keys, self._pace, target.fingerprints)
+        shared = (self._key, self.host_keys, self._pace)
+        login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
         waits_until_s = self._loop.time() + self._settings.auth_timeout_s
         while True:
             try:
