@@ -40,9 +40,11 @@ class Holder(NamedTuple):
     def is_ours(self) -> bool:
         """Tell whether it is another pinakad of the same user.
 
-        A stranger's lock goes on in what he starts with it, and sudo(8) is root through and through.
+        A stranger's lock goes on in what he starts with it, and sudo(8) is root through and through. Root sees its
+        program. We do not see that of another of our own user in another user namespace: it is ours by its user.
         """
-        runs = Path(self.program).name.startswith(_PYTHON) and "pinakad" in self.command
+        is_python = not self.program or Path(self.program).name.startswith(_PYTHON)
+        runs = is_python and "pinakad" in self.command
         return self.pid != os.getpid() and self.user == os.getuid() and runs
 
     def __str__(self) -> str:
