@@ -163,6 +163,23 @@ def _holder(pid: str) -> Holder | None:
     return Holder(int(pid), user, command, program)
 
 
+class StateLock:
+    """The lock of the state folder, by which others know that a daemon runs. Its file is made again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def hold(self) -> None:
+        """Make sure that the file which is there now is locked by us. Raises LockedError and OSError."""
+        if self._descriptor is not None and _is_still(self._path, self._descriptor):
+            return
+        descriptor = lock(self._path)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+
+
 class FolderLock:
     """The lock on a folder by its path; where the folder was replaced, the new one is locked.
 

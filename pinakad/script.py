@@ -36,6 +36,7 @@ START_LIMIT_S = 30.0
 _LOOK_S = 0.02
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
+_DECIDES_WITHIN_S = 1.0
 _FOREIGN_LOOK_S = 0.1
 _MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -246,7 +247,7 @@ class ScriptOnDisk:
             failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
             if isinstance(found, Running | Over):
-                return found.started
+                return await self._decided(found)
             if found is NotRun.EVER:
                 return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {self._record.started()}")
             if failure is not None:
@@ -258,6 +259,16 @@ class ScriptOnDisk:
                 return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
             await asyncio.sleep(_LOOK_S)
 
+    async def _decided(self, found: Running | Over) -> Started:
+        """Wait until its supervisor has looked for a foreign run, which it does after `started` is visible."""
+        deadline_s = asyncio.get_running_loop().time() + _DECIDES_WITHIN_S
+        while isinstance(found, Running) and self._record.is_undecided(found.started):
+            if asyncio.get_running_loop().time() >= deadline_s:
+                break
+            await asyncio.sleep(_LOOK_S)
+            found = now if isinstance(now := self.look(), Running | Over) else found
+        return found.started
+
     # --- its end
 
     async def ended(self) -> Ended:
@@ -266,8 +277,7 @@ class ScriptOnDisk:
             found = self.look()
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
-            if not found.started.adopted:
-                self._rivals.look()
+            self._rivals.look(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_rivals(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
@@ -275,7 +285,7 @@ class ScriptOnDisk:
             await process_ends(found.started.script_pid, found.started.script_start_ticks)
 
     async def _with_rivals(self, ended: Ended) -> Ended:
-        if not ended.adopted and ended.state is ScriptState.EXITED and ended.code == 0:
+        if ended.state is ScriptState.EXITED and (ended.adopted or ended.code == 0):
             ended = await self._rivals.outlast(ended)
         return replace(ended, warnings=tuple(self._rivals.warnings))
 
@@ -322,7 +332,8 @@ class ScriptOnDisk:
         pid = found.started.script_pid
         with step(Step.SCRIPT_ENDED):
             gone = isinstance(found, Over) or await end_family(pid, found.started.script_start_ticks)
-        if gone:
+            others_gone = await self._rivals.end(pid)
+        if gone and others_gone:
             now = self.look()
             return await self._with_time(now.ended if isinstance(now, Over) else Ended(ScriptState.LOST))
         text = f"process {pid}, which somebody else started, may not be ended by pinakad: it still runs the script"

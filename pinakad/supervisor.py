@@ -58,6 +58,7 @@ NOT_RECORDED = 4
 CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_FORK_FOR_S, _FORK_EVERY_S = 25.0, 0.1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
@@ -371,7 +372,7 @@ class _Script:
         gate, self.go = os.pipe()
         self.output, inlet = os.pipe()
         self._cause, obstacle = os.pipe()
-        self.pid = os.fork()
+        self.pid = _forked()
         if self.pid == 0:
             _script_process(spec, gate, self.go, inlet, obstacle)
         for descriptor in (gate, inlet, obstacle):
@@ -397,6 +398,18 @@ class _Script:
     def obstacle(self) -> str:
         """Return why it has not become the script, "" where it has. Asked once, when it has ended."""
         return os.read(self._cause, _CHUNK).decode()
+
+
+def _forked() -> int:
+    """Fork. Where the system has no process left it is tried again, for as long as a launch may take (fork(2))."""
+    ends_s = time.monotonic() + _FORK_FOR_S
+    while True:
+        try:
+            return os.fork()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOMEM) or time.monotonic() >= ends_s:
+                raise
+        time.sleep(_FORK_EVERY_S)
 
 
 class _Children:
