@@ -17,6 +17,7 @@ from pinakad.events import Event, fields
 log = logging.getLogger(__name__)
 
 _MODE = 0o600
+_PYTHON = ("python", "pypy")
 _LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.02  # who only looks whether a daemon runs holds the lock for a moment, too
 
 
@@ -25,16 +26,26 @@ class LockedError(Exception):
 
 
 class Holder(NamedTuple):
-    """A process that holds a lock; `user` is None for one that has ended or cannot be seen."""
+    """A process that holds a lock; `user` is None for one that has ended or cannot be seen.
+
+    `program` is the path of what it runs, "" where that cannot be seen: its words are for anybody to choose.
+    """
 
     pid: int
     user: int | None
     command: str
+    program: str = ""
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether it is another pinakad of the same user."""
-        return self.pid != os.getpid() and self.user == os.getuid() and "pinakad" in self.command
+        """Tell whether it is another pinakad of the same user.
+
+        A stranger's lock goes on in what he starts with it, and sudo(8) is root through and through. Root sees its
+        program. We do not see that of another of our own user in another user namespace: it is ours by its user.
+        """
+        is_python = not self.program or Path(self.program).name.startswith(_PYTHON)
+        runs = is_python and "pinakad" in self.command
+        return self.pid != os.getpid() and self.user == os.getuid() and runs
 
     def __str__(self) -> str:
         return f"process {self.pid} (user id {self.user}: {self.command or 'unknown'})"
@@ -142,13 +153,14 @@ def _holder(pid: str) -> Holder | None:
     """Return who has a pid. Its real user counts, which no program with another's rights changes."""
     if not pid.isdigit():
         return None
-    user, command = None, ""
+    user, command, program = None, "", ""
     with suppress(OSError, ValueError, IndexError):
         text = Path("/proc", pid, "status").read_text(encoding="utf-8", errors="replace")
         user = int(text.partition("\nUid:")[2].split()[0])
         words = Path("/proc", pid, "cmdline").read_bytes()[:1000].split(b"\0")
         command = " ".join(ascii(os.fsdecode(word))[1:-1] for word in words if word)
-    return Holder(int(pid), user, command)
+        program = str(Path("/proc", pid, "exe").readlink())
+    return Holder(int(pid), user, command, program)
 
 
 class StateLock:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,21 @@ def test_a_folder_that_a_stranger_holds_is_served_and_he_is_named(
         assert len(caplog.records) == 1
     ours.hold()  # now it can be had
     assert [holder.pid for holder in holders(tmp_path)] == [os.getpid()]
+
+
+def test_a_program_that_is_only_called_pinakad_is_none(tmp_path: Path) -> None:
+    """As sudo(8) is called by who hands it a lock of his: it has the user id of root alone."""
+    text = "import fcntl, os, sys\nfd = os.open(sys.argv[1], os.O_RDONLY)\nfcntl.flock(fd, fcntl.LOCK_EX)\n"
+    text += "os.set_inheritable(fd, True)\nprint('held', flush=True)\nos.execv('/bin/sleep', ['pinakad', '60627'])"
+    with subprocess.Popen([sys.executable, "-c", text, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        command = Path(f"/proc/{process.pid}/cmdline")
+        ends_s = time.monotonic() + 10
+        while command.read_bytes() != b"pinakad\x0060627\0":
+            assert time.monotonic() < ends_s, "it does not run"
+        FolderLock(tmp_path).hold()
+        process.kill()
 
 
 @as_root
