@@ -102,7 +102,7 @@ class Prober:
         try:
             found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
             if isinstance(found, Failure):
-                return Probe(began_s, found.rung, found.reason, found.message)
+                return _unreached(began_s, found)
             return await self._login(found, target, began_s, cut_s, ready_command)
         finally:
             self._open.leave(place)
@@ -117,7 +117,7 @@ class Prober:
             try:
                 found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
                 if isinstance(found, Failure):
-                    return Probe(began_s, found.rung, found.reason, found.message)
+                    return _unreached(began_s, found)
                 reached.append(target)
                 return await self._login(found, target, began_s, None, "")
             finally:
@@ -174,7 +174,8 @@ class Prober:
             self._logins.narrow()
             if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
                 login.close()
-                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, f"no thread is left to log in with: {cause}")
+                text = f"no thread is left to log in with: {cause}"
+                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
             try:
                 await asyncio.sleep(NO_THREAD_S)
             except BaseException:
@@ -206,6 +207,10 @@ class Prober:
             raise
         finally:
             deadline.clear()
+
+
+def _unreached(began_s: float, found: Failure) -> Probe:
+    return Probe(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
 
 
 class _Deadline:

@@ -10,9 +10,11 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import paramiko
 
+from pinakad.linux.shortage import is_shortage
 from pinakad.linux.threads import NoThreadError
 from pinakad.polling import HostKey, NodeReason, Probe, Rung
 from pinakad.problems import printable
@@ -81,7 +83,7 @@ class Login:
             raise
         except Exception as error:  # on garbage the library raises whatever its parsers come across
             log.debug("the connection to %s ended", self._name, exc_info=True)
-            probe = self._probe(began_s, *self._failure(error))
+            probe = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
         self._leave()
         return probe
 
