@@ -21,6 +21,9 @@ from pinakad.report import ScriptState
 log = logging.getLogger(__name__)
 
 _MAX_BYTES = 1 << 16
+_MAX_PID = (1 << 31) - 1  # pid_t
+_MAX_COUNT = (1 << 63) - 1
+_MAX_S = 253_402_300_799.0  # the last second that datetime knows
 _NOBODY_KNOWS = {"supervisor_pid": 0, "script_pid": 0, "script_start_ticks": None}
 Record = dict[str, Any]
 
@@ -57,10 +60,10 @@ class LaunchRecord:
             record = _read(self._folder / supervisor.EXIT)
             return Ended(
                 ScriptState.EXITED,
-                record["exit_code"],
-                record["signal"],
+                _count_or_none(record["exit_code"]),
+                _count_or_none(record["signal"]),
                 _moment(record),
-                record["dropped_bytes"],
+                _count(record["dropped_bytes"]),
                 adopted=started.adopted,
                 not_run=str(record.get("not_run", "")),
             )
@@ -136,26 +139,47 @@ def this_moment() -> Moment:
 
 
 def started_of(record: Record) -> Started:
-    """Return what a record of `started` or `adopted` says. Raises TypeError, KeyError."""
+    """Return what a record of `started` or `adopted` says. Raises ValueError, TypeError, KeyError."""
     return Started(
-        record["supervisor_pid"],
-        record["script_pid"],
-        record["script_start_ticks"],
+        _count(record["supervisor_pid"], _MAX_PID),
+        _count(record["script_pid"], _MAX_PID),
+        _count_or_none(record["script_start_ticks"]),
         _moment(record),
-        record.get("supervisor_start_ticks"),
+        _count_or_none(record.get("supervisor_start_ticks")),
         "adopted" in record,
     )
 
 
 def _read(path: Path) -> Record:
-    record = json.loads(read_regular(path, _MAX_BYTES))
+    """Read a record, which its user may have made anything of.
+
+    Raises OSError, NotRegularError, ValueError, TypeError.
+    """
+    try:
+        record = json.loads(read_regular(path, _MAX_BYTES))
+    except RecursionError:
+        raise ValueError(f"cannot use '{path}': its JSON is too deep") from None
     if not isinstance(record, dict):
         raise TypeError(f"cannot use '{path}': not what a supervisor writes")
     return record
 
 
 def _moment(record: Record) -> Moment:
-    return Moment(str(record["boot_id"]), float(record["boot_s"]), float(record["wall_s"]))
+    boot_s, wall_s = record["boot_s"], record["wall_s"]
+    for value in (boot_s, wall_s):
+        if type(value) not in (int, float) or not 0 <= value <= _MAX_S:  # NaN is not, either
+            raise ValueError(f"{value!r:.40} is no moment")
+    return Moment(str(record["boot_id"]), float(boot_s), float(wall_s))
+
+
+def _count(value: Any, most: int = _MAX_COUNT) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{value!r:.40} is no number of anything")
+    return value
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else _count(value)
 
 
 def _is_same(one: Started, other: Started) -> bool:

@@ -5,10 +5,11 @@ What OpenSSH and sudo would frown at. Anybody's script is never run as root; eve
 
 import os
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from pinakad.linux.access_list import READ, WRITE, Grant, access_list
+from pinakad.linux.access_list import READ, WRITE, access_list
 from pinakad.problems import Code, Problem, Spot
 from pinakad.trust import name_of, weakness
 
@@ -40,26 +41,25 @@ def script_warnings(script: Path) -> list[Problem]:
 def key_warnings(key: Path) -> list[Problem]:
     """Return what is to be told about a private key that others may read: ssh(1) would ignore our own one then."""
     with suppress(OSError):
-        opened = _opened(key)
+        opened = opened_key(key, os.getuid(), {os.getegid(), *os.getgroups()})
         if opened is not None:
             text = f"the private key '{key}' is open to others ({opened[0]}); {opened[1]}"
             return [Spot(key.name).warning(Code.LOOSE_PERMISSIONS, text)]
     return []
 
 
-def _opened(key: Path) -> tuple[str, str] | None:
-    """Return to whom a key is open by its mode or its access control list, and what closes it. Raises OSError."""
+def opened_key(key: Path, user: int, groups: Collection[int]) -> tuple[str, str] | None:
+    """Return to whom but `user` a key is open by its mode or its access control list, and what closes it.
+
+    `groups` are those of that user. Raises OSError.
+    """
     status = key.stat()
-    forbidden = _OTHERS if status.st_uid == os.getuid() else stat.S_IRWXO | stat.S_IWGRP
+    forbidden = _OTHERS if status.st_uid == user else stat.S_IRWXO | stat.S_IWGRP
     found = access_list(key.resolve(), status)
     mode = status.st_mode & ~stat.S_IRWXG | found.owning_group << 3  # with a list the mode's group bits are its mask
     if mode & forbidden:
         return f"mode {stat.S_IMODE(status.st_mode):04o}", "chmod 600 it"
-    other = next((grant for grant in found.named if grant.permissions & (READ | WRITE) and not _is_ours(grant)), None)
+    trusted = {"user": {0, user}, "group": {0, *groups}}
+    used = (grant for grant in found.named if grant.permissions & (READ | WRITE))
+    other = next((grant for grant in used if grant.number not in trusted[grant.kind]), None)
     return None if other is None else (f"{name_of(other)} may use it, see getfacl", "setfacl -b it")
-
-
-def _is_ours(grant: Grant) -> bool:
-    if grant.kind == "user":
-        return grant.number in (0, os.getuid())
-    return grant.number in (0, os.getegid(), *os.getgroups())

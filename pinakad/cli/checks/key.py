@@ -1,7 +1,6 @@
 """Can the SSH key and the host keys be used?"""
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from shlex import quote
 
 from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.config import KEY_CREDENTIAL
+from pinakad.permissions import opened_key
 from pinakad.ssh import SshKeyError, load_key, open_host_keys
 from pinakad.store import Store
 
@@ -27,12 +27,12 @@ def key(scene: Scene) -> Iterator[Finding]:
         yield fails(text, f"install -D -m 0600{owner} KEY {place}, or set [ssh] key")
         return
     if obstacle is not None and _is_handed_over(scene):
-        yield from _handed_over(path)
+        yield from _handed_over(scene, path)
     elif obstacle is not None:
         yield fails(f"cannot read the SSH key: {obstacle}", f"chown {scene.account.name} {place}")
     else:
         yield from _content(path)
-        yield from _mode(path)
+        yield from _mode(scene, path)
     yield from _host_keys(scene)
 
 
@@ -41,11 +41,11 @@ def _is_handed_over(scene: Scene) -> bool:
     return scene.by_systemd and UNIT_FILE.exists()
 
 
-def _handed_over(path: Path) -> Iterator[Finding]:
+def _handed_over(scene: Scene, path: Path) -> Iterator[Finding]:
     """Root's key: the daemon has what it was at its start."""
     yield from _content(path)
     with suppress(OSError):
-        yield from _mode(path)
+        yield from _mode(scene, path)
         if _CREDENTIAL.exists() and _CREDENTIAL.read_bytes() != path.read_bytes():
             text = f"the SSH key '{path}' is not what the daemon was given at its start"
             yield fails(text, "systemctl restart pinakad (what runs is gone on with)")
@@ -63,10 +63,11 @@ def _content(path: Path) -> Iterator[Finding]:
         yield fails(str(error), remedy)
 
 
-def _mode(path: Path) -> Iterator[Finding]:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        yield warning(f"the SSH key '{path}' is open to others (mode {mode:04o})", f"chmod 600 {quote(str(path))}")
+def _mode(scene: Scene, path: Path) -> Iterator[Finding]:
+    opened = opened_key(path, scene.account.uid, scene.account.groups)
+    if opened is not None:
+        remedy = opened[1].removesuffix("it") + quote(str(path))
+        yield warning(f"the SSH key '{path}' is open to others ({opened[0]})", remedy)
 
 
 def _host_keys(scene: Scene) -> Iterator[Finding]:

@@ -104,6 +104,19 @@ class Scene:
         """The process of the running daemon, None where none runs or where it does not say."""
         return self.standing.daemon.pid if self.standing.running and self.standing.daemon else None
 
+    def is_refused_to_the_daemon(self, path: str | None) -> bool:
+        """Tell whether a path that we may not look at is one that the daemon needs, and has no more rights to than we.
+
+        Where units run the script, root looks at it, and hands the key over.
+        """
+        account, settings = self.account, self.settings
+        if path is None or account.uid != os.geteuid() or not account.groups <= {os.getegid(), *os.getgroups()}:
+            return False
+        needed = [settings.nodes_dir, settings.markers_dir, self.state_dir, self.runtime_dir]
+        needed += [] if self.by_systemd else [settings.script_path, settings.key_path]
+        refused = Path(path)
+        return any(refused in (place, *place.parents) or place in refused.parents for place in needed)
+
     @property
     def running(self) -> Report | None:
         """The deployment that runs or waits to be gone on with, None where there is none."""
@@ -133,6 +146,9 @@ class Check(NamedTuple):
             for finding in self.look(scene):
                 found.append(finding)  # noqa: PERF402 - what was found before the error counts
         except PermissionError as error:
+            if scene.is_refused_to_the_daemon(error.filename):
+                text = f"{scene.account.name} may not look at '{error.filename}'"
+                return [*found, fails(text, f"chown or chmod it, or what it is in: namei -l {error.filename}")]
             text = f"we may not look at '{error.filename}', the daemon's user ({scene.account.name}) may be able to"
             found.append(warning(text, "sudo pinakactl doctor"))
         return found
