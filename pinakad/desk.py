@@ -64,6 +64,7 @@ class Desk:
         self._served: Identity | None = None  # from the taking until it is out of the way
         self._busy = True  # until what an earlier daemon left is picked up; then while a request is served
         self._stuck = ""
+        self._group: asyncio.TaskGroup | None = None  # from the picking up on
         self._ended_ns = 0  # when the last run of this life ended, by the clock of the markers' files
         self._answered: tuple[str, Place] | None = None  # which answer was written last, and into which folder
 
@@ -116,7 +117,9 @@ class Desk:
             extra = fields(Event.CANCELLED, deployment_id=running.report.id)
             log.warning("the deployment is cancelled by '%s'", CANCEL, extra=extra)
             running.cancelled.set()
-        if not self._markers.is_requested():
+        entry = self._store.served.of(running.report.id)
+        was_in_its_folder = entry is not None and self._is_in_its_folder(entry)  # asked before: it may just come back
+        if was_in_its_folder and not self._markers.is_requested():
             self._note_gone(running)
 
     def _cancel_since_ns(self, running: Deployment) -> int:
@@ -124,10 +127,14 @@ class Desk:
         return entry.cancel_since_ns if entry else 0
 
     def _note_gone(self, running: Deployment) -> None:
-        """Somebody else has removed the request: what comes there now is another one, even if it is the same file."""
+        """Somebody else has removed the request: what comes there now is another one, even if it is the same file.
+
+        That it is gone is durable before it is noted: a power cut would bring it back as another one.
+        """
         entry = self._store.served.of(running.report.id)
         if entry is None or entry.gone or not self._is_in_its_folder(entry):
             return
+        self._markers.make_durable()
         self._store.served.note(entry.id, gone=True)
         text = "the request was removed by somebody else while it is served; the run goes on to its answer"
         log.warning(text, extra=fields(Event.REQUEST_PROBLEM, deployment_id=running.report.id))
@@ -264,7 +271,6 @@ class Desk:
 
     async def _answer(self, report: Report, group: asyncio.TaskGroup) -> None:
         """Answer a finished deployment, then let its request go; until there is room for the answer, it stays."""
-        served = Identity.of(report.request)
         while True:
             try:
                 report = self._put_answer(report)
@@ -275,10 +281,9 @@ class Desk:
             except OSError as error:
                 await self._patience.wait_out("the answer", error)
         self._patience.over()
-        self._let_go(self._store.served.of(report.id) or served_request(report.id, report.request, None))
+        self._let_go(self._store.served.of(report.id) or served_request(report.id, report.request, None), group)
         with suppress(OSError):
             self._store.prune(self._config().history.keep, spare=self._markers.asides())
-        group.create_task(self._await_late_touches(report.id, served), name=f"late touches of {report.id}")
 
     def _put_answer(self, report: Report) -> Report:
         """Write the answer; where something in its place cannot be taken away, the report says so instead."""
@@ -292,7 +297,7 @@ class Desk:
             self._store.save(report, durable=True)
         return report
 
-    def _let_go(self, entry: ServedRequest) -> None:
+    def _let_go(self, entry: ServedRequest, group: asyncio.TaskGroup) -> None:
         """Take the served request out of the way and write down that nothing is left to do, or say why not.
 
         Where the markers are another folder now (moved, not mounted), it may still be in the one that it was in: then
@@ -305,6 +310,9 @@ class Desk:
             if self._store.is_recorded(entry.id):
                 self._store.mark_answered(entry.id)
             self._forget(entry.id)
+            if self._store.served.of(entry.id) is not None or entry.id in self._markers.asides():
+                late = self._await_late_touches(entry.id, Identity.of(entry))
+                group.create_task(late, name=f"late touches of {entry.id}")
         except OSError as error:
             self._say_stuck(entry, error)
         else:
@@ -326,13 +334,15 @@ class Desk:
         """
         if entry.gone or entry.id in self._markers.asides():  # what is there is another one
             return True
+        was_in_its_folder = self._is_in_its_folder(entry)  # asked before: the folder may come back while we look
         found = self._markers.look()
         if found is None or not entry.is_for(found.part()):
-            return self._is_in_its_folder(entry)
+            self._markers.make_durable()  # whoever took it away did not: a power cut must not bring it back
+            return was_in_its_folder and self._is_in_its_folder(entry)
         self._answer_again()
         taken = self._markers.set_aside(Identity.of(entry), entry.id)
         self._answer_again()
-        return taken or self._is_in_its_folder(entry)
+        return taken or (was_in_its_folder and self._is_in_its_folder(entry))
 
     def _say_stuck(self, entry: ServedRequest, error: OSError) -> None:
         with suppress(OSError):
@@ -345,8 +355,8 @@ class Desk:
     def _let_go_of_served(self) -> None:
         """Try again to take away what could not be taken away, or was in a folder that was not there."""
         for entry in list(self._store.served.entries):
-            if not entry.is_over:
-                self._let_go(entry)
+            if not entry.is_over and self._group is not None:
+                self._let_go(entry, self._group)
 
     def _try_obstacles_again(self) -> None:
         """Somebody may have made room for the answer, or let the old one be removed."""
@@ -384,6 +394,7 @@ class Desk:
 
     async def pick_up(self, group: asyncio.TaskGroup, picked_up: Callable[[], None]) -> None:
         """Go on with what an earlier daemon left; `picked_up` is called once it is clear what that is."""
+        self._group = group
         while True:
             try:
                 self._markers.make_durable()  # what an earlier daemon did there last, before it is built upon
@@ -425,7 +436,8 @@ class Desk:
         elif self._store.is_latest(identifier):
             await self._answer(report, group)
         else:  # a later one was answered since
-            self._let_go(self._store.served.of(identifier) or served_request(identifier, report.request, None))
+            entry = self._store.served.of(identifier) or served_request(identifier, report.request, None)
+            self._let_go(entry, group)
 
     def _forget_answered(self) -> None:
         """Forget what was over before the last daemon could."""
@@ -497,7 +509,7 @@ class Desk:
             await self._insist(lambda: self._store.served.forget(entry.id))
             await self._answer(finished, group)
         else:  # a later one was answered since
-            self._let_go(entry)
+            self._let_go(entry, group)
 
     def _unreadable_report(self, entry: ServedRequest | None, text: str) -> Report:
         """Make the finished report of a run whose own is lost. `entry` tells its request, else what stands there."""

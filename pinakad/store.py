@@ -269,9 +269,14 @@ class Store:
             os.close(supervisor.claim(str(self.folder(identifier)), supervisor.TOMBSTONE))
 
     def mark_answered(self, identifier: str) -> None:
-        """Write down that the answer is out and the request is gone."""
+        """Write down that the answer is out and the request is gone: both are durable before.
+
+        Durable itself before the request is forgotten and before one that was set aside goes: a file that is linked in
+        again later is then never taken for the one that was answered.
+        """
         with step(Step.MARKED_ANSWERED):
             write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
+            sync_folder(self.folder(identifier))
 
     def prune(self, keep: int, spare: Collection[str] = ()) -> None:
         """Remove old deployments; never the latest, nor one that is not answered, nor those in `spare`."""

@@ -4,6 +4,13 @@ served.json has an entry for each, from the taking until the request is removed:
 two seconds longer (`is_over`: the request is only set aside then), and none otherwise. A request whose identity is in
 an entry that is not over is never served again, whatever became of its deployment's folder; any other is a new one,
 although the last may have had the same identity (a file that was linked in again).
+
+What a daemon that is away cannot see, it cannot know: a file that is removed and linked in again meanwhile counts as
+the one before. Its ctime would not tell: a chmod changes that, too, and would have the request run twice.
+
+The order of what is durable: the deployment's first report, then its entry here; the answer, then the request set
+aside, then `answered` in the deployment's folder, then the entry is over, then the request is removed. Each write is
+whole and durable: a cut one would lose the other entries, too.
 """
 
 import logging
@@ -108,13 +115,10 @@ class ServedRequests:
         return next((entry for entry in self.entries if entry.is_for(request)), None)
 
     def remember(self, entry: ServedRequest) -> None:
-        """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was.
-
-        What is over need not be durable: `answered` in the deployment's folder says the same.
-        """
+        """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was."""
         others = [other for other in self.entries if other.id != entry.id]
         with step(Step.REQUEST_REMEMBERED):
-            self._write([*others, entry][-MAX_ENTRIES:], durable=not entry.is_over)
+            self._write([*others, entry][-MAX_ENTRIES:])
 
     def note(self, identifier: str, *, gone: bool = False, answered: bool = False) -> None:
         """Write down what became of a request. Raises OSError."""
@@ -125,18 +129,15 @@ class ServedRequests:
                 self.remember(new)
 
     def forget(self, identifier: str) -> None:
-        """Remove an entry: its request is out of the way, and `answered` says so. Raises OSError.
-
-        It need not be durable: where it comes back, `answered` is there, and tells that it is over.
-        """
+        """Remove an entry: its request is out of the way, and `answered` says so, durably. Raises OSError."""
         if self.of(identifier) is not None:
             with step(Step.REQUEST_FORGOTTEN):
-                self._write([entry for entry in self.entries if entry.id != identifier], durable=False)
+                self._write([entry for entry in self.entries if entry.id != identifier])
 
     def write_again(self) -> None:
         """Write the file as it should be: somebody else has removed it. Raises OSError."""
-        self._write(self.entries, durable=True)
+        self._write(self.entries)
 
-    def _write(self, entries: list[ServedRequest], *, durable: bool) -> None:
-        write_whole(self.path, _ENTRIES.dump_json(entries, indent=1) + b"\n", durable=durable)
+    def _write(self, entries: list[ServedRequest]) -> None:
+        write_whole(self.path, _ENTRIES.dump_json(entries, indent=1) + b"\n", durable=True)
         self.entries, self.is_new = entries, False

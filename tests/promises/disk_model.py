@@ -21,7 +21,7 @@ from strace_log import Call
 Key = tuple[int, str]
 CONTENT = "/content"  # no name in a folder
 _MAX_FOR_ALL_SUBSETS = 6
-_UNREAD = {"script.log", "supervisor.py", "supervisor.pyc", "canary", "lock"}
+_UNREAD = {"script.log", "supervisor.py", "supervisor.pyc", "canary", "lock", "script.sha256"}
 """What a recovery makes no use of: their states would only multiply all others."""
 
 
@@ -59,10 +59,12 @@ class Tree:
     roots: dict[Path, int] = field(default_factory=dict)
     names: dict[Key, int] = field(default_factory=dict)
     inodes: dict[int, Inode] = field(default_factory=dict)
+    changed: dict[int, int] = field(default_factory=dict)
+    """Which of the inodes was changed later, by whatever operation: the order of their ctimes."""
 
     def copy(self) -> "Tree":
         """Return another one of the same."""
-        return Tree(self.roots, dict(self.names), dict(self.inodes))
+        return Tree(self.roots, dict(self.names), dict(self.inodes), dict(self.changed))
 
     def find(self, path: Path) -> Key | None:
         """Return folder and name of a path, None for one that is not on this disk."""
@@ -95,14 +97,21 @@ class Tree:
                 padded = content.ljust(operation.offset, b"\0")
                 content = padded[: operation.offset] + operation.data + padded[operation.offset + len(operation.data) :]
             self.inodes[inode] = replace(before, content=content, mtime_ns=operation.mtime_ns)
+            self._note_change(inode)
             return
         *sources, target = operation.keys
+        self._note_change(operation.inode)
+        self._note_change(self.names.get(target))
         for key in sources:
             self.names.pop(key, None)
         if operation.inode is None:
             self.names.pop(target, None)
         else:
             self.names[target] = operation.inode
+
+    def _note_change(self, inode: int | None) -> None:
+        if inode is not None:
+            self.changed[inode] = max(self.changed.values(), default=0) + 1
 
     def listing(self) -> Iterator[tuple[Path, int]]:
         """Return each path and its inode, folders before what is in them."""

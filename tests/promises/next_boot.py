@@ -32,6 +32,7 @@ from pinakad.polling import Now
 from pinakad.problems import Problem
 from pinakad.report import Reason, Report, ScriptPart
 from pinakad.requests import Identity, Markers
+from pinakad.rivals import Rivals
 from pinakad.script import ScriptOnDisk
 from pinakad.store import StateUnreadableError, Store
 
@@ -82,9 +83,13 @@ class Folders:
         made: dict[int, Path] = {}
         for old, new in places.items():
             new.mkdir()
-            for path, inode in state.listing():
-                if path.is_relative_to(old):
-                    self._make(state, inode, new / path.relative_to(old), made)
+            self._real[state.inodes[state.roots[old]].number] = new.stat().st_ino
+            inside = [(path, inode) for path, inode in state.listing() if path.is_relative_to(old)]
+            if old == markers:  # whatever is done to a file there, its ctime tells when
+                inside.sort(key=lambda entry: state.changed.get(entry[1], 0))
+            for path, inode in inside:
+                self._make(state, inode, new / path.relative_to(old), made)
+                self._let_pass(new / path.relative_to(old))
 
     def identity(self, found: Identity) -> Identity:
         """Return an identity as it was recorded."""
@@ -105,6 +110,13 @@ class Folders:
             if entry.number:
                 self._real[entry.number] = path.stat().st_ino
 
+    def _let_pass(self, path: Path) -> None:
+        """Wait for the next tick of the clock by which files are stamped, where it counts which was first."""
+        if path.parent == self.markers:
+            made_ns = path.stat().st_ctime_ns
+            while path.stat().st_ctime_ns == made_ns:
+                os.utime(path, ns=(path.stat().st_mtime_ns,) * 2)
+
     def _renumbered(self, found: re.Match[bytes]) -> bytes:
         number = int(found[2])
         return found[1] + str(self._real.get(number, number + _NOWHERE)).encode()
@@ -113,11 +125,25 @@ class Folders:
 class _ScriptOfNextBoot(ScriptOnDisk):
     """The real law of `started` and `exit`; the script itself is there, and nobody else runs it."""
 
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._rivals = _Nobody(self.path, self.folder.parent)
+
+    def _find_by_its_mark(self) -> None:
+        """No process outlived the boot."""
+
     def problem(self) -> tuple[Reason, str] | None:
         return None
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
         return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), []
+
+
+class _Nobody(Rivals):
+    """Nobody else runs it: no process outlived the boot."""
+
+    def foreign(self) -> list[tuple[int, int]]:
+        return []
 
 
 class _Runner:
@@ -138,8 +164,8 @@ class _Runner:
         with suppress(FileExistsError):
             lock = supervisor.claim(spec["folder"], record)
             self._launched(spec["id"])
-            ended = supervisor._exit_record(self._exit_code << 8, supervisor.NullSink())
-            supervisor.leave_exit(spec["folder"], self._at_this_moment(ended), lambda _: None)
+            ended = supervisor._exit_record(self._exit_code << 8, supervisor.NullSink(), "")
+            supervisor.leave(spec["folder"], supervisor.EXIT, self._at_this_moment(ended), lambda _: None)
             os.close(lock)
         return None
 
@@ -241,7 +267,7 @@ class NextBoot:
                 recovery.broken_snapshots.append(identifier)
 
         runner = _Runner(launched, self._exit_code, self._clock)
-        script = _ScriptOfNextBoot(folder, report.id, folder, folder, ScriptSettings(), runner)
+        script = _ScriptOfNextBoot(folder, report.id, folder, folder, ScriptSettings(), runner, expected=report.script)
 
         async def save(report: Report, *, must: bool) -> None:
             await asyncio.sleep(0)

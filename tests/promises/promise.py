@@ -10,7 +10,7 @@ from disk_model import Tree
 from next_boot import Folders, Recovery
 from pydantic import ValidationError
 from recorded_site import Recording
-from world import ANSWERS, REQUEST
+from world import ANSWERS, CANCEL, REQUEST
 
 from pinakad.report import Outcome, Reason, Report
 from pinakad.requests import Identity
@@ -20,10 +20,9 @@ _ASIDE = ".pinakad-request-"
 
 @dataclass(frozen=True)
 class Expected:
-    """How the runs of a story end. `cancelled`: the numbers of the requests that were cancelled, from 0."""
+    """How the runs of a story end that nobody cancels."""
 
     reason: Reason | None = Reason.SCRIPT_FAILED
-    cancelled: frozenset[int] = frozenset()
     merges: bool = False
     """A late touch may become one with a newer request."""
 
@@ -73,8 +72,33 @@ class Judge:
             yield f"launched without their node files: {recovery.broken_snapshots}"
         yield from self._wrong_answer(recovery)
         yield from self._wrong_launches(moment, state, recovery, folders)
+        to_cancel = self._to_cancel(state, recovery)
+        if to_cancel in recovery.launched:
+            yield f"{to_cancel} is launched, and was to be cancelled"
         for identifier, report in recovery.reports.items():
-            yield from self._wrong_verdict(identifier, report, moment, state, folders)
+            yield from self._wrong_verdict(identifier, report, state, folders, cancelled=identifier == to_cancel)
+
+    def _to_cancel(self, state: Tree, recovery: Recovery) -> str | None:
+        """Return which deployment the cancel that stands there is for.
+
+        The first one that is not answered, where that has no verdict yet; where all are answered, a request that is
+        older than the cancel is meant, and the next deployment serves it.
+        """
+        cancel = state.inode_at(self._markers / CANCEL)
+        if cancel is None:
+            return None
+        for identifier in self._recorded(state):
+            report = self._report(identifier, state)
+            if report is not None and not self._has(identifier, "answered", state):
+                return None if report.outcome else identifier
+        request = state.inode_at(self._markers / REQUEST)
+        if request is None or state.changed.get(request, 0) > state.changed.get(cancel, 0):
+            return None
+        return min((name for name in recovery.reports if name not in self._recorded(state)), default=None)
+
+    def _recorded(self, state: Tree) -> list[str]:
+        names = {path.name for path, _ in state.listing() if path.parent == self._deployments}
+        return sorted(name for name in names if not name.startswith("."))
 
     def _wrong_answer(self, recovery: Recovery) -> Iterator[str]:
         if not recovery.reports:
@@ -92,23 +116,31 @@ class Judge:
             if report is not None:
                 known[identifier] = folders.identity(Identity.of(report.request))
         before = [identifier for at, identifier in self._recording.launched if at <= moment]
-        launches = Counter(known.get(identifier) for identifier in (*before, *recovery.launched))
-        for identity, count in launches.items():
-            if count > 1:
-                yield f"{count} launches for the request {identity}"
-        decided = {known[name] for name, report in recovery.reports.items() if report is not None and report.outcome}
-        served = set(launches) | decided
         asked = [(at, identity) for at, identity in self._recording.asked if at <= moment]
+        times = Counter(identity for _, identity in asked)
+        yield from self._wrong_counts([*before, *recovery.launched], known, times)
+        decided = {name for name, report in recovery.reports.items() if report is not None and report.outcome}
+        runs = Counter(known.get(identifier) for identifier in {*before, *recovery.launched, *decided})
+        served = set(runs)
         standing = self._standing(state)
         yield from self._wrong_halves(served, moment)
         if self._at_once and asked and not self._expected.merges:
             at, last = asked[-1]
-            if last not in served and not any(at < removed <= moment for removed in self._recording.removed):
+            if runs[last] < times[last] and not any(at < removed <= moment for removed in self._recording.removed):
                 yield f"the request {last} is lost"
         for identity in standing - served:
             yield f"the request {identity} stands there and is not served"
         for identity in served - standing - {identity for _, identity in asked}:
             yield f"{identity} was served, and nobody asked"
+
+    def _wrong_counts(self, launched: list[str], known: dict[str, Identity], times: Counter[Identity]) -> Iterator[str]:
+        """A deployment is launched once, and a request as often as it was asked for: a file may be linked in again."""
+        for identifier, count in Counter(launched).items():
+            if count > 1:
+                yield f"{identifier} is launched {count} times"
+        for identity, count in Counter(known.get(identifier) for identifier in launched).items():
+            if count > max(1, times[identity] if identity else 1):
+                yield f"{count} launches for the request {identity}"
 
     def _wrong_halves(self, served: set[Identity | None], moment: int) -> Iterator[str]:
         before = {
@@ -119,7 +151,7 @@ class Judge:
                 yield f"half of a request that was launched is served as {identity}"
 
     def _wrong_verdict(
-        self, identifier: str, report: Report | None, moment: int, state: Tree, folders: Folders
+        self, identifier: str, report: Report | None, state: Tree, folders: Folders, *, cancelled: bool
     ) -> Iterator[str]:
         if report is None:
             if self._expected.reason is not Reason.STATE_UNREADABLE:
@@ -131,11 +163,12 @@ class Judge:
         if before is not None and before.outcome is not None:
             allowed = {before.reason}
         else:
-            allowed = self._allowed(identifier, folders.identity(Identity.of(report.request)), moment, state)
+            allowed = self._allowed(identifier, folders.identity(Identity.of(report.request)), state)
+            allowed = {Reason.CANCELLED, *(allowed & {Reason.INVALID_REQUEST})} if cancelled else allowed
         if report.reason not in allowed:
             yield f"{identifier} ends as {report.reason}, not as one of {sorted(map(str, allowed))}"
 
-    def _allowed(self, identifier: str, identity: Identity, moment: int, state: Tree) -> set[Reason | None]:
+    def _allowed(self, identifier: str, identity: Identity, state: Tree) -> set[Reason | None]:
         interrupted = self._has(identifier, "started", state) and not self._has(identifier, "exit", state)
         allowed = {Reason.SCRIPT_INTERRUPTED if interrupted else self._expected.reason}
         if identity not in {known for _, known in self._recording.asked}:
@@ -143,9 +176,6 @@ class Judge:
                 Reason.INVALID_REQUEST,
                 Reason.SCRIPT_FAILED,
             }  # its writer did not sync it, and half of it is there
-        cancelled = [self._recording.asked[index][1] for index in self._expected.cancelled]
-        if identity in cancelled and any(at <= moment for at in self._recording.cancelled):
-            allowed.add(Reason.CANCELLED)
         return allowed
 
     def _standing(self, state: Tree) -> set[Identity]:

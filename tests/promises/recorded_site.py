@@ -34,6 +34,8 @@ class Deed:
     mtime_ns: int = 0
     is_entry: bool = True
     """Whether the name stands for another file now."""
+    is_again: bool = False
+    """Whether that is a file that was there before."""
 
     @property
     def identity(self) -> Identity:
@@ -110,6 +112,14 @@ class RecordedSite:
         """Make a request aside and link it in."""
         self._do(REQUEST, lambda _: self.world.link_in(), b"")
 
+    def link_template_in(self) -> None:
+        """Link the same file in each time: but for its ctime it looks like the one before."""
+        template = self.world.drafts / "template"
+        is_again = template.exists()
+        if not is_again:
+            template.write_text("")
+        self._do(REQUEST, lambda path: os.link(template, path), b"", is_again=is_again)
+
     def remove(self) -> None:
         """Remove the request."""
         now_ns = time.time_ns()
@@ -134,7 +144,15 @@ class RecordedSite:
 
         return touch
 
-    def _do(self, name: str, act: Callable[[Path], object], content: bytes | None, *, is_entry: bool = True) -> None:
+    def _do(
+        self,
+        name: str,
+        act: Callable[[Path], object],
+        content: bytes | None,
+        *,
+        is_entry: bool = True,
+        is_again: bool = False,
+    ) -> None:
         now_ns = time.time_ns()
         act(self.markers / name)
         try:
@@ -144,7 +162,8 @@ class RecordedSite:
         if content is not None:
             self._content[status.st_ino] = content
         content = self._content.get(status.st_ino, b"")
-        self._deeds.append(Deed(now_ns, name, status.st_ino, content, status.st_mtime_ns, is_entry=is_entry))
+        how = {"is_entry": is_entry, "is_again": is_again}
+        self._deeds.append(Deed(now_ns, name, status.st_ino, content, status.st_mtime_ns, **how))
 
     # --- the end
 
@@ -197,7 +216,9 @@ class RecordedSite:
             recording.removed.append(disk.moments)
             return
         inode = next((index for index, one in disk.live.inodes.items() if one.number == deed.number), None)
-        if deed.is_entry or inode is None:
+        if deed.is_again and inode is not None:
+            replay.produce(Operation((key,), inode, by_producer=True), deed.now_ns)
+        elif deed.is_entry or inode is None:
             made = Inode(mtime_ns=deed.mtime_ns - 1000 if deed.content else deed.mtime_ns, number=deed.number)
             inode = disk.new_inode(made)
             replay.produce(Operation((key,), inode, by_producer=True), deed.now_ns)
@@ -241,7 +262,7 @@ class RecordedSite:
             status = path.stat()
             tree.inodes[number] = Inode(path.read_bytes(), status.st_mtime_ns, number=status.st_ino)
             return number
-        tree.inodes[number] = Inode(is_folder=True)
+        tree.inodes[number] = Inode(is_folder=True, number=path.stat().st_ino)
         for entry in sorted(path.iterdir()):
             tree.names[number, entry.name] = self._add(tree, entry)
         return number

@@ -86,6 +86,8 @@ def test_other_requests_are_served_meanwhile_and_what_comes_back_gets_the_latest
     second = world.deployments()[-1]
     bring_back(world)
     world.wait_idle()
+    world.wait(lambda: not list(world.markers.glob(".pinakad-*")), "a marker folder without asides")
+    world.wait(lambda: (world.state / "served.json").read_text().strip() == "[]", "a ledger that has forgotten both")
     assert world.answer().id == second
     assert world.runs() == [first, second]
 
