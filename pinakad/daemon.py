@@ -74,7 +74,7 @@ class Daemon:
             self._wiring.outside_for,
             here,
             self._patience,
-            lambda: still_running(store.deployments),
+            lambda: still_running(store.deployments, in_units=self.settings.script.runner == "systemd"),
         )
         self._watch = Watch(
             store.canary,

@@ -18,7 +18,7 @@ from pinakad.node_log import tell_change, tell_failed
 from pinakad.node_part import NodePart, counts_of, node_parts, superseded_parts
 from pinakad.nodes import NodeSet, combine, no_node_file_text
 from pinakad.outside import Ended, Moment, Outside, Refusal, Started
-from pinakad.poller import Poller
+from pinakad.poller import ASK_LIMIT_S, Poller
 from pinakad.polling import Grid, NodePoll, Probe
 from pinakad.problems import Code, Problem, Severity, Spot, has_errors
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, ScriptState
@@ -336,6 +336,9 @@ class Deployment:
             return
         if ended is not None and self._script_may_run():
             self._note_script(ended)
+        if ended is not None and ended.state is ScriptState.RUNNING:  # nobody may believe that it is over
+            left = "; ".join(warning.message for warning in ended.warnings)
+            self._change(message=f"{self.report.message}; {left}")
 
     def _must_be_gone(self) -> bool:
         """After a cancellation nothing of the run goes on, not even what a script has left that had ended before."""
@@ -364,13 +367,12 @@ class Deployment:
 
     def _note_script(self, ended: Ended) -> None:
         at = rfc3339(ended.at.wall_s) if ended.at else None
-        told = self.report.script is not None and self.report.script.state is ended.state  # by a daemon before us
         self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
-        for warning in () if told else ended.warnings:
-            self.warn(warning)
-        if ended.dropped_bytes and not told:
-            text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
-            self.warn(Spot("").warning(Code.OUTPUT_DROPPED, text))
+        text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
+        dropped = [Spot("").warning(Code.OUTPUT_DROPPED, text)] if ended.dropped_bytes else []
+        for warning in (*ended.warnings, *dropped):
+            if warning not in self.report.problems:  # a daemon before us may have told it
+                self.warn(warning)
         how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"
         if ended.adopted:
             how = "with a status that is not known"
@@ -423,7 +425,8 @@ class Deployment:
 
         nodes = self.report.nodes
         polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
-        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away)
+        ask_limit_s = ASK_LIMIT_S + 2 * policy.ssh.attempt_limit_s  # far beyond: to wait for its turn is in it
+        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away, ask_limit_s)
 
     async def _tell_on(self) -> None:
         while True:

@@ -42,6 +42,9 @@ class LaunchRecord:
             return found
         if isinstance(found, Started) and _is_same(found, self.seen):
             return found
+        if isinstance(found, Started) and found.adopted and not self._runs_itself(self.seen):
+            self.seen = found  # its supervisor saw somebody else's run after it had made `started` visible
+            return found
         if not self._is_gone:
             self._is_gone = True
             text = "'%s' was removed or replaced; the script is followed by its process"
@@ -75,6 +78,15 @@ class LaunchRecord:
             return state_of(started.supervisor_pid) not in "ZX"
         return is_locked(self._folder / supervisor.STARTED)
 
+    def is_undecided(self, started: Started) -> bool:
+        """Tell whether the supervisor may still leave that it has adopted somebody else's run, instead of its own."""
+        if started.adopted or not self.is_followed(started):
+            return False
+        if not is_alive(started.script_pid, started.script_start_ticks):
+            return True  # it was called off, or has ended already
+        words = supervisor.words_of_process(started.script_pid)  # those of the supervisor until it becomes the script
+        return bool(words) and words == supervisor.words_of_process(started.supervisor_pid)
+
     def adopt(self, pid: int, ticks: int) -> None:
         """Write down that somebody else runs the script, so that none is launched.
 
@@ -93,6 +105,9 @@ class LaunchRecord:
     def require(self, sha256: str) -> None:
         """Write down which bytes the script must have; others are not run. Raises OSError."""
         write_new(self._folder / supervisor.CHECKSUM, sha256.encode(), 0o644, durable=False)
+
+    def _runs_itself(self, started: Started) -> bool:
+        return started.adopted or is_alive(started.script_pid, started.script_start_ticks)
 
     def _read_started(self) -> Started | str | None:
         try:

@@ -23,7 +23,7 @@ from pinakad.launch_record import LaunchRecord, started_of, this_moment
 from pinakad.outside import Ended, Refusal, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot, cause_of
-from pinakad.processes import end_family, of_run, process_ends, processes, wake
+from pinakad.processes import end_family, is_ours, of_run, process_ends, processes, wake
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.rivals import Rivals
 from pinakad.runners import Runner, runner_for
@@ -36,6 +36,7 @@ START_LIMIT_S = 30.0
 _LOOK_S = 0.02
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
+_DECIDES_WITHIN_S = 1.0
 _FOREIGN_LOOK_S = 0.1
 _MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -222,17 +223,22 @@ class ScriptOnDisk:
         return self._settings.foreign == "refuse" and self._settings.launch
 
     def _find_by_its_mark(self) -> None:
-        """Find a run whose `started` is gone by what it has in its environment."""
+        """Find a run whose `started` is gone by what processes of ours have in their environment."""
         members = set(of_run(self._nodes_dir, None, None))
         for item in processes():
             ticks = supervisor.start_ticks(item.pid)
-            if item.pid in members and item.parent not in members and ticks is not None:
+            if item.pid in members and item.parent not in members and ticks is not None and is_ours(item.pid):
                 began = started_of(json.loads(supervisor.adopted_record(self._id, item.pid, ticks)))
-                above = supervisor.start_ticks(item.parent)
+                above = item.parent if self._is_supervisor(item.parent) else 0
+                above_ticks = supervisor.start_ticks(above) if above else None
                 self._record.seen = replace(
-                    began, supervisor_pid=item.parent, supervisor_start_ticks=above, adopted=False
+                    began, supervisor_pid=above, supervisor_start_ticks=above_ticks, adopted=False
                 )
                 return
+
+    def _is_supervisor(self, pid: int) -> bool:
+        """Tell whether it is a supervisor of this run: with another parent's family we would end who knows whom."""
+        return str(self.folder) in supervisor.words_of_process(pid) and is_ours(pid)
 
     async def _shown(self) -> Started | Refusal:
         loop = asyncio.get_running_loop()
@@ -241,7 +247,7 @@ class ScriptOnDisk:
             failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
             if isinstance(found, Running | Over):
-                return found.started
+                return await self._decided(found)
             if found is NotRun.EVER:
                 return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {self._record.started()}")
             if failure is not None:
@@ -252,6 +258,16 @@ class ScriptOnDisk:
             if loop.time() >= deadline_s:
                 return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
             await asyncio.sleep(_LOOK_S)
+
+    async def _decided(self, found: Running | Over) -> Started:
+        """Wait until its supervisor has looked for a foreign run, which it does after `started` is visible."""
+        deadline_s = asyncio.get_running_loop().time() + _DECIDES_WITHIN_S
+        while isinstance(found, Running) and self._record.is_undecided(found.started):
+            if asyncio.get_running_loop().time() >= deadline_s:
+                break
+            await asyncio.sleep(_LOOK_S)
+            found = now if isinstance(now := self.look(), Running | Over) else found
+        return found.started
 
     # --- its end
 

@@ -134,6 +134,8 @@ def _check_script(script: Path) -> None:
     """Refuse a script that somebody else could have written, unless this unit runs with no more rights than theirs."""
     try:
         found = weakness(script, {0, os.getuid()})
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it was there when the daemon looked: the supervisor leaves why it was not run
     except OSError as error:
         raise RefusedError(f"cannot run '{script}': {cause_of(error)}") from None
     if found is not None:

@@ -63,6 +63,8 @@ class StageScript:
     launched: Moment | None = None
     launches: int = 0
     end_calls: list[float] = field(default_factory=list)
+    left: Ended | None = None
+    """What `end` says, where it cannot end it."""
     bugs: set[str] = field(default_factory=set)
     now: Callable[[], Now] = lambda: Now(loop_s(), LAUNCH_S + loop_s())
 
@@ -124,8 +126,8 @@ class StageScript:
         self.end_calls.append(loop_s() - BEGIN_S)
         if "end" in self.bugs:
             raise ZeroDivisionError
-        if self.launched is None:
-            return None
+        if self.launched is None or self.left is not None:
+            return self.left
         return Ended(ScriptState.EXITED, signal=15, at=Moment(THIS_BOOT, loop_s(), LAUNCH_S + loop_s()))
 
 

@@ -222,6 +222,20 @@ async def test_a_cancelled_run_ends_soon_with_its_script(stage: Stage, after_s: 
     assert bool(stage.script.end_calls) is (report.script is not None)  # also what an ended one has left is ended
 
 
+async def test_a_verdict_tells_that_a_script_which_somebody_else_started_goes_on() -> None:
+    told = Spot("x.sh").warning(Code.SCRIPT_LEFT_RUNNING, "process 12 still runs the script")
+    script = StageScript(None, left=Ended(ScriptState.RUNNING, adopted=True, warnings=(told,)))
+    deployment = Stage(script=script).deployment()
+    async with asyncio.TaskGroup() as group:
+        run = group.create_task(deployment.run(), name="run")
+        await asyncio.sleep(3000)
+        deployment.cancelled.set()
+    report = run.result()
+    assert report.outcome is Outcome.CANCELLED
+    assert report.problems.count(told) == 1
+    assert report.message.endswith("; process 12 still runs the script")
+
+
 async def test_the_operator_comes_before_the_script_and_the_script_before_the_nodes() -> None:
     stage = Stage(script=StageScript(50, Ended(ScriptState.EXITED, code=1)))
     deployment = stage.deployment()

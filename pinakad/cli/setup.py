@@ -19,6 +19,8 @@ from pinakad.linux.walk import resolved_in
 from pinakad.store import StateUnreadableError, Store
 
 _UNIT = "pinakad.service"
+_ROOTS_RECORD = Path("/var/lib/pinakad-script")
+_SCRIPTS_RUNTIME = Path("/run/pinakad-script")
 _MAX_BYTES = 1 << 24
 
 
@@ -174,6 +176,10 @@ def _remove(work: _Work) -> None:
     live = work.root == Path("/")
     if work.has(known_places()[0]):
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), _UNIT)
+        if live:  # while systemd knows the unit
+            work.run("systemctl", "clean", "--what=runtime", _UNIT)
+    if live and _SCRIPTS_RUNTIME.is_dir():
+        work.run("rmdir", "--ignore-fail-on-non-empty", str(_SCRIPTS_RUNTIME))
     for place in known_places():
         work.remove(place)
     if work.has(PROGRAM_LINK, link=True):
@@ -184,7 +190,7 @@ def _remove(work: _Work) -> None:
     work.run("journalctl", *_root(work), "--update-catalog")
     if live:
         work.run("systemctl", "daemon-reload")
-    click.echo(f"kept       the user, its folders, {DEFAULT_FILE.parent} and {DEFAULT_STATE_DIR}")
+    click.echo(f"kept       the user, its folders, {DEFAULT_FILE.parent}, {DEFAULT_STATE_DIR} and {_ROOTS_RECORD}")
 
 
 def _unfinished(root: Path) -> list[str]:

@@ -9,6 +9,7 @@ from controller import WORK, Controller
 PINAKACTL = "/opt/pinakad/bin/pinakactl"
 BACKEND = "etc/systemd/system/web-backend.service"
 CONFIG = "etc/pinakad/pinakad.toml"
+KEPT = ["/etc/pinakad", "/etc/pinakad/pinakad.toml", "/var/lib/pinakad", "/var/lib/pinakad-script"]
 
 
 def setup(controller: Controller, *options: str, check: bool = True) -> CompletedProcess[str]:
@@ -25,6 +26,22 @@ def test_a_second_setup_changes_nothing(controller: Controller) -> None:
     said = setup(controller).stdout
     assert installed_files(controller) == before
     assert {line.split()[0] for line in said.splitlines()} <= {"unchanged", "run", "next"}
+
+
+def test_remove_leaves_nothing_of_the_units_not_even_of_a_service_that_runs(running: Controller) -> None:
+    running.deploy("exit 0\n", "sqdn-01")
+    assert running.answer()["outcome"] == "completed"
+    wait_for("the unit's end", lambda: running.show("ActiveState", running.script_unit()) == "inactive")
+    said = setup(running, "--remove").stdout
+    try:
+        look = "find /etc /usr/local /run /var/lib -xdev -name '*pinakad*' -not -path '/run/credentials/*' | sort"
+        assert running.machine.out("sh", "-c", look).splitlines() == KEPT
+        assert all(path in said for path in KEPT if not path.endswith(".toml"))
+        assert running.machine.out("systemctl", "list-units", "--all", "--plain", "--no-legend", "pinakad*") == ""
+        assert running.machine.out("systemctl", "list-unit-files", "--no-legend", "pinakad*", check=False) == ""
+        assert running.machine.run("pgrep", "-f", "pinakad[.]|-m pinakad", check=False).stdout == ""
+    finally:
+        setup(running)
 
 
 def test_a_dry_run_tells_all_and_touches_nothing_and_remove_takes_away_all_but_the_data(controller: Controller) -> None:

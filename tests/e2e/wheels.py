@@ -7,6 +7,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 UPGRADE = "99.0"
+FORMER = "c34597a"
+"""The version before this one, as it was released; its daemon asked polkit for the script's unit."""
 
 
 def build_wheels(folder: Path) -> None:
@@ -37,3 +39,12 @@ def _pip_wheel(python: Path, source: Path, wheels: Path, *options: str) -> None:
     words = [str(python), "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", str(wheels)]
     # sdnotify has no wheel of its own: Debian 12's pip 23.0 would build it with a package `wheel` that is not there
     subprocess.run([*words, "--use-pep517", *options, str(source)], check=True)
+
+
+def build_former_wheel(folder: Path) -> None:
+    """Build the version that was released before, from the history, with the same builder (former/)."""
+    source = folder / "former-source"
+    source.mkdir()
+    packed = subprocess.run(["git", "-C", CHECKOUT, "archive", FORMER], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", source], input=packed, check=True)
+    _pip_wheel(folder / "builder" / "bin" / "python", source, folder / "former", "--no-deps")
