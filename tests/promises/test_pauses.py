@@ -56,20 +56,6 @@ def test_nodes_that_came_up_while_the_daemon_was_stopped_past_the_end_are_up(wor
     assert "was paused for" in world.log_text()
 
 
-def test_a_half_written_node_file_has_its_time_after_a_stop(world: World, machines: Machines) -> None:
-    """Where the whole machine was suspended, so was its writer."""
-    machines.add(1)
-    world.put_node("node_01.json", "{")
-    world.start()
-    world.touch()
-    world.wait(world.deployments, "the request taken")
-    pause(world, 4.0)
-    go_on(world)
-    time.sleep(0.1)  # as long as the writer needs
-    world.add_node(1)
-    assert verdict(world.answer()) == ("completed", None)
-
-
 def test_a_dead_node_is_given_up_soon_after_a_stop_past_the_end(world: World, machines: Machines) -> None:
     machines.add(1)
     world.add_node(1)
