@@ -28,6 +28,8 @@ MAX_TOTAL_BYTES = 128 << 20
 """What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
 _TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
 _LOOK_S = 0.1
+_MOST_A_LOOK_S = 0.5
+"""What a look counts of the patience at most, however long ago the last one was."""
 _RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
 _State = tuple[int, int, int, int, int]
 
@@ -95,12 +97,15 @@ class NodesFolder:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + PATIENCE_S
         still_since_s, state = loop.time(), None
+        looked_s = loop.time()
         while True:
             try:
                 files, cause = await asyncio.to_thread(self.scan, allow_loopback=allow_loopback), ""
             except OSError as error:
                 files, cause = [], cause_of(error)
             now_s = loop.time()
+            away_s = max(0.0, now_s - looked_s - _MOST_A_LOOK_S)  # a suspended machine's writers were, too
+            deadline_s, still_since_s, looked_s = deadline_s + away_s, still_since_s + away_s, now_s
             if now_s >= deadline_s:
                 return cause or files
             if not cause and not any(file.half_written for file in files):

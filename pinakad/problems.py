@@ -84,8 +84,10 @@ class Code(StrEnum):
     SCRIPT_DOUBLED = "script_doubled"
     SCRIPT_NOT_SEEN = "script_not_seen"
     SCRIPT_LEFT_RUNNING = "script_left_running"
+    SCRIPT_CHANGED = "script_changed"
     NOT_REBOOTED = "not_rebooted"
     WRONG_HOST = "wrong_host"
+    SAME_MACHINE = "same_machine"
     HOST_KEY_CHANGED = "host_key_changed"
 
 

@@ -287,7 +287,18 @@ class ScriptOnDisk:
     async def _with_rivals(self, ended: Ended) -> Ended:
         if ended.state is ScriptState.EXITED and (ended.adopted or ended.code == 0):
             ended = await self._rivals.outlast(ended)
-        return replace(ended, warnings=tuple(self._rivals.warnings))
+        return replace(ended, warnings=(*self._rivals.warnings, *self._edits(ended)))
+
+    def _edits(self, ended: Ended) -> list[Problem]:
+        """Return a warning where the file was changed since its check: a shell reads on in what is edited in place."""
+        try:
+            changed = self._sha256 and _checksum(self.path) != self._sha256
+        except OSError:
+            changed = False  # the shell has the file open that was there
+        if ended.adopted or ended.not_run or not changed:
+            return []
+        text = f"'{self.path}' was changed while it ran: what ran may not be what its sha256 in the report names"
+        return [Spot(self.path.name).warning(Code.SCRIPT_CHANGED, text)]
 
     async def _with_time(self, ended: Ended) -> Ended:
         """Of an adopted script's end is known when it was seen; that counts after a restart, too."""

@@ -119,4 +119,18 @@ def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]
         if node.host_key is HostKey.CHANGED:
             text = f"{node.hostname} has another host key than before; the new one is remembered"
             problems.append(spot.warning(Code.HOST_KEY_CHANGED, text))
+    return problems + (_same_machines(nodes) if poll.identity != "ignore" else [])
+
+
+def _same_machines(nodes: Sequence[NodePart]) -> list[Problem]:
+    """Return a warning for each node whose boot another node has, too: a boot id is one kernel's alone (random(4))."""
+    problems, first = [], dict[str, NodePart]()
+    for node in nodes:
+        other = first.setdefault(node.boot_id_after or node.file, node)
+        if other is not node and node.state == "up":
+            text = (
+                f"{node.hostname} at {node.address} has the same boot id as {other.hostname} at {other.address}: both "
+                "addresses lead to one machine (or to two containers of one), and the other may be down"
+            )
+            problems.append(Spot(node.file).warning(Code.SAME_MACHINE, text, node.boot_id_after))
     return problems

@@ -39,7 +39,13 @@ def node_file(number: int, hostname: str = "", address: str = "") -> ReadFile:
 
 
 def up(boot_id: str | None = NEW, hostname: str | None = None) -> Callable[[NodePart, float], Probe]:
-    return lambda node, _t: Probe(loop_s(), Rung.COMMAND, None, "", None, boot_id, None, hostname or node.hostname)
+    """Answer with `boot_id` at the first node, and with one of its own at each other; THIS_BOOT is one host's."""
+
+    def answer(node: NodePart, _t: float) -> Probe:
+        own = boot_id if boot_id in (None, THIS_BOOT) or node.hostname == "n1" else f"{boot_id}-of-{node.hostname}"
+        return Probe(loop_s(), Rung.COMMAND, None, "", None, own, None, hostname or node.hostname)
+
+    return answer
 
 
 def down(_node: NodePart, _t: float) -> Probe:

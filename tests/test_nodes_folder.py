@@ -2,6 +2,7 @@ import asyncio
 import json
 import logging
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,22 @@ async def test_a_writer_who_is_still_at_work_is_waited_for(tmp_path: Path) -> No
         reading = group.create_task(NodesFolder(tmp_path).read_for_good(allow_loopback=False), name="read")
         asyncio.get_running_loop().call_later(0.3, path.write_bytes, GOOD)
     (found,) = reading.result()
+    assert isinstance(found, ReadFile)
+    assert found.problems == ()
+
+
+async def test_a_writer_has_his_time_also_after_a_pause_of_ours(tmp_path: Path) -> None:
+    """Where the whole machine was suspended, so was he."""
+    path = tmp_path / "node_01.json"
+    path.write_bytes(GOOD[:50])
+    loop = asyncio.get_running_loop()
+
+    def pause() -> None:
+        time.sleep(1.5)
+        loop.call_later(0.1, path.write_bytes, GOOD)
+
+    loop.call_later(0.3, pause)
+    (found,) = await NodesFolder(tmp_path).read_for_good(allow_loopback=False)
     assert isinstance(found, ReadFile)
     assert found.problems == ()
 

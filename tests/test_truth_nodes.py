@@ -275,3 +275,18 @@ def test_a_cancelled_run_ends_its_script_with_all_that_it_started(world: World, 
     assert (report.script.state, report.script.signal) == ("exited", signal.SIGTERM)
     world.wait_idle()
     assert [path.name for path in world.markers.iterdir() if path.name.startswith("deployment_c")] == []
+
+
+def test_two_addresses_that_lead_to_one_machine_are_told(world: World, machines: Machines) -> None:
+    """Its controller is down and its address was taken over by the other one: both answer, with one boot id."""
+    for number in (1, 2):
+        world.add_node(number)
+        machines.add(number)
+    (machines[2].folder / "boot_id").write_text(machines[1].boot_id + "\n", encoding="utf-8")
+    world.start()
+    report = world.serve()
+    told = [problem for problem in report.problems if problem.code == "same_machine"]
+    assert [(problem.file, problem.value) for problem in told] == [("node_02.json", f'"{machines[1].boot_id}"')]
+    assert "sqdn-001" in told[0].message
+    machines[2].reboot()
+    assert "same_machine" not in {problem.code for problem in world.serve().problems}

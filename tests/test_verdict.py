@@ -12,7 +12,12 @@ from pinakad.verdict import cancelled, end_warnings, on_nodes, on_script, refuse
 
 
 def node(number: int, **changes: object) -> NodePart:
-    plain = {"file": f"node_{number:02}.json", "hostname": f"n{number}", "reported_hostname": None}
+    plain = {
+        "file": f"node_{number:02}.json",
+        "hostname": f"n{number}",
+        "reported_hostname": None,
+        "boot_id_after": f"b{number}",
+    }
     sound = {"host_key": HostKey.SAME, "rebooted": True, "state": NodeState.UP}
     return finished_report().nodes[0].model_copy(update=plain | sound | changes)
 
@@ -104,6 +109,9 @@ def test_what_is_worth_a_look_at_the_end_is_a_warning_where_it_is_only_reported(
         ("node_02.json", Code.NOT_REBOOTED),
         ("node_03.json", Code.WRONG_HOST),
         ("node_05.json", Code.HOST_KEY_CHANGED),
+    ]
+    assert codes(end_warnings([node(1, boot_id_after="b"), node(2, boot_id_after="b")], PollSettings())) == [
+        ("node_02.json", Code.SAME_MACHINE)
     ]
     silent = PollSettings(reboot="ignore", identity="ignore")
     assert codes(end_warnings(nodes, silent)) == [("node_05.json", Code.HOST_KEY_CHANGED)]

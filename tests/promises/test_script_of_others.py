@@ -407,6 +407,26 @@ def test_a_script_that_is_changed_between_check_and_launch_is_not_run(
     assert world.runs() == []
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_script_that_is_edited_while_it_runs_is_told(world: World, one: Machines, *, restarted: bool) -> None:
+    """The shell reads on in the edited file: what ran is not what was hashed."""
+    wait, let_go = world.gate()
+    world.write_script(wait)
+    world.start()
+    world.touch()
+    world.wait(lambda: world.runs() and world.report().phase == "polling", "polling")
+    with world.script.open("a", encoding="utf-8") as file:
+        file.write("exit 9\n")
+    if restarted:
+        world.kill()
+        world.start()
+    let_go()
+    report = world.answer()
+    assert report.script is not None
+    assert report.script.exit_code == 9
+    assert codes(report).count("script_changed") == 1
+
+
 def test_a_path_that_is_configured_anew_during_a_run_does_not_change_what_runs(world: World, one: Machines) -> None:
     """The report of a run that was about to launch names the script; another daemon, configured anew, runs that one."""
     world.program = [str(Path(__file__).parent.parent / "crashing_pinakad.py")]
