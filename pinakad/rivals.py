@@ -39,9 +39,9 @@ class Rivals:
         spot = Spot(self._script.name)
         return [spot.warning(Code.SCRIPT_LEFT_RUNNING, text.format(pid)) for pid, _ in left]
 
-    def look(self) -> None:
+    def look(self, *, at_once: bool = False) -> None:
         """Take note, now and then, of those that run beside our own run: they cannot be kept from it any more."""
-        if time.monotonic() < self._look_at_s:
+        if time.monotonic() < self._look_at_s and not at_once:
             return
         self._look_at_s = time.monotonic() + _LOOK_EVERY_S
         for pid, ticks in self.foreign():

@@ -154,6 +154,22 @@ def test_one_that_begins_after_our_launch_is_told_and_both_ends_are_waited_for(
     assert codes(report).count("script_doubled") == 1
 
 
+def test_one_that_begins_shortly_before_our_end_is_waited_for_too(world: World, one: Machines, by_hand: Start) -> None:
+    """It is found by a look at the end, not by one of those now and then."""
+    wait, let_go = world.gate()
+    world.write_script(f'if [ -n "$PINAKAD_DEPLOYMENT_ID" ]; then {wait}; exit 0; fi\ntouch "{world.root}/up"\nsleep 3')
+    world.start()
+    world.touch()
+    world.wait(world.runs, "our run")
+    world.wait_for_node(1, lambda node: node.state == "up")
+    other = by_hand()
+    world.wait((world.root / "up").exists, "the other")
+    let_go()
+    report = world.answer(deadline_s=30)
+    assert other.poll() == 0
+    assert (report.outcome, codes(report).count("script_doubled")) == ("completed", 1)
+
+
 def test_a_cancelled_run_ends_an_adopted_script_with_what_it_started(
     world: World, one: Machines, by_hand: Start
 ) -> None:
