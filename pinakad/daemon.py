@@ -19,7 +19,7 @@ from pinakad import __version__, config
 from pinakad.config import Config, ConfigError
 from pinakad.desk import Desk
 from pinakad.events import Event, fields
-from pinakad.locks import FolderLock, LockedError
+from pinakad.locks import FolderLock, LockedError, StateLock
 from pinakad.marker_hints import MarkerHints
 from pinakad.metrics import MetricsFile
 from pinakad.notify import Notifier, watchdog_interval_s
@@ -45,16 +45,20 @@ STATUS_IDLE_S = 5.0
 class Daemon:
     """All parts of a running daemon, and the loops that drive them."""
 
-    def __init__(self, settings: Config, read: Callable[[], Config], store: Store, runtime_dir: Path) -> None:
+    def __init__(
+        self, settings: Config, read: Callable[[], Config], store: Store, held: StateLock, runtime_dir: Path
+    ) -> None:
         self.settings = settings
         self._read = read
         self._store = store
+        self._state_lock = held
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._woken, self._nodes_woken = asyncio.Event(), asyncio.Event()
         self._looked, self._requested = asyncio.Event(), asyncio.Event()
         self._looked_s = self._time()
         self._blindness = ""
+        self._homelessness = ""
         self._phase_changed = asyncio.Event()
         self._metrics = MetricsFile(store, lambda: self.settings.metrics.textfile, lambda: self._publisher)
         self._publisher = Publisher(runtime_dir, store, self._time, self._note_phase)
@@ -116,11 +120,25 @@ class Daemon:
         """Look at the markers whenever something may have happened, and every RESCAN_S anyway."""
         while True:
             self._woken.clear()
+            self._keep_state()
             wait_s = min(self._look(), RESCAN_S)
             self._looked_s = self._time()
             self._looked.set()
             self._looked = asyncio.Event()
             await happens(self._woken, wait_s)
+
+    def _keep_state(self) -> None:
+        """Make again what somebody has removed of the state folder: else no request is taken, nobody knows of us."""
+        try:
+            self._store.make_sure()
+            self._state_lock.hold()
+        except (OSError, LockedError) as error:
+            text = f"cannot keep the state folder: {cause_of(error)}"
+            if text != self._homelessness:
+                log.error("%s; it is tried again", text, extra=fields(Event.STORAGE))  # noqa: TRY400 - no bug of ours
+            self._homelessness = text
+        else:
+            self._homelessness = ""
 
     def _look(self) -> float:
         """Look once; return the seconds until the next look is worth it."""
@@ -196,7 +214,13 @@ class Daemon:
     def _status(self) -> str:
         running = self._desk.running
         line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
-        trouble = self._blindness or self._patience.text or self._desk.trouble or self._publisher.trouble
+        trouble = (
+            self._blindness
+            or self._homelessness
+            or self._patience.text
+            or self._desk.trouble
+            or self._publisher.trouble
+        )
         line = f"{trouble}; {line}" if trouble else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 

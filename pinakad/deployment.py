@@ -18,7 +18,7 @@ from pinakad.node_log import tell_change, tell_failed
 from pinakad.node_part import NodePart, counts_of, node_parts, superseded_parts
 from pinakad.nodes import NodeSet, combine, no_node_file_text
 from pinakad.outside import Ended, Moment, Outside, Refusal, Started
-from pinakad.poller import Poller
+from pinakad.poller import ASK_LIMIT_S, Poller
 from pinakad.polling import Grid, NodePoll, Probe
 from pinakad.problems import Code, Problem, Severity, Spot, has_errors
 from pinakad.report import ClockPart, Outcome, Phase, Reason, Report, ScriptState
@@ -427,7 +427,8 @@ class Deployment:
 
         nodes = self.report.nodes
         polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
-        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away)
+        ask_limit_s = ASK_LIMIT_S + 2 * policy.ssh.attempt_limit_s  # far beyond: to wait for its turn is in it
+        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away, ask_limit_s)
 
     async def _tell_on(self) -> None:
         while True:

@@ -387,6 +387,7 @@ class Desk:
         while True:
             try:
                 self._markers.make_durable()  # what an earlier daemon did there last, before it is built upon
+                self._markers.remove_probes()
                 self._forget_answered()
                 asides = self._known_asides()
                 left = [(identifier, self._load(identifier)) for identifier in self._store.unanswered()]

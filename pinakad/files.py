@@ -3,6 +3,7 @@
 import ctypes
 import os
 import stat
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +17,13 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, dr
     """Put `data` under the name `path`: write aside, fsync (if `durable`), rename, fsync the folder.
 
     A symlink at `path` is replaced, not followed; `draft` (default: `.<name>.new` beside it) is never followed either.
-    Raises OSError and leaves `path` as it was where that cannot be done.
+    A folder in the place of one of them gets another name. Raises OSError and leaves `path` as it was where that cannot
+    be done.
     """
     aside = draft or path.with_name(f".{path.name}.new")
     try:
         write_new(aside, data, mode, durable=durable)
-        aside.rename(path)
+        replace(aside, path)
     except OSError:
         with suppress(OSError):
             aside.unlink()
@@ -32,9 +34,37 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, dr
 
 def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
     """Write a file that nobody else has open: what stood under the name is unlinked first, never written through."""
-    with suppress(FileNotFoundError):
-        path.unlink()
+    _make_way(path)
     _create(path, data, mode, durable=durable)
+
+
+def link_new(source: Path, target: Path) -> None:
+    """Give a file a second name, which is ours: what stands there goes."""
+    _make_way(target)
+    os.link(source, target)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file, whatever stands at `target`, which is ours: a folder there must not hold up a verdict."""
+    try:
+        source.rename(target)
+    except IsADirectoryError:
+        _put_aside(target)
+        source.rename(target)
+
+
+def _make_way(path: Path) -> None:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:
+        _put_aside(path)
+
+
+def _put_aside(path: Path) -> None:
+    """Give a folder that stands where a file of ours belongs another name: there is no telling what is in it."""
+    path.rename(path.with_name(f"{path.name}.{time.monotonic_ns()}"))
 
 
 def _create(path: Path | str, data: bytes, mode: int, *, durable: bool, folder: int | None = None) -> None:

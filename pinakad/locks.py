@@ -105,15 +105,18 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def holders(path: Path) -> list[Holder]:
-    """Return who holds the flock on a file or folder for itself alone, as far as proc_locks(5) shows it to us."""
+def holders(path: Path, kinds: tuple[str, ...] = ("WRITE",)) -> list[Holder]:
+    """Return who holds the flock on a file or folder for itself alone, as far as proc_locks(5) shows it to us.
+
+    With "READ" among `kinds`, those who share it, too: they are as much in the way.
+    """
     try:
         file = _name_in_list(path)
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
     except (OSError, ValueError):
         return []
     words = (line.split() for line in lines)  # `1: FLOCK  ADVISORY  WRITE 2417 fe:00:2236980 0 EOF`
-    found = [_holder(row[4]) for row in words if row[1] == "FLOCK" and row[3] == "WRITE" and row[5] == file]
+    found = [_holder(row[4]) for row in words if row[1] == "FLOCK" and row[3] in kinds and row[5] == file]
     return [holder for holder in found if holder is not None]
 
 
@@ -148,6 +151,23 @@ def _holder(pid: str) -> Holder | None:
     return Holder(int(pid), user, command)
 
 
+class StateLock:
+    """The lock of the state folder, by which others know that a daemon runs. Its file is made again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def hold(self) -> None:
+        """Make sure that the file which is there now is locked by us. Raises LockedError and OSError."""
+        if self._descriptor is not None and _is_still(self._path, self._descriptor):
+            return
+        descriptor = lock(self._path)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+
+
 class FolderLock:
     """The lock on a folder by its path; where the folder was replaced, the new one is locked.
 
@@ -178,7 +198,7 @@ class FolderLock:
         self._is_locked = self._descriptor is not None and _try(self._descriptor)
         if self._is_locked:
             return
-        found = holders(self._folder)
+        found = holders(self._folder, ("READ", "WRITE"))
         if not found or any(holder.is_ours for holder in found):  # none: one in another container, perhaps
             raise LockedError(f"cannot use '{self._folder}': another pinakad uses it")
         pids = [holder.pid for holder in found]

@@ -143,7 +143,7 @@ def namesakes(group: Sequence[ReadFile], asked: AbstractSet[str] | None, *, ssh_
 
 def _namesake(place: Spot, file: ReadFile, latest: ReadFile, *, alike: bool) -> Problem:
     remedy = (
-        f"if {file.name} is out of date, retire it (move it out of the folder), "
+        f"if {file.name} is out of date: `pinakactl retire {file.name}`, "
         f"else {latest.name} needs a host name of its own"
     )
     who = f"{latest.name} has the host name of {file.name}"

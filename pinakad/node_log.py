@@ -18,7 +18,10 @@ def tell_change(report: Report, node: NodePart, before: NodePoll, after: NodePol
         log.warning(text, node.hostname, extra=_fields(Event.HOST_KEY, report, node, after))
     if after.state is NodeState.UP and before.state is not NodeState.UP:
         log.info("%s is up", node.hostname, extra=_fields(Event.NODE_UP, report, node, after))
-    elif after.reason is not None and after.reason != before.reason:
+    elif after.lack and not before.lack:
+        extra = _fields(Event.NODE_WAITING, report, node, after)
+        log.warning("%s cannot be asked now: %s; it is tried again", node.hostname, after.lack, extra=extra)
+    elif not after.lack and after.reason is not None and after.reason != before.reason:
         text = "%s is not up yet: %s (%s)"
         extra = _fields(Event.NODE_WAITING, report, node, after)
         log.info(text, node.hostname, after.message, after.reason, extra=extra)

@@ -69,10 +69,10 @@ class NodeSet:
         return not has_errors(self.problems)
 
 
-def ignored_text(names: Sequence[str]) -> str:
-    """Say which files are ignored for their names, and how a node file is named."""
-    shown = ", ".join(f"'{printable(name)}'" for name in names)
-    return f"{shown} {'is' if len(names) == 1 else 'are'} ignored: a node file is named node_<digits>.json"
+def ignored_text(names: Sequence[str], more: int = 0) -> str:
+    """Say which files are ignored for their names, and `more` beside them, and how a node file is named."""
+    shown = ", ".join(f"'{printable(name)}'" for name in names) + (f" and {more} more" if more else "")
+    return f"{shown} {'is' if len(names) + more == 1 else 'are'} ignored: a node file is named node_<digits>.json"
 
 
 def no_node_file_text(ignored: Sequence[str]) -> str:

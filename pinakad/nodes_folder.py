@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 
 from pinakad import strict_json
@@ -18,6 +19,8 @@ from pinakad.problems import Code, Severity, cause_of, printable
 log = logging.getLogger(__name__)
 
 MAX_IGNORED = 5
+MAX_TOLD = 100
+"""How many problems of files, and how many strange names, are worth a line each."""
 STILL_S = 1.0
 PATIENCE_S = 10.0
 MAX_FILES = 100_000
@@ -38,7 +41,8 @@ class NodesFolder:
         self._known: dict[str, tuple[_State, ReadFile]] = {}
         self._allowed = False
         self._told: set[tuple[str, str]] = set()
-        self._told_strange: set[str] = set()
+        self._told_strange: set[str] | None = set()
+        """The strange names that were told; None: that they are too many."""
         self.ignored: list[str] = []
         """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
 
@@ -47,14 +51,15 @@ class NodesFolder:
         with self._lock:
             known = self._known if allow_loopback == self._allowed else {}
             found: dict[str, tuple[_State, ReadFile]] = {}
-            strange: set[str] = set()
-            ignored: set[str] = set()
+            strange, ignored = _FirstNames(MAX_TOLD), _FirstNames(MAX_IGNORED)
             left = MAX_TOTAL_BYTES
             with os.scandir(self.folder) as entries:
                 for entry in entries:
                     if number_of(entry.name) is None:
-                        strange |= {entry.name} if entry.name.endswith(".json") else set()
-                        ignored |= {entry.name} if _may_be_meant(entry.name) else set()
+                        if entry.name.endswith(".json"):
+                            strange.add(entry.name)
+                        if _may_be_meant(entry.name):
+                            ignored.add(entry.name)
                         continue
                     read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
                     if read is not None:
@@ -64,21 +69,23 @@ class NodesFolder:
                         self._known = {}
                         raise OSError(errno.EFBIG, _TOO_MUCH, str(self.folder))
             self._known, self._allowed = found, allow_loopback
-            self.ignored = sorted(ignored)[:MAX_IGNORED]
+            self.ignored = ignored.names()
             self._tell_strange(strange)
             return [read for _, read in found.values()]
 
     def tell_problems(self) -> None:
-        """Log the problems of files that arrived or changed since the last time."""
-        current = {(read.name, read.sha256) for _, read in self._known.values()}
-        for _, read in self._known.values():
-            if (read.name, read.sha256) in self._told:
-                continue
-            for problem in read.problems:
-                level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
-                extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
-                log.log(level, "%s", problem.line(), extra=extra)
-        self._told = current
+        """Log the problems of files that arrived or changed since the last time, MAX_TOLD at most."""
+        files = [read for _, read in self._known.values()]
+        new = (problem for read in files if (read.name, read.sha256) not in self._told for problem in read.problems)
+        for problem in islice(new, MAX_TOLD):
+            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+            extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
+            log.log(level, "%s", problem.line(), extra=extra)
+        more = sum(1 for _ in new)
+        if more:
+            text = "%d more problems of node files; pinakactl validate tells all"
+            log.warning(text, more, extra=fields(Event.PROBLEM))
+        self._told = {(read.name, read.sha256) for read in files}
 
     async def read_for_good(self, *, allow_loopback: bool) -> list[ReadFile] | str:
         """Read all node files once their writers are done, or return why the folder cannot be read.
@@ -107,10 +114,37 @@ class NodesFolder:
     def _state(self) -> dict[str, _State]:
         return {name: state for name, (state, _) in self._known.items()}
 
-    def _tell_strange(self, strange: set[str]) -> None:
-        for name in sorted(strange - self._told_strange):
-            log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
-        self._told_strange = strange
+    def _tell_strange(self, strange: "_FirstNames") -> None:
+        """Log each new one; where there are more than MAX_TOLD, one line until they are fewer again."""
+        names = strange.names()
+        if strange.count > MAX_TOLD:
+            if self._told_strange is not None:
+                text = ignored_text(names[:MAX_IGNORED], strange.count - MAX_IGNORED)
+                log.warning("%s", text, extra=fields(Event.PROBLEM))
+            self._told_strange = None
+            return
+        for name in names:
+            if name not in (self._told_strange or ()):
+                log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
+        self._told_strange = set(names)
+
+
+class _FirstNames:
+    """Keeps the first names in order, and counts the others: a folder may have any number."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self._limit = limit
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        self._names.append(name)
+        if len(self._names) > 2 * self._limit:
+            self._names = self.names()
+
+    def names(self) -> list[str]:
+        return sorted(self._names)[: self._limit]
 
 
 def _may_be_meant(name: str) -> bool:

@@ -11,6 +11,7 @@ from pinakad.polling import (
     Attention,
     Grid,
     NodePoll,
+    NodeReason,
     NodeState,
     Now,
     PollSettings,
@@ -22,13 +23,15 @@ from pinakad.polling import (
 Ask = Callable[[int], Awaitable[Probe]]
 """One attempt at the node with this index; it ends by limits of its own."""
 _LOOK_S = 0.5
+ASK_LIMIT_S = 3600.0
+"""An attempt that its own limits do not end has met a bug of ours."""
 
 
 class Poller:
     """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
 
-    The loop's clock is the boot clock. `told(index, before, after)` hears of every attempt, `was_away(seconds)` of
-    every pause of the whole process.
+    The loop's clock is the boot clock. No attempt goes on for longer than `ask_limit_s`. `told(index, before, after)`
+    hears of every attempt, `was_away(seconds)` of every pause of the whole process.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Poller:
         now: Callable[[], Now],
         told: Callable[[int, NodePoll, NodePoll], None],
         was_away: Callable[[float], None] = lambda _seconds: None,
+        ask_limit_s: float = ASK_LIMIT_S,
     ) -> None:
         self.polls = list(polls)
         self.grid = grid
         self._subjects = subjects
         self._settings = settings
         self._ask = ask
+        self._ask_limit_s = ask_limit_s
         self._now = now
         self._told = told
         self._was_away = was_away
@@ -104,7 +109,7 @@ class Poller:
     def _left_over(self) -> dict[int, float]:
         """Return who had been let go, and has a chance again because we were away, and when."""
         now_s = self._now().boot_s
-        left = [index for index, poll in enumerate(self.polls) if not (poll.confirmed or poll.is_spent(self._settings))]
+        left = [index for index in range(len(self.polls)) if not self._is_settled(index, now_s)]
         return {index: self.grid.slot_from(now_s, self._place(index)) for index in left}
 
     def _last_look(self) -> dict[int, float]:
@@ -160,12 +165,18 @@ class Poller:
 
     def _is_over(self, index: int, moment_s: float) -> bool:
         poll, ends_s = self.polls[index], self.grid.ends_s
-        return poll.confirmed or (ends_s is not None and moment_s >= ends_s and poll.is_spent(self._settings))
+        return poll.confirmed or (ends_s is not None and moment_s >= ends_s and self._is_settled(index, moment_s))
+
+    def _is_settled(self, index: int, moment_s: float) -> bool:
+        """Tell whether the node needs no further attempt, once polling has ended."""
+        poll = self.polls[index]
+        left_open = bool(poll.lack) and not self.grid.asks_on(poll.unasked_since_s, moment_s)
+        return poll.confirmed or poll.is_spent(self._settings) or left_open
 
     async def _attempt(self, index: int) -> None:
         self._busy.add(index)
         try:
-            probe = await self._ask(index)
+            probe = await self._ask_within_limit(index)
         finally:
             self._busy.discard(index)
         self._look_at_the_clock()
@@ -176,6 +187,15 @@ class Poller:
         self.polls[index], self._progress_s = after, now.boot_s
         self._unsettled |= not after.confirmed
         self._told(index, before, after)
+
+    async def _ask_within_limit(self, index: int) -> Probe:
+        began_s = self._now().boot_s
+        try:
+            async with asyncio.timeout(self._ask_limit_s):
+                return await self._ask(index)
+        except TimeoutError:
+            text = f"pinakad did not end the attempt within {self._ask_limit_s:.0f} s"
+            return Probe(began_s, None, NodeReason.ERROR, text, not_made=True)
 
     async def _pay_attention(self) -> None:
         while True:

@@ -3,9 +3,11 @@
 The law: a node is `up` by an attempt that passed every rung of the ladder, and it is confirmed only by one that began
 after the script's exit. A node that was up falls back to `waiting` when a later attempt fails. `failed` is said after
 the end of polling alone, is never left, and needs a chance: an attempt that ended by itself, and began after the
-script's exit and after the last time that the daemon was away. A node that fell back has another chance. All nodes are
-up together only where each answered within the last interval, or once more since the last one came up. Nothing here
-asks a clock, opens a socket or waits: time comes in, a new frozen value comes out.
+script's exit and after the last time that the daemon was away. A node that fell back has another chance. So has one
+that could not be asked, for want of something of ours (a thread, a descriptor, memory, the key), which says nothing
+about the node: where it cannot be asked for long after the end either, it stays `waiting`, and nobody calls it down.
+All nodes are up together only where each answered within the last interval, or once more since the last one came up.
+Nothing here asks a clock, opens a socket or waits: time comes in, a new frozen value comes out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +30,8 @@ AWAY_S = 2.0
 """A pause of ours that counts: a busy machine with ten thousand nodes is late by half a second."""
 MAX_LATE_PAUSES = 10
 """How many pauses after the end put the verdict off: a machine that is always late gets its verdict too."""
+UNASKED_S = 300.0
+"""How long after the end it is tried to ask a node that could not be asked; at least two intervals."""
 
 
 class PollSettings(BaseModel):
@@ -120,6 +124,8 @@ class Probe:
     boot_id: str | None = None
     uptime_s: float | None = None
     hostname: str | None = None
+    not_made: bool = False
+    """It could not be made, or not be ended, for want of something of ours; `message` says of what."""
 
     @property
     def stalled(self) -> bool:
@@ -161,6 +167,12 @@ class Grid:
         if self.exited_s is None:
             return None
         return max(self.begins_s, self.exited_s) + self.attempts * self.interval_s
+
+    def asks_on(self, unasked_since_s: float, moment_s: float) -> bool:
+        """Tell whether it is still tried to ask a node that could not be asked since then."""
+        if self.ends_s is None:
+            return True
+        return moment_s < max(self.ends_s, self.back_s, unasked_since_s) + max(UNASKED_S, 2 * self.interval_s)
 
     def gives_a_chance(self, began_s: float) -> bool:
         """Tell whether an attempt that began then counts against its node, if it fails."""
@@ -242,11 +254,17 @@ class NodePoll(NamedTuple):
     """The attempts that count against the node, see `Grid.gives_a_chance`; none from before it was up."""
     answered_s: float = 0.0
     """When it was up for the last time, on the boot clock."""
+    lack: str = ""
+    """What of ours was missing at the last attempt, "" where it was made."""
+    unasked_since_s: float = 0.0
+    """Since when something was missing at every attempt, on the boot clock."""
 
     def after(self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now) -> "NodePoll":
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
+        if probe.not_made:
+            return self._not_asked(probe.message, now)
         facts = self._facts(probe, subject, grid, now)
         reason, rung, message = self._judge(facts, probe, subject, settings)
         if reason is not None:
@@ -259,6 +277,7 @@ class NodePoll(NamedTuple):
             last_rung=Rung.STABLE,
             reason=None,
             message="",
+            lack="",
             up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
             paused_until_s=0.0,
             # an answer that waited for us while we were away is as old as its question
@@ -290,12 +309,25 @@ class NodePoll(NamedTuple):
         return self._replace(chances=sum(self.reasons.values()))
 
     def given_up(self) -> "NodePoll":
-        """Return how the node stands when polling is spent. Raises ValueError for a node that has had no chance."""
+        """Return how the node stands when polling is spent. Raises ValueError for a node that has had no chance.
+
+        One that could not be asked is not up, but is not called down.
+        """
         if self.state is NodeState.FAILED or (self.state is NodeState.UP and self.confirmed):
             return self
+        if self.lack:
+            return self._replace(state=NodeState.WAITING, up_wall_s=None, reason=NodeReason.ERROR, message=self.lack)
         if self.state is NodeState.UP or not self.chances:
             raise ValueError("cannot give up a node that has had no chance")
         return self._replace(state=NodeState.FAILED)
+
+    def _not_asked(self, cause: str, now: Now) -> "NodePoll":
+        """Return how the node stands where it could not be asked: what it did before may be long over."""
+        since_s = self.unasked_since_s if self.lack else now.boot_s
+        poll = self._replace(chances=0, lack=cause, unasked_since_s=since_s)
+        if self.state is NodeState.UP:
+            return poll
+        return poll._replace(reason=NodeReason.ERROR, message=cause)
 
     def _facts(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> dict[str, Any]:
         """Return the fields that tell what the attempt saw, whatever that is worth."""
@@ -333,6 +365,7 @@ class NodePoll(NamedTuple):
             "rung": _higher(self.rung, rung),
             "last_rung": rung,
             "reason": reason,
+            "lack": "",
             "reasons": {**self.reasons, reason: self.reasons.get(reason, 0) + 1},
             "message": message,
             "up_wall_s": None,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad.supervisor import start_ticks
+from pinakad.supervisor import start_ticks, user_ids
 from pinakad.waiting import happens
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
@@ -45,15 +45,30 @@ def of_run(nodes_dir: str, session: int | None, supervisor: int | None) -> list[
     """Return the pids of all that a run started: its session, what carries its mark, and what descends from these.
 
     `supervisor`, where it lives, is the parent of what has lost its own; it is not listed: it is to tell how the script
-    ended.
+    ended. The first process of the host, and what is above us, is none, whatever a record says: half the host would be
+    its run.
     """
     table = list(processes())
     members = {item.pid for item in table if item.session == session or _carries(item.pid, nodes_dir)}
-    return sorted(_family(table, members | ({supervisor} if supervisor else set())) - {os.getpid(), supervisor})
+    if supervisor and supervisor > 1 and supervisor not in _above_us(table):
+        members.add(supervisor)
+    return sorted(_family(table, members) - {supervisor})
+
+
+def _above_us(table: list[Process]) -> set[int]:
+    """Return ourselves, and all from whom we descend."""
+    parents = {item.pid: item.parent for item in table}
+    found, pid = set[int](), os.getpid()
+    while pid and pid not in found:
+        found.add(pid)
+        pid = parents.get(pid, 0)
+    return found
 
 
 def _family(table: list[Process], members: set[int]) -> set[int]:
-    """Return processes with all that descend from them."""
+    """Return processes with all that descend from them, but for us and what we have started."""
+    members = members - {os.getpid()}
+    table = [item for item in table if item.pid != os.getpid()]
     grown = True
     while grown:
         below = {item.pid for item in table if item.parent in members} - members
@@ -107,6 +122,11 @@ def _carries(pid: int, nodes_dir: str) -> bool:
     with suppress(OSError):
         return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return False
+
+
+def is_ours(pid: int) -> bool:
+    """Tell whether a process is of our user, by all of its user ids: what anybody else carries, anybody can say."""
+    return user_ids(pid) == {os.geteuid()}
 
 
 def is_alive(pid: int, ticks: int | None) -> bool:

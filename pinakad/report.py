@@ -59,6 +59,7 @@ class Reason(StrEnum):
     SCRIPT_LOST = "script_lost"
     SCRIPT_INTERRUPTED = "script_interrupted"
     NODES_UNREACHABLE = "nodes_unreachable"
+    NODES_NOT_ASKED = "nodes_not_asked"
     STATE_UNREADABLE = "state_unreadable"
     INTERNAL_ERROR = "internal_error"
 

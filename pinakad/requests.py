@@ -176,6 +176,12 @@ class Markers:
         finally:
             probe.unlink(missing_ok=True)
 
+    def remove_probes(self) -> None:
+        """Remove what an earlier daemon, cut in the middle of asking for the time, has left. Raises OSError."""
+        for probe in [entry.name for entry in os.scandir(self.folder) if entry.name.startswith(f"{_PROBE}-")]:
+            with suppress(OSError):  # whatever it is, it is in nobody's way
+                (self.folder / probe).unlink()
+
     def has_passed(self, mtime_ns: int) -> bool:
         """Tell whether a touch from now on leaves another time than this one. One in the future is another anyway."""
         now_ns = self.now_ns()

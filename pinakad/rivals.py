@@ -10,12 +10,13 @@ from pinakad.events import Event, fields
 from pinakad.launch_record import this_moment
 from pinakad.outside import Ended
 from pinakad.problems import Code, Problem, Spot
-from pinakad.processes import is_alive, process_ends
+from pinakad.processes import end_family, is_alive, process_ends
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 5.0
 _MOST = 20
+_NOBODY = 0
 
 
 class Rivals:
@@ -39,23 +40,32 @@ class Rivals:
         spot = Spot(self._script.name)
         return [spot.warning(Code.SCRIPT_LEFT_RUNNING, text.format(pid)) for pid, _ in left]
 
-    def look(self, *, at_once: bool = False) -> None:
-        """Take note, now and then, of those that run beside our own run: they cannot be kept from it any more."""
-        if time.monotonic() < self._look_at_s and not at_once:
+    def look(self, followed: int, *, now: bool = False) -> None:
+        """Take note of those that run beside the run that is followed: they cannot be kept from it any more.
+
+        `followed`: the pid of that run's script. Unless `now`, it is done now and then only.
+        """
+        if not now and time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + _LOOK_EVERY_S
         for pid, ticks in self.foreign():
-            if self._found.get(pid) != ticks and len(self._found) < _MOST:
+            if pid != followed and self._found.get(pid) != ticks and len(self._found) < _MOST:
                 self._found[pid] = ticks
-                text = f"process {pid}, which pinakad did not start, runs the script at the same time: it is run twice"
+                text = f"process {pid}, which pinakad did not start, runs the script, too: it is run twice"
                 warning = Spot(self._script.name).warning(Code.SCRIPT_DOUBLED, text)
                 self.warnings.append(warning)
                 log.warning("%s", warning.line(), extra=fields(Event.PROBLEM, reason=warning.code))
 
     async def outlast(self, ended: Ended) -> Ended:
-        """Wait until all that were seen have ended, too; return the end, which is that of the last one."""
-        for pid, ticks in self._found.items():
-            while is_alive(pid, ticks):
-                await process_ends(pid, ticks)
-                ended = replace(ended, at=this_moment())
+        """Wait until all have ended, too, also who begins meanwhile; return the end, which is that of the last one."""
+        self.look(_NOBODY, now=True)
+        while living := [(pid, ticks) for pid, ticks in self._found.items() if is_alive(pid, ticks)]:
+            await process_ends(*living[0])
+            self.look(_NOBODY, now=not is_alive(*living[0]))
+            ended = replace(ended, at=this_moment())
         return ended
+
+    async def end(self, followed: int) -> bool:
+        """End all that run beside the run that is followed, with what they started. Return whether all are gone."""
+        self.look(followed, now=True)
+        return all([await end_family(pid, ticks) for pid, ticks in self._found.items() if is_alive(pid, ticks)])

@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol
 
 from pinakad import launch_service, supervisor
 from pinakad.config import ScriptSettings
+from pinakad.linux.shortage import is_shortage
 from pinakad.outside import Started
 from pinakad.problems import cause_of
 from pinakad.processes import end_all, is_alive
@@ -63,6 +64,8 @@ class SubprocessRunner:
         self._process: subprocess.Popen[bytes] | None = None
         self._gate: IO[bytes] | None = None  # of the process, while it waits for the word
         self._spare: dict[str, Any] | None = None
+        self._unstarted: dict[str, Any] | None = None  # for want of a process; it is tried again
+        self._again_s = self._until_s = 0.0
 
     def stand_by(self, spec: dict[str, Any]) -> None:
         """Have a supervisor that waits. Where that fails, `start` tries again and tells.
@@ -74,7 +77,11 @@ class SubprocessRunner:
             self._spare = spec
 
     async def start(self, spec: dict[str, Any]) -> str | None:
-        """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another."""
+        """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another.
+
+        It also tries again where the system has no process for it now.
+        """
+        self._until_s = asyncio.get_running_loop().time() + TRY_FOR_S
         if self._gate is None:
             return self._start_from_text(spec)
         self._let_go(self._gate)
@@ -82,6 +89,7 @@ class SubprocessRunner:
 
     def stand_down(self) -> None:
         """Send the supervisor that waits away; it has done nothing."""
+        self._unstarted = None
         if self._gate is not None and self._process is not None:
             self._gate.close()
             self._gate = None
@@ -92,18 +100,27 @@ class SubprocessRunner:
 
     def _start_from_text(self, spec: dict[str, Any]) -> str | None:
         self._spare = None
-        failure = self._spawn(spec, _text())
+        error = self._spawn(spec, _text())
         if self._gate is not None:
             self._let_go(self._gate)
-        return failure
+        if error is not None and is_shortage(error) and asyncio.get_running_loop().time() < self._until_s:
+            self._put_off(spec, error)
+            return None
+        self._unstarted = None
+        return None if error is None else cause_of(error)
+
+    def _put_off(self, spec: dict[str, Any], error: OSError) -> None:
+        if self._unstarted is None:
+            log.warning("cannot start the script's supervisor: %s; it is tried again", cause_of(error))
+        self._unstarted, self._again_s = spec, asyncio.get_running_loop().time() + _ASK_EVERY_S
 
     def _let_go(self, gate: IO[bytes]) -> None:
         self._gate = None
         with suppress(BrokenPipeError), gate:  # if it is gone, its exit code tells
             gate.write(supervisor.GO)
 
-    def _spawn(self, spec: dict[str, Any], program: bytes) -> str | None:
-        """Start a supervisor; it waits for the word.
+    def _spawn(self, spec: dict[str, Any], program: bytes) -> OSError | None:
+        """Start a supervisor; it waits for the word. Return what kept it from that.
 
         Its program is handed to the interpreter by a descriptor. A file in the state folder could be exchanged by the
         owner of that folder between its writing and its reading, and would then run with our rights.
@@ -125,13 +142,16 @@ class SubprocessRunner:
                     pass_fds=[file.fileno()],
                 )
         except OSError as error:
-            return cause_of(error)
+            return error
         self._gate = self._process.stdin
         _reap_when_it_ends(self._process)
         return None
 
     async def failed(self) -> str | None:
         """Say what the supervisor's exit code means."""
+        if self._unstarted is not None:
+            is_due = asyncio.get_running_loop().time() >= self._again_s
+            return self._start_from_text(self._unstarted) if is_due else None
         code = self._process.poll() if self._process else None
         if code is None or code in (0, supervisor.GAVE_UP):
             return None

@@ -23,7 +23,7 @@ from pinakad.launch_record import LaunchRecord, started_of, this_moment
 from pinakad.outside import Ended, Refusal, Started
 from pinakad.permissions import refusal
 from pinakad.problems import Code, Problem, Spot, cause_of
-from pinakad.processes import end_family, of_run, process_ends, processes, wake
+from pinakad.processes import end_family, is_ours, of_run, process_ends, processes, wake
 from pinakad.report import Reason, ScriptPart, ScriptState
 from pinakad.rivals import Rivals
 from pinakad.runners import Runner, runner_for
@@ -223,17 +223,22 @@ class ScriptOnDisk:
         return self._settings.foreign == "refuse" and self._settings.launch
 
     def _find_by_its_mark(self) -> None:
-        """Find a run whose `started` is gone by what it has in its environment."""
+        """Find a run whose `started` is gone by what processes of ours have in their environment."""
         members = set(of_run(self._nodes_dir, None, None))
         for item in processes():
             ticks = supervisor.start_ticks(item.pid)
-            if item.pid in members and item.parent not in members and ticks is not None:
+            if item.pid in members and item.parent not in members and ticks is not None and is_ours(item.pid):
                 began = started_of(json.loads(supervisor.adopted_record(self._id, item.pid, ticks)))
-                above = supervisor.start_ticks(item.parent)
+                above = item.parent if self._is_supervisor(item.parent) else 0
+                above_ticks = supervisor.start_ticks(above) if above else None
                 self._record.seen = replace(
-                    began, supervisor_pid=item.parent, supervisor_start_ticks=above, adopted=False
+                    began, supervisor_pid=above, supervisor_start_ticks=above_ticks, adopted=False
                 )
                 return
+
+    def _is_supervisor(self, pid: int) -> bool:
+        """Tell whether it is a supervisor of this run: with another parent's family we would end who knows whom."""
+        return str(self.folder) in supervisor.words_of_process(pid) and is_ours(pid)
 
     async def _shown(self) -> Started | Refusal:
         loop = asyncio.get_running_loop()
@@ -276,8 +281,8 @@ class ScriptOnDisk:
             found = self.look()
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
-            if not found.started.adopted and not self._record.is_undecided(found.started):
-                self._rivals.look(at_once=isinstance(found, Over))
+            if not self._record.is_undecided(found.started):
+                self._rivals.look(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_rivals(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
@@ -285,7 +290,7 @@ class ScriptOnDisk:
             await process_ends(found.started.script_pid, found.started.script_start_ticks)
 
     async def _with_rivals(self, ended: Ended) -> Ended:
-        if not ended.adopted and ended.state is ScriptState.EXITED and ended.code == 0:
+        if ended.state is ScriptState.EXITED and (ended.adopted or ended.code == 0):
             ended = await self._rivals.outlast(ended)
         return replace(ended, warnings=tuple(self._rivals.warnings))
 
@@ -332,7 +337,8 @@ class ScriptOnDisk:
         pid = found.started.script_pid
         with step(Step.SCRIPT_ENDED):
             gone = isinstance(found, Over) or await end_family(pid, found.started.script_start_ticks)
-        if gone:
+            others_gone = await self._rivals.end(pid)
+        if gone and others_gone:
             now = self.look()
             return await self._with_time(now.ended if isinstance(now, Over) else Ended(ScriptState.LOST))
         text = f"process {pid}, which somebody else started, may not be ended by pinakad: it still runs the script"

@@ -14,7 +14,7 @@ from pinakad import config, limits, runners
 from pinakad.config import Config, ConfigError
 from pinakad.daemon import Daemon
 from pinakad.journal import set_up
-from pinakad.locks import LockedError, lock
+from pinakad.locks import LockedError, StateLock
 from pinakad.problems import cause_of
 from pinakad.store import Store
 from pinakad.trust import weakness
@@ -50,7 +50,8 @@ def main(config_option: Path | None, runner: str | None) -> int:
         _wait_for_folders(settings, store.root, config.runtime_dir())
         if os.geteuid() == 0:
             _check_trust(settings, store.root, config.runtime_dir(), config.config_file(config_option)[0])
-        held = lock(store.lock_file)
+        held = StateLock(store.lock_file)
+        held.hold()
         store.prepare()
     except ConfigError as error:
         for line in str(error).splitlines():
@@ -66,8 +67,8 @@ def main(config_option: Path | None, runner: str | None) -> int:
         text = "cannot use '%s': %s for user id %d; chown it, it is in the state folder"
         log.error(text, error.filename, cause_of(error), os.getuid())  # noqa: TRY400 - the same
         return EXIT_READ_ONLY if error.errno == errno.EROFS else EXIT_CONFIG
-    with os.fdopen(held), asyncio.Runner(loop_factory=BootClockLoop) as loop:
-        return loop.run(_run(settings, read, store))
+    with asyncio.Runner(loop_factory=BootClockLoop) as loop:
+        return loop.run(_run(settings, read, store, held))
 
 
 def check(config_option: Path | None) -> int:
@@ -89,8 +90,8 @@ def _read(config_option: Path | None, runner: str | None) -> Config:
     return settings.model_copy(update={"script": script})
 
 
-async def _run(settings: Config, read: Callable[[], Config], store: Store) -> int:
-    daemon = Daemon(settings, read, store, config.runtime_dir())
+async def _run(settings: Config, read: Callable[[], Config], store: Store, held: StateLock) -> int:
+    daemon = Daemon(settings, read, store, held, config.runtime_dir())
     try:
         daemon.claim_markers()
     except LockedError as error:

@@ -7,18 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from pinakad.launch_service import DEPLOYMENT_ID
-from pinakad.processes import NODES_VARIABLE
+from pinakad.processes import NODES_VARIABLE, is_ours
 from pinakad.supervisor import start_ticks
 
-_UNIT = re.compile(rb"/pinakad-script@(%b)\.service" % DEPLOYMENT_ID.pattern.encode())
+_UNIT = re.compile(rb":/(?!user\.slice)[^\n]*/pinakad-script@(%b)\.service" % DEPLOYMENT_ID.pattern.encode())
+"""A unit of the system's, in cgroups(7) as /proc shows it; below user.slice, users name groups as they like."""
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
 
 
 def still_running(deployments: Path, *, in_units: bool = False) -> dict[str, float]:
     """Return the ids, and when the first process of each began (wall clock), in the order of these.
 
-    A process carries the folder of its snapshot in its environment, which of other users' processes is not seen.
-    `in_units`: we are the host's service, and who is in the unit of a deployment's script belongs to one of ours.
+    A process carries the folder of its snapshot in its environment. Those of other users count for nothing, even where
+    we may see them: what they carry, anybody can say. `in_units`: we are the host's service, and who is in the unit of
+    a deployment's script belongs to one of ours.
     """
     mark = os.fsencode(f"{NODES_VARIABLE}={deployments}/")
     found: dict[str, float] = {}
@@ -35,7 +37,7 @@ def still_running(deployments: Path, *, in_units: bool = False) -> dict[str, flo
 def _by_environment(pid: str, mark: bytes) -> str:
     with suppress(OSError):
         for item in Path("/proc", pid, "environ").read_bytes().split(b"\0"):
-            if item.startswith(mark):
+            if item.startswith(mark) and is_ours(int(pid)):
                 return os.fsdecode(item[len(mark) :]).partition("/")[0]
     return ""
 

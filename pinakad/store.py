@@ -27,8 +27,10 @@ from pinakad import supervisor
 from pinakad.events import Event, fields
 from pinakad.files import (
     NotRegularError,
+    link_new,
     make_folder,
     read_regular,
+    replace,
     sync_file_system,
     sync_folder,
     write_all,
@@ -128,7 +130,11 @@ class Store:
         number = max(map(_counter, known), default=0) + 1
         identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
         with step(Step.FOLDER_MADE):
-            make_folder(self.folder(identifier))
+            try:
+                make_folder(self.folder(identifier))
+            except FileNotFoundError:
+                self._make_all_again()
+                make_folder(self.folder(identifier))
         return identifier
 
     def drop(self, identifier: str) -> None:
@@ -164,13 +170,27 @@ class Store:
 
     def _make_again(self, identifier: str) -> None:
         """Somebody has removed the folder of the running deployment, or all that is ours: what runs goes on."""
-        for folder in (self.root, self.deployments, self.canary, self.folder(identifier)):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._make_all_again()
+        self.folder(identifier).mkdir(mode=0o755, exist_ok=True)
         text = "the record of the running deployment %s was removed by somebody else; it is made again"
         log.error(text, identifier, extra=fields(Event.STORAGE, deployment_id=identifier))
+        sync_folder(self.deployments)
+
+    def make_sure(self) -> None:
+        """Make the folders again that somebody has removed. Raises OSError."""
+        if self.deployments.is_dir() and self.canary.is_dir():
+            return
+        self._make_all_again()
+        text = "what was in the state folder '%s' was removed by somebody else; the folders are made again"
+        log.error(text, self.root, extra=fields(Event.STORAGE))
+
+    def _make_all_again(self) -> None:
+        """Somebody may have removed all that is ours: requests are taken all the same."""
+        for folder in (self.root, self.deployments, self.canary):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not self.served.path.exists():
             self.served.write_again()
-        sync_folder(self.deployments)
+        sync_folder(self.root)
 
     def is_recorded(self, identifier: str) -> bool:
         """Tell whether the folder of a deployment is there."""
@@ -188,10 +208,9 @@ class Store:
         folder = path.parent
         aside, twin = folder / ".report.json.new", folder / ".report.durable.json.new"
         write_new(aside, data, 0o644, durable=True)
-        twin.unlink(missing_ok=True)
-        os.link(aside, twin)
-        twin.rename(folder / "report.durable.json")  # at no moment is there none
-        aside.rename(path)
+        link_new(aside, twin)
+        replace(twin, folder / "report.durable.json")  # at no moment is there none
+        replace(aside, path)
         sync_folder(folder)
         if report.phase == "validating":
             sync_folder(self.deployments)

@@ -58,6 +58,7 @@ NOT_RECORDED = 4
 CHILD_GONE = 5
 _CHUNK = 65536
 _ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_FORK_FOR_S, _FORK_EVERY_S = 25.0, 0.1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TRIES = 300  # one a second
 _JOURNAL = "/run/systemd/journal/stdout"
@@ -72,6 +73,8 @@ _BASH_SCRIPT, _SCRIPT = 255, 10  # the descriptors at which bash, and the other 
 _FROM_STDIN = (0, *range(10, 16))  # a shell that reads its commands there moves it while one of them has another
 _A_COMMAND = "-c"
 _MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
+_MAX_NAME = 4096
+_PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin")
 
 
 def boot_id() -> str:
@@ -369,7 +372,7 @@ class _Script:
         gate, self.go = os.pipe()
         self.output, inlet = os.pipe()
         self._cause, obstacle = os.pipe()
-        self.pid = os.fork()
+        self.pid = _forked()
         if self.pid == 0:
             _script_process(spec, gate, self.go, inlet, obstacle)
         for descriptor in (gate, inlet, obstacle):
@@ -395,6 +398,18 @@ class _Script:
     def obstacle(self) -> str:
         """Return why it has not become the script, "" where it has. Asked once, when it has ended."""
         return os.read(self._cause, _CHUNK).decode()
+
+
+def _forked() -> int:
+    """Fork. Where the system has no process left it is tried again, for as long as a launch may take (fork(2))."""
+    ends_s = time.monotonic() + _FORK_FOR_S
+    while True:
+        try:
+            return os.fork()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOMEM) or time.monotonic() >= ends_s:
+                raise
+        time.sleep(_FORK_EVERY_S)
 
 
 class _Children:
@@ -577,9 +592,9 @@ def _this_moment() -> dict[str, Any]:
 def foreign_runs(script: str, deployments: str) -> list[tuple[int, int]]:
     """Return who runs `script` without one of our deployments having started it: pids and start ticks, oldest first.
 
-    A process counts that is root's, the owner's of the script, or our own; whose program is a shell; and whose script
-    is the file that `script` leads to. What one of these started is not listed besides. Ours are those below a folder
-    of `deployments`, by their environment or an ancestor's words, and those in a unit of ours.
+    A process counts that is root's, the owner's of the script, or our own, by all of its user ids; whose program is a
+    shell; and whose script is the file that `script` leads to. What one of these started is not listed besides. Ours
+    are those below a folder of `deployments`, by their environment or an ancestor's words, and those in a unit of ours.
     """
     return _oldest_first({pid for pid in _runs_of(script) if not _is_ours(pid, deployments)})
 
@@ -607,27 +622,82 @@ def _runs_of(script: str) -> Iterator[int]:
 
 def _runs(pid: int, script: str, file: os.stat_result, users: set[int]) -> bool:
     """Tell whether a process is a shell that runs the file: by its words, or by where a shell keeps its script open."""
-    place = f"/proc/{pid}"
-    try:
-        program = os.readlink(f"{place}/exe")
-        if _base(program.removesuffix(" (deleted)")) not in _SHELLS:
-            return False
-    except PermissionError:
-        program = ""  # another user's: its words must do
-    except OSError:
-        return False  # a thread of the kernel, a zombie, or gone
-    words = words_of_process(pid)
-    try:
-        if not words or os.stat(place).st_uid not in users or (not program and _base(words[0]) not in _SHELLS):
-            return False
-    except OSError:
+    program = _shell_of(pid, users)
+    words = words_of_process(pid) if program is not None else []
+    if not words:
         return False
     argument = _first_argument(words[1:] if _base(words[0]) == "busybox" else words)
     if argument == _A_COMMAND:
         return False
-    kept = _FROM_STDIN if not argument else (_BASH_SCRIPT,) if "bash" in program else (_SCRIPT,)
+    kept = _FROM_STDIN if not argument else (_BASH_SCRIPT,) if "bash" in (program or "") else (_SCRIPT,)
     named = bool(argument) and _is_file(pid, argument, script, file)
-    return named or any(_is_same(f"{place}/fd/{number}", file) for number in kept)
+    return named or any(_is_same(f"/proc/{pid}/fd/{number}", file) for number in kept)
+
+
+def _shell_of(pid: int, users: set[int]) -> str | None:
+    """Return the path of the shell that a process of these users is, "" where it may not be seen, None for no shell.
+
+    Its words are read when its user is known: how long that takes, the user could decide.
+    """
+    program = ""
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+        is_shell = _base(program.removesuffix(" (deleted)")) in _SHELLS
+    except PermissionError:  # another user's: its words must do
+        is_shell = _could_be_a_shell(pid)
+    except OSError:
+        return None  # a thread of the kernel, a zombie, or gone
+    return program if is_shell and user_ids(pid) <= users else None
+
+
+def user_ids(pid: int) -> set[int]:
+    """Return all user ids of a process. One that anybody starts and that has the rights of another, has two."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            line = next((line for line in file if line.startswith("Uid:")), "")
+    except OSError:
+        line = ""
+    return {int(number) for number in line.split()[1:]} or {_NOBODY}
+
+
+def _could_be_a_shell(pid: int) -> bool:
+    """Tell whether a process whose program we may not see is the shell that it is called.
+
+    Its words are for anybody to choose, also those of sudo(8), which has no user id but root's while it waits for a
+    password. How much code the program has (statm in proc(5)) the kernel counts, and it must be as much as the shell's.
+    """
+    name = _base(_text(f"/proc/{pid}/cmdline", _MAX_NAME).partition("\0")[0])
+    numbers = _text(f"/proc/{pid}/statm").split()
+    if name not in _SHELLS or len(numbers) < 4:  # noqa: PLR2004 - the text is the fourth
+        return False
+    return int(numbers[3]) in {_pages_of_code(f"{folder}/{name}") for folder in _PROGRAMS}
+
+
+def _pages_of_code(program: str) -> int:
+    """Return how many pages the code of a program has, as the kernel counts them (elf(5)); -1 for none."""
+    try:
+        with open(program, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return -1
+    wide, is_little = head[4:5] == b"\2", head[5:6] == b"\1"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(head[at : at + size], "little" if is_little else "big")
+
+    if not head.startswith(b"\x7fELF"):
+        return -1
+    table = number(32, 8) if wide else number(28, 4)
+    size, count = (number(54, 2), number(56, 2)) if wide else (number(42, 2), number(44, 2))
+    parts = []
+    for at in range(table, table + size * count, size or 1):
+        flags, begin, length = (4, (16, 8), (32, 8)) if wide else (24, (8, 4), (16, 4))
+        if number(at, 4) == 1 and number(at + flags, 4) & 1:  # PT_LOAD, PF_X
+            parts.append((number(at + begin[0], begin[1]), number(at + length[0], length[1])))
+    if not parts:
+        return -1
+    page = resource.getpagesize()
+    return -(-max(begin + length for begin, length in parts) // page) - min(begin for begin, _ in parts) // page
 
 
 def _is_file(pid: int, name: str, script: str, file: os.stat_result) -> bool:
@@ -694,12 +764,12 @@ def _parent(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
-def _text(path: str) -> str:
+def _text(path: str, limit: int = _MAX_WORDS) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = b""
-            while len(data) < _MAX_WORDS and (more := os.read(descriptor, _CHUNK)):
+            while len(data) < limit and (more := os.read(descriptor, min(limit, _CHUNK))):
                 data += more
         finally:
             os.close(descriptor)

@@ -7,7 +7,7 @@ from pinakad.events import Event
 from pinakad.node_part import NodePart
 from pinakad.nodes import NodeSet, ReadFile
 from pinakad.outside import Ended
-from pinakad.polling import HostKey, PollSettings
+from pinakad.polling import HostKey, NodeState, PollSettings
 from pinakad.problems import Code, Problem, Severity, Spot, capped
 from pinakad.report import Outcome, Reason, ScriptState
 
@@ -68,14 +68,23 @@ def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
 
 
 def on_nodes(nodes: Sequence[NodePart]) -> Verdict:
-    """Return what the nodes' final states mean."""
-    down = [node for node in nodes if node.state != "up"]
-    if not down:
+    """Return what the nodes' final states mean. One that is neither up nor failed could not be asked, and may be up."""
+    down = [node for node in nodes if node.state is NodeState.FAILED]
+    unasked = [node for node in nodes if node.state is NodeState.WAITING]
+    if not down and not unasked:
         how_many = "the node is" if len(nodes) == 1 else f"all {len(nodes)} nodes are"
         return Verdict(Outcome.COMPLETED, None, f"{how_many} up")
-    names = ", ".join(f"{node.hostname} ({node.reason})" for node in down[:_MAX_NAMES])
-    more = f" and {len(down) - _MAX_NAMES} more" if len(down) > _MAX_NAMES else ""
-    return failed(Reason.NODES_UNREACHABLE, f"{len(down)} of {len(nodes)} nodes did not come up: {names}{more}")
+    if not down:
+        text = f"pinakad could not ask {len(unasked)} of {len(nodes)} nodes, which may be up: {_names(unasked)}"
+        return failed(Reason.NODES_NOT_ASKED, f"{text}: {unasked[0].message}")
+    more = f"; {len(unasked)} could not be asked and may be up: {_names(unasked)}" if unasked else ""
+    text = f"{len(down)} of {len(nodes)} nodes did not come up: {_names(down)}{more}"
+    return failed(Reason.NODES_UNREACHABLE, text)
+
+
+def _names(nodes: Sequence[NodePart]) -> str:
+    names = ", ".join(f"{node.hostname} ({node.reason})" for node in nodes[:_MAX_NAMES])
+    return names + (f" and {len(nodes) - _MAX_NAMES} more" if len(nodes) > _MAX_NAMES else "")
 
 
 def request_problems(asked: list[str] | None, files: list[ReadFile], found: NodeSet) -> list[Problem]:

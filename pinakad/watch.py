@@ -29,6 +29,7 @@ from watchdog.observers import Observer
 
 from pinakad.events import Event, fields
 from pinakad.files import write_new
+from pinakad.linux.threads import are_left
 from pinakad.problems import cause_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 CANARY_EVERY_S = 60.0
 CANARY_LIMIT_S = 4.0
 _MAX_CLOSED = 1000
+_FOR_OTHERS = 4
+"""Threads and processes that are left for what needs one: a login has two, and so have script and supervisor."""
 # not opened nor closed-no-write: our own reading of a file would wake us, for ever
 _TYPES: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -80,6 +83,7 @@ class Watch:
         """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
         logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
         try:
+            _leave_some(1)
             observer = Observer()
             observer.start()
         except (OSError, RuntimeError) as error:
@@ -133,6 +137,7 @@ class Watch:
             self._note_trouble(folder, f"cannot watch '{folder}': {place}")
             return
         try:
+            _leave_some(2)  # the library's emitter, and its reader
             handler = _Handler(lambda event: self._note(folder, event))
             watch = observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
         except (OSError, RuntimeError) as error:
@@ -206,6 +211,12 @@ class Watch:
                 log.info("file system events come again", extra=fields(Event.WATCH))
             else:
                 log.warning("no file system event comes; rescans have taken over", extra=fields(Event.WATCH))
+
+
+def _leave_some(wanted: int) -> None:
+    """Raise RuntimeError, as the library does, where these threads would take the last ones: a rescan needs none."""
+    if not are_left(wanted + _FOR_OTHERS):
+        raise RuntimeError("hardly any thread is left")
 
 
 class _Handler(FileSystemEventHandler):

@@ -1,6 +1,7 @@
 """Which real parts does a deployment get: the script on disk, logins over SSH, the state folder, the boot clock?"""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.store import Store
 from pinakad.supervisor import boot_id
 from pinakad.timestamps import wall_s
+
+log = logging.getLogger(__name__)
 
 _OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
 
@@ -82,6 +85,8 @@ class Logins:
         """Return why nobody can be logged in to, None where somebody can."""
         try:
             self._get()
+        except OSError as error:  # of a descriptor: it is tried again at every attempt
+            log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
         except SshKeyError as error:
             return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
         return None
@@ -90,8 +95,8 @@ class Logins:
         """Ask every node once who it is."""
         try:
             prober = self._get()
-        except SshKeyError as error:  # it was there when it was looked for
-            return [Probe(now().boot_s, None, NodeReason.ERROR, str(error)) for _ in nodes]
+        except (SshKeyError, OSError) as error:  # it was there when it was looked for
+            return [_not_made(str(error)) for _ in nodes]
         return await prober.ask_all([_target(node, stalled=False) for node in nodes])
 
     async def ask(self, node: NodePart, stalled: bool) -> Probe:
@@ -99,9 +104,11 @@ class Logins:
         try:
             prober = self._get()
         except SshKeyError as error:  # it was there before the launch: it may come back
-            return Probe(now().boot_s, None, NodeReason.ERROR, str(error))
+            return _not_made(str(error))
+        except OSError as error:
+            return _not_made(f"cannot begin to log in: {cause_of(error)}")
         if self._ready_command is None:
-            return Probe(now().boot_s, None, NodeReason.ERROR, "the ready_command of this run cannot be read any more")
+            return _not_made("the ready_command of this run cannot be read any more")
         return await prober.ask(_target(node, stalled=stalled), None, self._ready_command)
 
     def save_host_keys(self) -> None:
@@ -199,6 +206,10 @@ class Wiring:
             else:
                 self._patience.over()
                 return
+
+
+def _not_made(cause: str) -> Probe:
+    return Probe(now().boot_s, None, NodeReason.ERROR, cause, not_made=True)
 
 
 def _seen(report: Report) -> Started | None:

@@ -97,3 +97,31 @@ def test_our_own_files_are_not_a_back_end(image: Path) -> None:
     write(image, "etc/systemd/system/pinakad.service.d/10-paths.conf", f"BindReadOnlyPaths=-{SCRIPT}\n")
     write(image, "etc/systemd/system/pinakad-script@.service", f"# {SCRIPT}\nExecStart={SCRIPT}\n")
     assert list(find_backends(image, SCRIPT)) == []
+
+
+@pytest.mark.parametrize("link", ["etc/cron.d", "etc/cron.d/back-end", "opt/back-end", "opt/back-end/run.py"])
+def test_an_absolute_link_in_an_image_leads_into_the_image_and_not_to_this_machine(
+    image: Path, tmp_path: Path, link: str
+) -> None:
+    host = tmp_path / "host"
+    texts = {
+        "etc/cron.d/back-end": "* * * * * root cd /opt/back-end && python3 run.py\n",
+        "opt/back-end/run.py": "pass",
+    }
+    for name, text in texts.items():
+        (image / name).parent.mkdir(parents=True, exist_ok=True)
+        (image / name).write_text(text, encoding="utf-8")
+    (image / link).rename(tmp_path / "moved")
+    (image / link).symlink_to(host)
+    assert list(find_backends(image, SCRIPT)) == []
+    if (tmp_path / "moved").is_dir():
+        host.mkdir()
+        for name in ("back-end", "run.py"):
+            (host / name).write_text(f"exec {SCRIPT}\n", encoding="utf-8")
+    else:
+        host.write_text(f"exec {SCRIPT}\n", encoding="utf-8")
+    assert list(find_backends(image, SCRIPT)) == []
+    inside = image / str(host).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    host.rename(inside)
+    assert list(find_backends(image, SCRIPT)) != []

@@ -137,7 +137,7 @@ def test_what_still_runs_is_not_tried_again(world: World, operator: Operator) ->
 # --- retire
 
 
-@pytest.mark.parametrize("text", ["SQDN-001", "node_01.json", "node_03.json", "{address}"])
+@pytest.mark.parametrize("text", ["SQDN-001", "node_03.json", "{address}"])
 def test_all_files_of_a_node_are_moved_aside_however_it_is_named(world: World, operator: Operator, text: str) -> None:
     world.add_node(1)
     world.add_node(2)
@@ -148,6 +148,39 @@ def test_all_files_of_a_node_are_moved_aside_however_it_is_named(world: World, o
         assert f"retired      {name} (sqdn-001) -> {world.nodes}/retired/{name}\n" in done.stdout
         assert (world.nodes / "retired" / name).exists()
     assert operator.files() == ["node_02.json", "retired"]
+
+
+@pytest.mark.parametrize("text", ["node_01.json", "NODE_01.JSON"])
+def test_a_superseded_file_is_retired_alone_by_its_own_name(world: World, operator: Operator, text: str) -> None:
+    world.add_node(1)
+    world.add_node(3, hostname="sqdn-001")
+    assert operator.call("retire", text).returncode == 0
+    assert operator.files() == ["node_03.json", "retired"]
+
+
+@pytest.mark.parametrize(("gone", "left"), [("node_01.json", "node_02.json"), ("node_02.json", "node_01.json")])
+def test_of_two_machines_with_one_host_name_the_file_that_is_named_is_retired_alone(
+    world: World, operator: Operator, gone: str, left: str
+) -> None:
+    world.add_node(1, disk=["wwn-1"])
+    world.add_node(2, hostname="SQDN-001", disk=["wwn-2"])
+    said = operator.call("validate")
+    assert "`pinakactl retire node_01.json`" in said.stdout + said.stderr
+    assert operator.call("retire", gone).returncode == 0
+    assert operator.files() == [left, "retired"]
+    assert operator.call("validate").returncode == 0
+
+
+@pytest.mark.parametrize("text", ["sqdn-001", "{address}"])
+def test_what_two_machines_share_retires_neither_and_the_files_to_name_are_told(
+    world: World, operator: Operator, text: str
+) -> None:
+    world.add_node(1, disk=["wwn-1"])
+    world.add_node(2, hostname="SQDN-001", disk=["wwn-2"])
+    done = operator.call("retire", text.format(address=world.address(1)))
+    assert (done.returncode, operator.files()) == (2, ["node_01.json", "node_02.json"])
+    assert "are two machines" in done.stderr
+    assert "name the file: node_01.json, node_02.json" in done.stderr
 
 
 def test_a_retired_node_fails_no_deployment_and_its_number_is_not_used_again(

@@ -37,12 +37,16 @@ def test_a_hard_link_under_the_drafts_name_is_not_written_through(tmp_path: Path
     assert (tmp_path / "precious").read_text() == "precious"
 
 
+@pytest.mark.parametrize("name", ["x", ".x.new"])
+def test_a_folder_in_the_place_of_a_file_of_ours_gets_another_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "precious").touch()
+    write_whole(tmp_path / "x", b"new", durable=True)
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert [path.parent.name.startswith(name) for path in tmp_path.glob("*/precious")] == [True]
+
+
 def test_what_cannot_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
-    folder = tmp_path / "x"
-    folder.mkdir()
-    with pytest.raises(IsADirectoryError):
-        write_whole(folder, b"new", durable=True)
-    assert list(tmp_path.iterdir()) == [folder]
     with pytest.raises(FileNotFoundError):
         write_whole(tmp_path / "nowhere" / "x", b"new", durable=True)
 

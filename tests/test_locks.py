@@ -21,7 +21,7 @@ OTHER = 4711
 _HOLD = """
 import fcntl, os, sys
 fd = os.open(sys.argv[-1], os.O_RDONLY)
-fcntl.flock(fd, fcntl.LOCK_EX)
+fcntl.flock(fd, fcntl.LOCK_SH if sys.argv[2] == "shared" else fcntl.LOCK_EX)
 os.setresuid(int(sys.argv[1]), int(sys.argv[1]), int(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -118,7 +118,7 @@ def test_a_folder_is_locked_without_a_file_in_it(tmp_path: Path) -> None:
 
 
 @as_root
-@pytest.mark.parametrize(("user", "called"), [(OTHER, "tail"), (OTHER, "pinakad"), (0, "tail")])
+@pytest.mark.parametrize(("user", "called"), [(OTHER, "tail"), (OTHER, "pinakad"), (OTHER, "shared"), (0, "tail")])
 def test_a_folder_that_a_stranger_holds_is_served_and_he_is_named(
     tmp_path: Path, user: int, called: str, caplog: pytest.LogCaptureFixture
 ) -> None:

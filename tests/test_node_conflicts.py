@@ -227,7 +227,7 @@ def test_a_host_name_that_another_machine_has_now_is_an_error_that_says_which_fi
     (problem,) = reused(found)
     assert not found.ok
     assert (problem.severity, problem.file, problem.path) == (Severity.ERROR, "node_02.json", "/hostname")
-    assert "if node_01.json is out of date, retire it" in problem.message
+    assert "if node_01.json is out of date: `pinakactl retire node_01.json`, else" in problem.message
     assert problem.value == '"Ctrl-1"'
 
 

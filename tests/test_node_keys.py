@@ -22,7 +22,13 @@ FULL: dict[str, Any] = {
     "hostname": "n1",
     "disk": ["sda"],
     "roles": ["Control"],
-    "ssh": {"address": "n1.example.org", "port": 22, "user": "admin", "current": "192.0.2.7"},
+    "ssh": {
+        "address": "n1.example.org",
+        "port": 22,
+        "user": "admin",
+        "current": "192.0.2.7",
+        "host_key": "SHA256:" + "A" * 43,
+    },
     "using_interfaces": {
         "interface_01": {
             "interface_name": "eno1",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinakad.nodes import ReadFile
-from pinakad.nodes_folder import MAX_FILES, STILL_S, NodesFolder, _read
+from pinakad.nodes_folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
 from pinakad.problems import Code
 
 GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()
@@ -34,6 +34,34 @@ def test_only_node_files_are_read_and_what_else_ends_in_json_is_told_once(
     (tmp_path / "nodes.json").write_bytes(GOOD)
     folder.scan(allow_loopback=False)
     assert len(caplog.records) == 2
+
+
+def test_any_number_of_strange_names_costs_a_few_lines_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3000):
+        (tmp_path / f"strange_{number:04d}.json").touch()
+    folder = NodesFolder(tmp_path)
+    for _ in range(2):
+        assert folder.scan(allow_loopback=False) == []
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("'strange_0000.json', 'strange_0001.json', ")
+    assert line.endswith(" and 2995 more are ignored: a node file is named node_<digits>.json")
+    assert folder.ignored == [f"strange_{number:04d}.json" for number in range(5)]
+    for number in range(2, 3000):
+        (tmp_path / f"strange_{number:04d}.json").unlink()
+    folder.scan(allow_loopback=False)
+    assert len(caplog.records) == 3, "the few that are left are told one by one"
+
+
+def test_any_number_of_problems_costs_a_few_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(1, 1001):
+        (tmp_path / f"node_{number}.json").mkdir()
+    folder = NodesFolder(tmp_path)
+    folder.scan(allow_loopback=False)
+    for _ in range(2):
+        folder.tell_problems()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == MAX_TOLD + 1
+    assert lines[-1] == f"{1000 - MAX_TOLD} more problems of node files; pinakactl validate tells all"
 
 
 def test_names_that_may_be_meant_as_node_files_are_kept_for_the_answer(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,6 +63,32 @@ async def test_a_run_has_what_descends_from_it_in_whatever_session() -> None:
     for pid in members:
         await until_gone(pid)
     await parent.communicate()
+
+
+async def test_what_descends_from_an_ancestor_of_ours_belongs_to_no_run(child: Child) -> None:
+    """A supervisor that a record names is not believed to be one: it could be the parent of the whole host."""
+    for ancestor in (1, os.getppid(), os.getpid(), 0, -1):
+        assert of_run(NODES_DIR, None, ancestor) == []
+    assert of_run(NODES_DIR, child.pid, 1) == [child.pid]
+
+
+async def test_who_ends_a_family_does_not_end_himself() -> None:
+    """As a script that starts the daemon anew would have it."""
+    text = """
+import asyncio, os, subprocess
+from pinakad import processes
+from pinakad.supervisor import start_ticks
+processes.TERM_S = processes._KILL_S = 0.3
+child = subprocess.Popen(["sleep", "60622"])
+parent = os.getppid()
+print(asyncio.run(processes.end_family(parent, start_ticks(parent))), child.poll(), flush=True)
+child.kill()
+"""
+    words = ["bash", "-c", 'trap "" TERM; "$@" & sleep 60623 & wait -n; wait', "bash", sys.executable, "-c", text]
+    ends = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert ends.stdout is not None
+    assert await ends.stdout.readline() == b"True None\n"
+    await ends.wait()
 
 
 async def test_where_there_is_nothing_to_end_it_is_done_at_once() -> None:

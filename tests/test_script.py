@@ -15,6 +15,7 @@ from scripts import Place, command_of, let_go, run, started, state_of, until, un
 
 from pinakad import supervisor
 from pinakad.outside import Started
+from pinakad.processes import NODES_VARIABLE
 from pinakad.report import Reason, ScriptState
 from pinakad.script import NotRun, Over, ScriptOnDisk
 
@@ -242,6 +243,33 @@ async def test_words_or_an_open_file_alone_are_no_run(place: Place, command: str
     other.kill()
     await other.wait()
     assert found == []
+
+
+async def test_a_run_that_is_found_by_its_mark_has_no_supervisor_but_one_of_ours(place: Place) -> None:
+    """What lost its parent is a child of the first process of the host: with that one's family nearly all would end."""
+    script = place.script("exit 0")
+    nodes = f"{NODES_VARIABLE}={place.folder}/nodes"
+    orphan = await asyncio.create_subprocess_exec("setsid", "-f", "env", nodes, "sleep", "60624")
+    await orphan.wait()
+    await until(lambda: any(state_of(pid) != "Z" for pid in mentioning(nodes)))
+    script._find_by_its_mark()
+    assert script._record.seen is not None
+    assert (script._record.seen.supervisor_pid, script._record.seen.supervisor_start_ticks) == (0, None)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else, and sees what others carry")
+async def test_the_mark_of_a_run_counts_only_at_a_process_of_ours(place: Place) -> None:
+    script = place.script("echo run >> runs")
+    mark = {NODES_VARIABLE: f"{place.folder}/nodes"}
+    stranger = await asyncio.create_subprocess_exec("sleep", "60625", env=mark, user=65533, group=65533)
+    lends = await asyncio.create_subprocess_exec(
+        "su", env=mark, user=65533, group=65533, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    script._find_by_its_mark()
+    assert script._record.seen is None
+    for process in (stranger, lends):
+        process.kill()
+        await process.communicate()
 
 
 async def test_who_only_has_the_script_open_or_runs_another_does_not_run_it(place: Place) -> None:

@@ -39,11 +39,24 @@ def test_every_node_up_completes(count: int, message: str) -> None:
     assert (decided.outcome, decided.reason, decided.message) == (Outcome.COMPLETED, None, message)
 
 
-@pytest.mark.parametrize("state", [NodeState.FAILED, NodeState.WAITING])
-def test_one_node_that_is_not_up_fails_and_is_named(state: NodeState) -> None:
-    decided = on_nodes([node(1), node(2, state=state, reason=NodeReason.REFUSED)])
+def test_one_node_that_is_not_up_fails_and_is_named() -> None:
+    decided = on_nodes([node(1), node(2, state=NodeState.FAILED, reason=NodeReason.REFUSED)])
     assert (decided.outcome, decided.reason) == (Outcome.FAILED, Reason.NODES_UNREACHABLE)
     assert decided.message == "1 of 2 nodes did not come up: n2 (refused)"
+
+
+def test_a_node_that_could_not_be_asked_is_not_called_down() -> None:
+    decided = on_nodes([node(1), node(2, state=NodeState.WAITING, reason=NodeReason.ERROR, message="no thread")])
+    assert (decided.outcome, decided.reason) == (Outcome.FAILED, Reason.NODES_NOT_ASKED)
+    assert decided.message == "pinakad could not ask 1 of 2 nodes, which may be up: n2 (error): no thread"
+
+
+def test_where_others_are_down_who_could_not_be_asked_is_told_apart() -> None:
+    unasked = node(2, state=NodeState.WAITING, reason=NodeReason.ERROR, message="no thread")
+    decided = on_nodes([node(1, state=NodeState.FAILED, reason=NodeReason.REFUSED), unasked])
+    assert decided.reason is Reason.NODES_UNREACHABLE
+    text = "1 of 2 nodes did not come up: n1 (refused); 1 could not be asked and may be up: n2 (error)"
+    assert decided.message == text
 
 
 def test_of_many_nodes_the_first_are_named() -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pinakad.config import state_dir
+from pinakad.linux.walk import resolved_in
 from pinakad.supervisor import foreign_runs
 
 _MAX_BYTES = 1 << 20
@@ -40,7 +41,7 @@ def find_backends(root: Path, script: Path) -> Iterator[str]:
         for running, _ in foreign_runs(str(script), str(state_dir() / "deployments")):
             yield f"process {running} runs '{script}' right now"
     for place in _job_files(root):
-        text = _read(place)
+        text = _read(root, place)
         if _names(text, script):
             yield f"'{place}' names '{script.name}'"
             continue
@@ -55,26 +56,27 @@ def _run_by(root: Path, text: str, script: Path, depth: int = _MAX_DEPTH) -> lis
     """
     programs, own = list(dict.fromkeys(_programs(root, text))), root / script.relative_to("/")
     programs = [path for path in programs if path not in (own, own.parent)]
-    found = [path for path in programs if _names(_read(path), script)]
+    found = [path for path in programs if _names(_read(root, path), script)]
     for folder in _folders(root, text):
-        found += [path for path in _sources(folder) if path != own and _names(_read(path), script)]
+        found += [path for path in _sources(root, folder) if path != own and _names(_read(root, path), script)]
     if not found and depth:
-        starters = [path for path in programs if _read(path).startswith("#!") or path.suffix == ".sh"]
+        starters = [path for path in programs if _read(root, path).startswith("#!") or path.suffix == ".sh"]
         starters += [folder / name for folder in _folders(root, text) for name in _RELATIVE.findall(text)]
         for path in starters:
-            found += _run_by(root, _read(path), script, depth - 1)
+            found += _run_by(root, _read(root, path), script, depth - 1)
     return list(dict.fromkeys(found))
 
 
 def _folders(root: Path, text: str) -> list[Path]:
     """Return where a unit or a start script goes before it runs something: the code is there."""
     named = [root / match[1].lstrip("/") for line in _lines(text) for match in _FOLDER.finditer(line)]
-    return [path for path in dict.fromkeys(named) if path != root and path.is_dir()]
+    return [path for path in dict.fromkeys(named) if path != root and _in(root, path).is_dir()]
 
 
-def _sources(folder: Path) -> Iterator[Path]:
+def _sources(root: Path, folder: Path) -> Iterator[Path]:
     """List the programs in a folder and a few levels below it; no more than a back end has, and no libraries."""
     left = _MAX_FILES
+    folder = _in(root, folder)
     for place, folders, names in os.walk(folder):
         depth = len(Path(place).relative_to(folder).parts)
         keep = [name for name in folders if name not in _LIBRARIES and not name.startswith(".")]
@@ -91,9 +93,11 @@ def _sources(folder: Path) -> Iterator[Path]:
 def _job_files(root: Path) -> Iterator[Path]:
     """List the unit files and cron jobs that are not ours."""
     for base in (root / folder for folder in (*_UNITS, *_CRON)):
-        for place in sorted(base.rglob("*")) if base.is_dir() else [base]:
-            if not any(part.startswith(_OURS) for part in place.relative_to(base).parts):
-                yield place
+        there = _in(root, base)
+        for place in sorted(there.rglob("*")) if there.is_dir() else [there]:
+            below = place.relative_to(there)
+            if not any(part.startswith(_OURS) for part in below.parts):
+                yield base / below
 
 
 def _programs(root: Path, text: str) -> Iterator[Path]:
@@ -107,11 +111,19 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
 
 
-def _read(path: Path) -> str:
+def _in(root: Path, path: Path) -> Path:
+    """Return where a path leads on the machine whose file system is `root`; one in a circle of links stays as it is."""
+    with suppress(OSError):
+        return resolved_in(root, path.relative_to(root))
+    return path
+
+
+def _read(root: Path, path: Path) -> str:
     """Read a small regular file; "" for anything else."""
     with suppress(OSError):
-        if path.is_file() and path.stat().st_size <= _MAX_BYTES:
-            return path.read_bytes().decode(errors="replace")
+        found = resolved_in(root, path.relative_to(root))
+        if found.is_file() and found.stat().st_size <= _MAX_BYTES:
+            return found.read_bytes().decode(errors="replace")
     return ""
 
 

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from pinakad.cli.access import no_write, opened
 from pinakad.cli.session import FaultError
+from pinakad.linux.lock_file import LockFile
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.node_file import number_of
+from pinakad.problems import cause_of
 from pinakad.requests import OURS
 
 RETIRED = "retired"
 """The sub-folder for the files of machines that are gone; the daemon reads no folder."""
 _DRAFT = f"{OURS}draft-"
+_LOCK = f"{OURS}lock"
 _MODE = 0o664
 _LOCK_LIMIT_S = 30.0
 _LOOK_S = 0.05
@@ -28,24 +31,30 @@ _LOOK_S = 0.05
 
 @contextmanager
 def locked(path: Path) -> Iterator[OpenFolder]:
-    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises FaultError."""
+    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises FaultError.
+
+    Who may not write there has nothing to lock for, and a dry run asks for no such right.
+    """
     with opened(path) as folder:
-        _lock(folder)
-        yield folder
-
-
-def _lock(folder: OpenFolder) -> None:
-    ends_s = time.monotonic() + _LOCK_LIMIT_S
-    while True:
+        lock = LockFile(folder, _LOCK)
+        if folder.may_write():
+            _take(lock, path)
         try:
-            folder.lock()
-        except BlockingIOError:
+            yield folder
+        finally:
+            lock.release()
+
+
+def _take(lock: LockFile, path: Path) -> None:
+    ends_s = time.monotonic() + _LOCK_LIMIT_S
+    try:
+        while not lock.take():
             if time.monotonic() > ends_s:
-                text = f"another pinakactl has been at work in '{folder.path}' for {_LOCK_LIMIT_S:g} s"
-                raise FaultError(f"{text}; try again later") from None
+                text = f"another pinakactl has been at work in '{path}' for {_LOCK_LIMIT_S:g} s"
+                raise FaultError(f"{text}; try again later, or, where none runs, rm '{path / _LOCK}'")
             time.sleep(_LOOK_S)
-        else:
-            return
+    except OSError as error:
+        raise FaultError(f"cannot lock '{path / _LOCK}': {cause_of(error)}; rm it where it is no file") from error
 
 
 def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
@@ -75,6 +84,7 @@ def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
     """Move node files aside and return their new places. Raises FaultError."""
     with _retired(folder, make=True) as aside:  # whoever may store files may retire them
         try:
+            folder.sync()  # a power cut must not take the new folder and leave the moves
             places = [_move(folder, name, aside) for name in names]
             aside.sync()
             folder.sync()

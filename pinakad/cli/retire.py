@@ -10,7 +10,9 @@ from pinakad.cli.node_store import RETIRED, locked, retire
 from pinakad.cli.screen import open_console, plain, show
 from pinakad.cli.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.config import Config
+from pinakad.node_conflicts import namesakes
 from pinakad.nodes import ReadFile
+from pinakad.problems import has_errors
 from pinakad.requests import REQUEST, Markers
 from pinakad.store import Store
 
@@ -20,11 +22,12 @@ _HELP = f"""Move a node's files aside.
 \b
   pinakactl retire sqdn-007             by its host name (without case)
   pinakactl retire 10.0.0.7             by the address that is polled
-  pinakactl retire node_07.json         by a file
+  pinakactl retire node_07.json         by its file
   pinakactl retire --dry-run sqdn-007 sqdn-008
 
 A machine that is gone fails every deployment of all nodes. This moves all of its files, the superseded ones too,
 into the sub-folder `{RETIRED}` of the nodes folder, which the daemon does not look at. To take one back, move it back.
+A superseded file that is named, or one of two machines with one host name, is moved alone.
 A deployment that runs has its own copy and is not changed.
 
 \b
@@ -64,9 +67,23 @@ def _tell_rest(console: Console, left: int) -> None:
 
 
 def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile]:
-    """Return all files of the node that `text` names. Raises WrongUseError."""
+    """Return the files that `text` names: one file, or all files of a node. Raises WrongUseError."""
     wanted = text.lower()
-    found = [file for file in files if wanted in (file.name.lower(), (file.hostname or "").lower())]
+    for file in files:
+        if file.name.lower() == wanted:
+            group = _same_name(files, file)
+            return [file] if file is not group[-1] or _are_two_machines(group, settings) else group
+    group = _same_name(files, _named(files, text, settings))
+    if _are_two_machines(group, settings):
+        which = ", ".join(file.name for file in group[:_SHOWN])
+        raise WrongUseError(f"the files with the host name of '{text}' are two machines; name the file: {which}")
+    return group
+
+
+def _named(files: list[ReadFile], text: str, settings: Config) -> ReadFile:
+    """Return a file of the node with this host name, polled address or first label. Raises WrongUseError."""
+    wanted = text.lower()
+    found = [file for file in files if (file.hostname or "").lower() == wanted]
     found = found or [file for file in files if _address(file) == wanted]
     found = found or [file for file in files if (file.hostname or "").lower().split(".")[0] == wanted]
     names = sorted({(file.hostname or file.name).lower() for file in found})
@@ -76,8 +93,18 @@ def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile
     if len(names) > 1:
         which = ", ".join(names[:_SHOWN])
         raise WrongUseError(f"cannot tell which node '{text}' is: {which}; write the host name or the file")
-    hostname = (found[0].hostname or "").lower()
-    return [file for file in files if hostname and (file.hostname or "").lower() == hostname] or found
+    return found[0]
+
+
+def _same_name(files: list[ReadFile], file: ReadFile) -> list[ReadFile]:
+    """Return the files with the host name of `file`, in order: the last one counts, the others are superseded."""
+    hostname = (file.hostname or "").lower()
+    found = [other for other in files if hostname and (other.hostname or "").lower() == hostname]
+    return sorted(found or [file], key=lambda other: other.key)
+
+
+def _are_two_machines(group: list[ReadFile], settings: Config) -> bool:
+    return has_errors(namesakes(group, None, ssh_port=settings.ssh.port))
 
 
 def _address(file: ReadFile) -> str | None:

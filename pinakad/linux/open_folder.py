@@ -7,7 +7,6 @@ so with that user's rights.
 
 import ctypes
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -156,9 +155,10 @@ class OpenFolder:
                     os.mkdir(name, mode, dir_fd=self.descriptor)
             return OpenFolder(os.open(name, _OPENED, dir_fd=self.descriptor), self.path / name, self.rights)
 
-    def lock(self) -> None:
-        """Lock it until it is closed; BlockingIOError where somebody else has it locked."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def may_write(self) -> bool:
+        """Tell whether names can be made in it."""
+        with self.acting():
+            return os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True)
 
     def sync(self) -> None:
         """Make its names durable."""

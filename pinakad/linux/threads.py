@@ -27,6 +27,19 @@ def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
     return thread
 
 
+def are_left(count: int) -> bool:
+    """Tell whether so many threads can be started now, all at once."""
+    may_end = threading.Event()
+    try:
+        for _ in range(count):
+            start_thread(may_end.wait, "is one left?")
+    except NoThreadError:
+        return False
+    finally:
+        may_end.set()
+    return True
+
+
 def beside(loop: asyncio.AbstractEventLoop, work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
     """Do `work` in a thread and return its result to come. Raises NoThreadError; nothing is done then."""
     future: asyncio.Future[_T] = loop.create_future()

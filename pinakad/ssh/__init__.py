@@ -90,6 +90,7 @@ class Prober:
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
         self._pace = Pace()
+        self._notices: set[str] = set()
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
@@ -101,7 +102,7 @@ class Prober:
         try:
             found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
             if isinstance(found, Failure):
-                return Probe(began_s, found.rung, found.reason, found.message)
+                return _unreached(began_s, found)
             return await self._login(found, target, began_s, cut_s, ready_command)
         finally:
             self._open.leave(place)
@@ -116,7 +117,7 @@ class Prober:
             try:
                 found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
                 if isinstance(found, Failure):
-                    return Probe(began_s, found.rung, found.reason, found.message)
+                    return _unreached(began_s, found)
                 reached.append(target)
                 return await self._login(found, target, began_s, None, "")
             finally:
@@ -154,7 +155,8 @@ class Prober:
     ) -> Probe:
         """Log in, in a thread. To wait for one is not charged to the attempt."""
         name = name_for(target.address, target.port)
-        login = Login(found.sock, name, target.user, self._key, self.host_keys, self._pace, target.fingerprints)
+        shared = (self._key, self.host_keys, self._pace)
+        login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
         waits_until_s = self._loop.time() + self._settings.auth_timeout_s
         while True:
             try:
@@ -172,7 +174,8 @@ class Prober:
             self._logins.narrow()
             if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
                 login.close()
-                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, f"no thread is left to log in with: {cause}")
+                text = f"no thread is left to log in with: {cause}"
+                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
             try:
                 await asyncio.sleep(NO_THREAD_S)
             except BaseException:
@@ -204,6 +207,10 @@ class Prober:
             raise
         finally:
             deadline.clear()
+
+
+def _unreached(began_s: float, found: Failure) -> Probe:
+    return Probe(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
 
 
 class _Deadline:

@@ -10,9 +10,11 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import paramiko
 
+from pinakad.linux.shortage import is_shortage
 from pinakad.linux.threads import NoThreadError
 from pinakad.polling import HostKey, NodeReason, Probe, Rung
 from pinakad.problems import printable
@@ -23,6 +25,9 @@ from pinakad.ssh.transport import Pace, Transport
 _PIECE_BYTES = 65536
 _LEAVES_S = 2.0
 """How long the library's thread may take to see that its socket is closed; what it computes takes some 10 ms."""
+_MAX_NOTICES = 100
+_NO_LOGINS = 254
+"""With which sshd ends each session where there is an /etc/nologin and no PAM (session.c of OpenSSH, do_nologin)."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,9 @@ class Login:
         host_keys: HostKeys,
         pace: Pace,
         fingerprints: tuple[str, ...] = (),
+        notices: set[str] | None = None,
     ) -> None:
+        """`notices`: what is said before logins that succeed, for all logins in common."""
         self._sock = sock
         self._name = name
         self._user = user
@@ -47,6 +54,7 @@ class Login:
         self._host_keys = host_keys
         self._pace = pace
         self._fingerprints = fingerprints
+        self._notices = set() if notices is None else notices
         self._was_cut = threading.Event()
         self._transport: Transport | None = None
         self._rung = Rung.BANNER
@@ -75,7 +83,7 @@ class Login:
             raise
         except Exception as error:  # on garbage the library raises whatever its parsers come across
             log.debug("the connection to %s ended", self._name, exc_info=True)
-            probe = self._probe(began_s, *self._failure(error))
+            probe = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
         self._leave()
         return probe
 
@@ -124,20 +132,27 @@ class Login:
                     NodeReason.AUTH_FAILED,
                     f"it refused the key for user {printable(self._user)}: {printable(str(error))}",
                 )
-            if not said:
+            if not said or said in self._notices:  # a legal notice is there before every login (sshd_config(5), Banner)
                 raise
             # sshd says why an account may not log in, as pam_nologin(8) does, and closes the connection
             return NodeReason.AUTH_FAILED, f"it refused user {printable(self._user)}, and said: {said}"
         if more:
             return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
         self._host_keys.pin(self._name, transport.get_remote_server_key())
+        said = printable(transport.banner_text())
+        if said and len(self._notices) < _MAX_NOTICES:
+            self._notices.add(said)
         return None
 
     def _ask(self, transport: Transport, began_s: float, ready_command: str) -> Probe:
         token = secrets.token_hex(8)
         facts = MarkedFacts(token)
-        self._execute(transport, facts_command(token), facts.feed)
+        code = self._execute(transport, facts_command(token), facts.feed)
         boot_id, uptime_s, hostname = facts.values()
+        if code == _NO_LOGINS and facts.values() == (None, None, None):
+            self._rung = Rung.HOST_KEY
+            text = f"it refused user {printable(self._user)}: status {code} and nothing else, as with an /etc/nologin"
+            return self._probe(began_s, NodeReason.AUTH_FAILED, text)
         reason, message = None, ""
         if ready_command:
             code = self._execute(transport, ready_command, lambda _: None)

@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 from functools import cache
 
+from pinakad.linux.shortage import is_shortage
 from pinakad.polling import NodeReason, Rung
 from pinakad.problems import cause_of, printable
 from pinakad.ssh.connect import Connector
@@ -37,11 +38,15 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt ended before a login: the furthest rung, the reason, and a sentence."""
+    """Why an attempt ended before a login: the furthest rung, the reason, and a sentence.
+
+    `is_ours`: something of ours was missing, which says nothing about the node.
+    """
 
     rung: Rung | None
     reason: NodeReason
     message: str
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,13 @@ async def reach(connector: Connector, address: str, port: int, limits: Limits) -
     try:
         sock = socket.socket(kind, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as error:
-        return Failure(None, NodeReason.ERROR, f"no socket: {cause_of(error)}")
+        return Failure(None, NodeReason.ERROR, f"pinakad has no socket: {cause_of(error)}", is_ours=True)
     try:
         code = await connector.connect(sock, target, limits.until(connector.time(), limits.connect_s))
         result = _unconnected(code) if code != 0 else await _talk(sock, limits)
+    except OSError as error:  # of the epoll: what the connection itself says is a result
+        sock.close()
+        return Failure(None, NodeReason.ERROR, f"pinakad cannot wait for it: {cause_of(error)}", is_ours=True)
     except BaseException:
         sock.close()
         raise
@@ -121,7 +129,8 @@ async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
     except TimeoutError:
         return Failure(None, NodeReason.UNRESOLVED, f"the name {address} was not resolved in time")
     except (OSError, UnicodeError) as error:
-        return Failure(None, NodeReason.UNRESOLVED, f"cannot resolve the name {address}: {cause_of(error)}")
+        text = f"cannot resolve the name {address}: {cause_of(error)}"
+        return Failure(None, NodeReason.UNRESOLVED, text, is_ours=is_shortage(error))
     return family, (found, port)
 
 
@@ -129,7 +138,9 @@ async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
 def _unconnected(code: int | None) -> Failure:
     if code is None:
         return Failure(None, NodeReason.TIMEOUT, "nothing answered the connection")
-    return Failure(None, _REASONS.get(code, NodeReason.ERROR), f"cannot connect: {os.strerror(code).lower()}")
+    is_ours = code == errno.EADDRNOTAVAIL or is_shortage(OSError(code, ""))  # no local port is left (connect(2))
+    text = f"cannot connect: {os.strerror(code).lower()}"
+    return Failure(None, _REASONS.get(code, NodeReason.ERROR), text, is_ours)
 
 
 async def _wait_for_banner(sock: socket.socket, limits: Limits) -> int | Failure:
@@ -159,7 +170,8 @@ async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limit
     try:
         sock.send(CLIENT_BANNER)
     except OSError as error:
-        return Failure(Rung.BANNER, NodeReason.ERROR, f"the connection ended after the banner: {cause_of(error)}")
+        text = f"the connection ended after the banner: {cause_of(error)}"
+        return Failure(Rung.BANNER, NodeReason.ERROR, text, is_shortage(error))
     more = await _peek_more(sock, length, limits.until(loop.time(), limits.key_exchange_s))
     if more is None:
         return Failure(Rung.BANNER, NodeReason.TIMEOUT, "it gave its banner and then no key exchange")

@@ -149,3 +149,75 @@ def test_a_node_that_says_why_it_lets_nobody_in_has_refused_the_login(world: Wor
     (node,) = report.nodes
     assert node.reason == "auth_failed", node.message
     assert "System is going down" in node.message
+
+
+class HasALegalNotice(paramiko.ServerInterface):
+    """Shows a notice before each login; from the second one on the connection is lost then, as when it reboots."""
+
+    transport: paramiko.Transport
+    logins = 0
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        message = paramiko.Message()
+        message.add_byte(b"\x35")  # SSH_MSG_USERAUTH_BANNER (RFC 4252, section 5.4)
+        message.add_string("Authorized use only.\r\n")
+        message.add_string("")
+        self.transport._send_message(message)
+        HasALegalNotice.logins += 1
+        if HasALegalNotice.logins == 1:
+            return paramiko.common.AUTH_SUCCESSFUL
+        self.transport.sock.shutdown(socket.SHUT_RDWR)
+        return paramiko.common.AUTH_FAILED
+
+
+def test_a_connection_that_is_lost_after_the_notice_of_every_login_is_no_refusal(world: World) -> None:
+    server = socket.create_server((world.address(1), 0))
+    HasALegalNotice.logins = 0
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(KEY)
+            face = HasALegalNotice()
+            face.transport = transport
+            transport.start_server(threading.Event(), face)
+
+    threading.Thread(target=serve, daemon=True).start()
+    world.add_node(1)
+    world.configure(ssh={"port": server.getsockname()[1]}, poll={"attempts": 4, "interval_s": 0.5})
+    world.start()
+    report = world.serve()
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    (node,) = report.nodes
+    assert HasALegalNotice.logins > 1, "the first login is the one before the launch"
+    assert node.reason == "error", node.message
+    assert set(node.reasons) == {"error"}
+
+
+KEY = paramiko.ECDSAKey.generate()
+
+
+def test_a_node_whose_sshd_lets_nobody_in_by_nologin_is_not_up(world: World, one: Machines) -> None:
+    """Without PAM sshd says so in the session, and ends it with status 254 (session.c, do_nologin)."""
+    (one[1].folder / "shell").write_text("echo 'System is going down.' >&2\nexit 254\n", encoding="utf-8")
+    world.configure(poll={"attempts": 2, "interval_s": 0.5, "reboot": "ignore"})
+    world.start()
+    report = world.serve()
+    (node,) = report.nodes
+    assert (node.state, node.reason) == ("failed", "auth_failed"), node.message
+    assert "254" in node.message
+
+
+def test_a_node_without_a_shell_is_up_all_the_same(world: World, one: Machines) -> None:
+    (one[1].folder / "shell").write_text("echo 'This account has no shell.'\nexit 1\n", encoding="utf-8")
+    world.configure(poll={"reboot": "ignore"})
+    world.start()
+    assert world.serve().outcome == "completed"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 from world import World
 
+from pinakad.locks import is_locked
+
 GONE = "was removed by somebody else"
 
 
@@ -122,3 +124,23 @@ def test_a_record_that_is_removed_after_the_answer_is_not_missed(running: tuple[
     second = world.serve()
     assert second.reason == "script_failed"
     assert world.runs() == [report.id, second.id]
+
+
+@pytest.mark.parametrize("removed", ["its content", "the folder"])
+def test_a_daemon_whose_state_is_removed_takes_requests_and_is_known_to_run(world: World, removed: str) -> None:
+    world.add_node(1)
+    world.write_script("exit 7")
+    world.start()
+    if removed == "the folder":
+        shutil.rmtree(world.state)
+    else:
+        remove_all_state(world)
+    world.wait((world.state / "lock").exists, "the lock made again")
+    assert is_locked(world.state / "lock")
+    assert world.serve().reason == "script_failed"
+    first = world.daemon
+    world.start(ready=False)
+    second, world.daemon = world.daemon, first
+    assert second is not None
+    assert second.wait(20) == 75
+    assert len(world.runs()) == 1

@@ -22,6 +22,8 @@ from pinakad.report import Report, ScriptPart
 
 STARTS = 8
 SEED = 20261124
+MARK = f"6{os.getpid():07}"
+"""By so many seconds our sleepers are known: another run of these tests may have its own at the same time."""
 
 
 @pytest.fixture
@@ -154,26 +156,63 @@ def test_one_that_begins_after_our_launch_is_told_and_both_ends_are_waited_for(
     assert codes(report).count("script_doubled") == 1
 
 
-def test_one_that_begins_shortly_before_our_end_is_waited_for_too(world: World, one: Machines, by_hand: Start) -> None:
-    """It is found by a look at the end, not by one of those now and then."""
+@pytest.mark.parametrize("begins", ["before the request", "while the first one runs", "just before the first one ends"])
+def test_of_several_foreign_runs_the_last_ones_end_is_waited_for(
+    world: World, one: Machines, by_hand: Start, begins: str
+) -> None:
     wait, let_go = world.gate()
-    world.write_script(f'if [ -n "$PINAKAD_DEPLOYMENT_ID" ]; then {wait}; exit 0; fi\ntouch "{world.root}/up"\nsleep 3')
+    world.write_script(f'[ "$1" = second ] && {{ sleep 7; exit 0; }}\n{wait}')
+    world.start()
+    first, second = by_hand(), None
+    if begins == "before the request":
+        second = by_hand("bash", str(world.script), "second")
+    world.wait(lambda: len(world.runs()) == 1 + bool(second), "the back end's runs")
+    world.touch()
+    world.wait_for_node(1, lambda node: node.state == "up")
+    if second is None:
+        second = by_hand("bash", str(world.script), "second")
+        world.wait(lambda: len(world.runs()) == 2, "the second run")
+    if begins == "while the first one runs":
+        world.wait_for_log("run twice")
+    let_go()
+    first.wait()
+    report = world.answer()
+    assert second.poll() == 0
+    assert report.outcome == "completed"
+    assert codes(report).count("script_doubled") == 1
+    assert codes(report).count("script_adopted") == 1
+
+
+def test_one_that_begins_just_before_our_own_ends_is_waited_for(world: World, one: Machines, by_hand: Start) -> None:
+    wait, let_go = world.gate()
+    world.write_script(f'[ "$1" = second ] && {{ sleep 2; exit 0; }}\n{wait}')
     world.start()
     world.touch()
-    world.wait(world.runs, "our run")
     world.wait_for_node(1, lambda node: node.state == "up")
-    other = by_hand()
-    world.wait((world.root / "up").exists, "the other")
+    other = by_hand("bash", str(world.script), "second")
+    world.wait(lambda: len(world.runs()) == 2, "the second run")
     let_go()
-    report = world.answer(deadline_s=30)
+    report = world.answer()
     assert other.poll() == 0
-    assert (report.outcome, codes(report).count("script_doubled")) == ("completed", 1)
+    assert codes(report).count("script_doubled") == 1
+
+
+def test_a_cancelled_run_ends_every_foreign_one(world: World, one: Machines, by_hand: Start) -> None:
+    world.write_script("sleep 60 & wait")
+    world.start()
+    others = [by_hand(), by_hand()]
+    world.wait(lambda: len(world.runs()) == 2, "the back end's runs")
+    world.touch()
+    world.wait(lambda: (part := script_of(world)) and part.adopted, "it in the report")
+    world.cancel()
+    assert world.answer().outcome == "cancelled"
+    assert [other.wait(5) for other in others] == [-signal.SIGTERM] * 2
 
 
 def test_a_cancelled_run_ends_an_adopted_script_with_what_it_started(
     world: World, one: Machines, by_hand: Start
 ) -> None:
-    world.write_script(f"sleep 60671 & setsid sleep 60671 & touch {world.root}/up; wait")
+    world.write_script(f"sleep {MARK}1 & setsid sleep {MARK}1 & touch {world.root}/up; wait")
     world.start()
     other = by_hand()
     world.wait((world.root / "up").exists, "its children")
@@ -182,7 +221,7 @@ def test_a_cancelled_run_ends_an_adopted_script_with_what_it_started(
     world.cancel()
     assert world.answer().outcome == "cancelled"
     assert other.wait(5) == -signal.SIGTERM
-    assert mentioning("sleep\x0060671") == []
+    assert mentioning(f"sleep\0{MARK}1") == []
 
 
 # --- launch = false
@@ -249,13 +288,13 @@ def test_a_started_that_the_script_takes_away_changes_no_verdict(
 
 
 def test_a_cancelled_run_whose_started_is_gone_is_ended_all_the_same(world: World, one: Machines) -> None:
-    world.write_script(f'rm "$PINAKAD_NODES_DIR/../started"; touch {world.root}/taken; exec sleep 60672')
+    world.write_script(f'rm "$PINAKAD_NODES_DIR/../started"; touch {world.root}/taken; exec sleep {MARK}2')
     world.start()
     world.touch()
     world.wait((world.root / "taken").exists, "what is taken away")
     world.cancel()
     assert world.answer().outcome == "cancelled"
-    assert mentioning("sleep\x0060672") == []
+    assert mentioning(f"sleep\0{MARK}2") == []
 
 
 def test_a_supervisor_that_is_stopped_does_not_hold_up_the_verdict(world: World, one: Machines) -> None:
@@ -294,33 +333,33 @@ def test_a_run_that_is_cancelled_while_its_supervisor_is_stopped_says_how_the_sc
 
 def test_a_cancelled_run_leaves_nothing_behind_not_even_what_hides(world: World, one: Machines) -> None:
     """Also where the cancel comes after the script's exit: daemons of its own, in clean environments and sessions."""
-    hidden = "env -i setsid bash -c '(sleep 60673 & sleep 60674 &)' & "
-    world.write_script(f"{hidden} sleep 60675 & disown -a; exit 0")
+    hidden = f"env -i setsid bash -c '(sleep {MARK}73 & sleep {MARK}74 &)' & "
+    world.write_script(f"{hidden} sleep {MARK}75 & disown -a; exit 0")
     one[1].stop()
     world.start()
     world.touch()
     world.wait(lambda: (part := script_of(world)) and part.state == "exited", "the exit")
-    world.wait(lambda: len(mentioning("sleep\x006067")) == 3, "what it left")
+    world.wait(lambda: len(mentioning(f"sleep\0{MARK}7")) == 3, "what it left")
     world.cancel()
     assert world.answer().outcome == "cancelled"
-    assert mentioning("sleep\x006067") == []
+    assert mentioning(f"sleep\0{MARK}7") == []
 
 
 def test_what_hides_is_found_after_a_restart_of_the_daemon(world: World, one: Machines) -> None:
-    world.write_script("env -i setsid bash -c '(sleep 60681 &)' & sleep 60682")
+    world.write_script(f"env -i setsid bash -c '(sleep {MARK}81 &)' & sleep {MARK}82")
     world.start()
     world.touch()
-    world.wait(lambda: len(mentioning("sleep\x006068")) == 2, "what it started")
+    world.wait(lambda: len(mentioning(f"sleep\0{MARK}8")) == 2, "what it started")
     world.kill()
     world.start()
     world.cancel()
     report = world.answer()
     assert report.outcome == "cancelled"
-    assert mentioning("sleep\x006068") == [], (report.script, world.log_text())
+    assert mentioning(f"sleep\0{MARK}8") == [], (report.script, world.log_text())
 
 
 def test_cancelled_runs_leave_no_zombies(world: World, one: Machines) -> None:
-    world.write_script("(sleep 60683 &); sleep 60684")
+    world.write_script(f"(sleep {MARK}83 &); sleep {MARK}84")
     world.start()
     assert world.daemon is not None
     most = 0

@@ -1,0 +1,23 @@
+"""Does an error say that something of ours is missing, and nothing about whom we wanted to reach?"""
+
+import errno
+import socket
+
+_ERRNOS = frozenset(
+    {
+        errno.EMFILE,  # open files of this process (getrlimit(2))
+        errno.ENFILE,  # open files of this machine
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EAGAIN,  # processes and threads (fork(2), pthread_create(3))
+        errno.ENOSPC,  # watches (epoll_ctl(2))
+    }
+)
+_OF_THE_RESOLVER = frozenset({socket.EAI_MEMORY, socket.EAI_SYSTEM})  # getaddrinfo(3)
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Tell whether it failed for want of descriptors, memory, processes or threads: it may go well a moment later."""
+    if isinstance(error, socket.gaierror):
+        return error.errno in _OF_THE_RESOLVER
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _ERRNOS)

@@ -1,0 +1,138 @@
+"""What a local user of the host can do to a deployment, who may write nothing and only runs programs: nothing."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pinakad import supervisor
+from pinakad.processes import NODES_VARIABLE
+from pinakad.still_running import still_running
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
+
+STRANGER, DAEMON = 65533, 4712
+_SU = "/usr/bin/su"
+_SEES = """
+import os, sys, encodings.utf_8_sig
+from pinakad import supervisor
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+print([pid for pid, _ in supervisor.foreign_runs(sys.argv[2], "/var/lib/pinakad/deployments")])
+"""
+
+
+@pytest.fixture
+def script() -> Iterator[Path]:
+    """Give a script in a folder that everybody may enter."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        path = folder / "deployment_service.sh"
+        path.write_text("read -r _\n")
+        path.chmod(0o755)
+        yield path
+
+
+def seen_by(user: int, script: Path) -> list[int]:
+    """Return the pids that run the script, as a process of that user sees it."""
+    words = [sys.executable, "-c", _SEES, str(user), str(script)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, cwd="/").stdout
+    return [int(word) for word in said.strip().strip("[]").split(",") if word]
+
+
+@contextmanager
+def running(words: list[str], program: str, user: int) -> Iterator[int]:
+    """Let a user run a program under a name of his choice, that cannot say what it wants to say, and so lives on."""
+    inlet, outlet = os.pipe()
+    fcntl.fcntl(outlet, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(outlet, b"x" * 4096)
+    process = subprocess.Popen(
+        words, executable=program, user=user, group=user, extra_groups=[], stdin=subprocess.PIPE, stderr=outlet, cwd="/"
+    )
+    try:
+        ends_s = time.monotonic() + 10
+        while supervisor.words_of_process(process.pid) != words:
+            assert time.monotonic() < ends_s, "it does not run"
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(inlet)
+        os.close(outlet)
+
+
+@pytest.mark.parametrize("daemon", [DAEMON, 0])
+@pytest.mark.parametrize("name", ["bash", "sh", "-dash", "busybox"])
+def test_a_program_that_lends_the_rights_of_root_is_no_run_of_the_script(script: Path, name: str, daemon: int) -> None:
+    with running([name, str(script)], _SU, STRANGER) as pid:
+        assert Path(f"/proc/{pid}").stat().st_uid == 0
+        assert seen_by(daemon, script) == []
+
+
+@pytest.mark.parametrize("daemon", [DAEMON, 0])
+@pytest.mark.parametrize("program", ["/usr/bin/tail", "/usr/bin/sleep"])
+def test_one_that_is_root_through_and_through_is_none_either_unless_it_is_the_shell(
+    script: Path, program: str, daemon: int
+) -> None:
+    """As sudo(8) is while it asks for a password."""
+    with running(["bash", "-f", str(script)], program, 0):
+        assert seen_by(daemon, script) == []
+
+
+@pytest.mark.parametrize("daemon", [DAEMON, 0])
+@pytest.mark.parametrize("program", ["/bin/bash", "/bin/dash"])
+def test_a_run_of_roots_is_seen_by_a_daemon_that_has_no_rights(script: Path, program: str, daemon: int) -> None:
+    with running([Path(program).name, str(script)], program, 0) as pid:
+        assert seen_by(daemon, script) == [pid]
+
+
+def test_a_run_of_a_strangers_is_none(script: Path) -> None:
+    with running(["bash", str(script)], "/bin/bash", STRANGER):
+        assert seen_by(DAEMON, script) == []
+
+
+def test_a_stranger_cannot_say_that_a_deployment_still_runs(tmp_path: Path) -> None:
+    def carried_by(user: int) -> dict[str, float]:
+        mark = {NODES_VARIABLE: f"{tmp_path}/20261124T000000Z.0001/nodes"}
+        process = subprocess.Popen(["sleep", "60626"], env=mark, user=user, group=user, extra_groups=[])
+        ends_s = time.monotonic() + 10
+        while supervisor.words_of_process(process.pid) != ["sleep", "60626"]:
+            assert time.monotonic() < ends_s, "it does not run"
+        try:
+            return still_running(tmp_path)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert list(carried_by(0)) == ["20261124T000000Z.0001"]
+    assert carried_by(STRANGER) == {}
+
+
+def test_how_much_a_stranger_says_on_his_command_lines_takes_none_of_our_time(script: Path) -> None:
+    """A look at all processes is taken ten times a second while a script is about to be launched."""
+    words = ["bash", str(script), *("x" * 131_000 for _ in range(12))]
+
+    def look_s() -> float:
+        took = []
+        for _ in range(5):
+            began_s = time.thread_time()
+            assert supervisor.foreign_runs(str(script), "/nowhere") == []
+            took.append(time.thread_time() - began_s)
+        return min(took)
+
+    alone_s = look_s()
+    began = [running(words, "/bin/bash", STRANGER) for _ in range(20)]
+    for one in began:
+        one.__enter__()
+    try:
+        assert look_s() < alone_s + 0.02
+    finally:
+        for one in began:
+            one.__exit__(None, None, None)
