@@ -368,6 +368,8 @@ class Deployment:
     def _note_script(self, ended: Ended) -> None:
         at = rfc3339(ended.at.wall_s) if ended.at else None
         self._change_script(state=ended.state, exit_code=ended.code, signal=ended.signal, finished_at=at)
+        if ended.adopted:  # which may have come out late
+            self._change_script(adopted=True)
         text = f"{ended.dropped_bytes} bytes of the script's output were dropped"
         dropped = [Spot("").warning(Code.OUTPUT_DROPPED, text)] if ended.dropped_bytes else []
         for warning in (*ended.warnings, *dropped):

@@ -36,7 +36,7 @@ START_LIMIT_S = 30.0
 _LOOK_S = 0.02
 _AFTER_END_S = 5.0
 _ROOM_S = 1.0
-_DECIDES_WITHIN_S = 1.0
+_DECIDES_WITHIN_S = 5.0  # on a busy host
 _FOREIGN_LOOK_S = 0.1
 _MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -243,6 +243,7 @@ class ScriptOnDisk:
     async def _shown(self) -> Started | Refusal:
         loop = asyncio.get_running_loop()
         deadline_s, mark_at_s = loop.time() + START_LIMIT_S, loop.time() + _MARK_EVERY_S
+        foreign_at_s = loop.time()
         while True:
             failure = await self._runner.failed()  # asked before we look: what it did before it ended, we then see
             found = self.look()
@@ -252,6 +253,9 @@ class ScriptOnDisk:
                 return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {self._record.started()}")
             if failure is not None:
                 return await self._given_up(failure)
+            if loop.time() >= foreign_at_s:  # a unit takes its time to start: one that is short would be over by then
+                foreign_at_s = loop.time() + _FOREIGN_LOOK_S
+                await self._adopt_if_any()
             if loop.time() >= mark_at_s:
                 mark_at_s = loop.time() + _MARK_EVERY_S
                 self._find_by_its_mark()
@@ -277,7 +281,8 @@ class ScriptOnDisk:
             found = self.look()
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
-            self._rivals.look(found.started.script_pid)
+            if not self._record.is_undecided(found.started):
+                self._rivals.look(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_rivals(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
