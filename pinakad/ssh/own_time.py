@@ -10,8 +10,8 @@ from collections.abc import Callable
 TICK_S = 0.02
 ON_TIME_S = 0.03
 """A tick that comes later shows that somebody else ran."""
-LEAST = 0.05
-"""Of any time that passes so much is charged: a limit is stretched twenty times at most."""
+LEAST = 0.1
+"""Of any time that passes so much is charged: a limit is stretched ten times at most."""
 
 
 class OwnTime:
