@@ -22,6 +22,7 @@ from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.lane import Lane, Place
 from pinakad.ssh.login import Login
+from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.reach import Failure, Limits, Reached, reach
 from pinakad.ssh.transport import Pace
 
@@ -39,6 +40,9 @@ SPARE_DESCRIPTORS = 64
 """Open files that are left for all but connections: node files, reports, the journal."""
 NO_THREAD_S = 0.1
 """After how long a login that the system had no thread for is tried again."""
+
+KEPT_WAITING_S = 10.0
+"""A node that has an open connection for so long before we log in may rightly end it."""
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +95,7 @@ class Prober:
         self._connector = Connector(self._loop)
         self._pace = Pace()
         self._notices: set[str] = set()
+        self._own_time = OwnTime()
 
     async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
@@ -157,7 +162,8 @@ class Prober:
         name = name_for(target.address, target.port)
         shared = (self._key, self.host_keys, self._pace)
         login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
-        waits_until_s = self._loop.time() + self._settings.auth_timeout_s
+        came_s = self._loop.time()
+        waits_until_s = came_s + self._settings.auth_timeout_s
         while True:
             try:
                 place = await self._logins.enter(behind=target.stalled)
@@ -165,12 +171,13 @@ class Prober:
                 login.close()
                 raise
             try:
+                waited_s = self._loop.time() - came_s
                 probe = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
             except NoThreadError as error:
                 cause = str(error)
             else:
                 self._logins.widen()
-                return probe
+                return _if_not_kept_waiting(probe, waited_s)
             self._logins.narrow()
             if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
                 login.close()
@@ -187,7 +194,7 @@ class Prober:
     ) -> Probe:
         """Raises NoThreadError, with the place given back, where there is no thread for it."""
         loop = self._loop
-        deadline = _Deadline(login, cut_s)
+        deadline = _Deadline(login, self._own_time, cut_s)
         deadline.set(left_s)
 
         def logged_in() -> None:
@@ -213,29 +220,38 @@ def _unreached(began_s: float, found: Failure) -> Probe:
     return Probe(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
 
 
-class _Deadline:
-    """Cuts a login when its present step takes too long, or when everything is cut."""
+def _if_not_kept_waiting(probe: Probe, waited_s: float) -> Probe:
+    """Blame no node for ending a connection on which it had to wait for us (sshd_config(5), LoginGraceTime)."""
+    gave_up = probe.reason is NodeReason.ERROR and probe.rung in (Rung.BANNER, Rung.HOST_KEY)
+    if waited_s < KEPT_WAITING_S or not gave_up:
+        return probe
+    text = f"it had to wait {waited_s:.0f} s for pinakad: {probe.message}"
+    return replace(probe, message=text, not_made=True)
 
-    def __init__(self, login: Login, cut_s: float | None) -> None:
-        self._loop = asyncio.get_running_loop()
+
+class _Deadline:
+    """Cuts a login when its present step takes too much of our own time, or when everything is cut."""
+
+    def __init__(self, login: Login, own_time: OwnTime, cut_s: float | None) -> None:
         self._login = login
-        self._cut_s = cut_s
-        self._timer: asyncio.TimerHandle | None = None
+        self._own_time = own_time
+        self._timer: object | None = None
         self._over = False
+        self._cut = None if cut_s is None else asyncio.get_running_loop().call_at(cut_s, login.cut)
 
     def set(self, limit_s: float) -> None:
         """A step begins that may take so long."""
         self._stop()
         if not self._over:
-            moment_s = self._loop.time() + limit_s
-            moment_s = moment_s if self._cut_s is None else min(moment_s, self._cut_s)
-            self._timer = self._loop.call_at(moment_s, self._login.cut)
+            self._timer = self._own_time.call_later(limit_s, self._login.cut)
 
     def clear(self) -> None:
         """The login is over."""
         self._over = True
         self._stop()
+        if self._cut is not None:
+            self._cut.cancel()
 
     def _stop(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
+            self._own_time.cancel(self._timer)

@@ -14,8 +14,8 @@ from world import write_key
 
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
-from pinakad.polling import NodeReason, Probe
-from pinakad.ssh import Prober, Target, load_key, open_host_keys
+from pinakad.polling import NodeReason, Probe, Rung
+from pinakad.ssh import Prober, Target, _if_not_kept_waiting, load_key, open_host_keys
 
 
 @contextmanager
@@ -78,3 +78,20 @@ def test_what_a_node_or_a_name_server_does_is_none(error: Exception) -> None:
 @pytest.mark.parametrize("error", [MemoryError(), socket.gaierror(socket.EAI_MEMORY, ""), OSError(errno.ENFILE, "")])
 def test_memory_and_the_resolvers_own_lacks_are_shortages(error: Exception) -> None:
     assert is_shortage(error)
+
+
+@pytest.mark.parametrize(
+    ("reason", "rung", "waited_s", "ours"),
+    [
+        (NodeReason.ERROR, Rung.BANNER, 120.0, True),
+        (NodeReason.ERROR, Rung.BANNER, 1.0, False),
+        (NodeReason.AUTH_FAILED, Rung.HOST_KEY, 120.0, False),
+        (NodeReason.TIMEOUT, Rung.BANNER, 120.0, False),
+        (None, Rung.COMMAND, 120.0, False),
+    ],
+)
+def test_a_node_that_ends_a_connection_on_which_we_let_it_wait_is_not_blamed(
+    reason: NodeReason | None, rung: Rung, waited_s: float, ours: bool
+) -> None:
+    probe = Probe(1.0, rung, reason, "it closed the connection")
+    assert _if_not_kept_waiting(probe, waited_s).not_made is ours
