@@ -498,6 +498,9 @@ class Desk:
 
         What it started and still runs is left alone: it may be in the middle of installing a machine.
         """
+        if self._markers.answered_id() == entry.id:  # all was done but to remember it
+            self._let_go(entry, group)
+            return
         alive = entry.id in self._still_running()
         runs = "; what it started still runs" if alive else ""
         text = (

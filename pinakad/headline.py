@@ -1,5 +1,6 @@
 """What is a deployment's story in one line? The report's head, read without its nodes: of hundreds, in no time."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -43,9 +44,11 @@ class Headline(BaseModel):
 
 def read_headline(folder: Path) -> Headline | None:
     """Return the headline of the deployment in `folder`; None where its report is not there or cannot be read."""
-    for name in ("report.json", "report.durable.json"):
-        try:
-            return Headline.model_validate_json(read_regular(folder / name, _MAX_BYTES))
-        except (OSError, ValueError, NotRegularError):  # pydantic's errors are ValueErrors
-            continue
+    return headline_of(folder / "report.json") or headline_of(folder / "report.durable.json")
+
+
+def headline_of(path: Path) -> Headline | None:
+    """Return the headline of the report in a file; None where that is not there or cannot be read."""
+    with suppress(OSError, ValueError, NotRegularError):  # pydantic's errors are ValueErrors
+        return Headline.model_validate_json(read_regular(path, _MAX_BYTES))
     return None

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from pinakad import strict_json
 from pinakad.events import Event, fields
 from pinakad.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_new
+from pinakad.headline import headline_of
 from pinakad.linux.leases import is_open_for_writing
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report import Outcome, Report, RequestDocument, RequestPart
@@ -232,6 +233,11 @@ class Markers:
         if self.obstacles.get(name) != text:
             self.obstacles[name] = text
             log.error("%s", text, extra=fields(Event.REQUEST_PROBLEM))
+
+    def answered_id(self) -> str | None:
+        """Return the id of the deployment whose answer is there, None where there is none that can be read."""
+        found = headline_of(self.folder / COMPLETED) or headline_of(self.folder / FAILED)
+        return found.id if found else None
 
     def answer(self, report: Report) -> bool:
         """Put the answer in place: the report, under the one name that fits its outcome.

@@ -87,7 +87,7 @@ child.kill()
     words = ["bash", "-c", 'trap "" TERM; "$@" & sleep 60623 & wait -n; wait', "bash", sys.executable, "-c", text]
     ends = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
     assert ends.stdout is not None
-    assert await ends.stdout.readline() == b"True None\n"
+    assert await ends.stdout.read() == b"True None\n"
     await ends.wait()
 
 

@@ -144,3 +144,21 @@ def test_a_daemon_whose_state_is_removed_takes_requests_and_is_known_to_run(worl
     assert second is not None
     assert second.wait(20) == 75
     assert len(world.runs()) == 1
+
+
+def test_a_good_answer_stays_where_its_record_and_the_memory_of_it_are_lost(
+    running: tuple[World, Callable[[], None]],
+) -> None:
+    world, go = running
+    remembered = (world.state / "served.json").read_bytes()
+    go()
+    report = world.answer()
+    world.wait_idle()
+    world.kill()
+    remove_its_folder(world)
+    (world.state / "served.json").write_bytes(remembered)  # as it was before the answer
+    world.start()
+    go()
+    second = world.serve()
+    assert second.reason == "script_failed", "the next answer is the next request's"
+    assert world.runs() == [report.id, second.id]
