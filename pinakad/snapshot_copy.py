@@ -34,9 +34,7 @@ def copy_snapshot(deployment: int, target: Path) -> Path:
     place = os.open(copy, _FOLDER)
     try:
         owner = os.fstat(source)
-        for number, name in enumerate(_names(source), 1):
-            if number > MAX_FILES:
-                raise SnapshotRefusedError(f"the snapshot has more than {MAX_FILES} files")
+        for name in _names(source):
             data = _read(source, name, owner.st_uid)
             left -= len(data)
             if left < 0:
@@ -49,10 +47,15 @@ def copy_snapshot(deployment: int, target: Path) -> Path:
 
 
 def _names(folder: int) -> list[str]:
-    names = os.listdir(folder)
-    strange = [name for name in names if number_of(name) is None]
-    if strange:
-        raise SnapshotRefusedError(f"{strange[0]!a} in the snapshot is not named like a node file")
+    """Return the names. Of a folder with too many, no more are read than it takes to see that."""
+    names: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if number_of(entry.name) is None:
+                raise SnapshotRefusedError(f"{entry.name!a} in the snapshot is not named like a node file")
+            if len(names) == MAX_FILES:
+                raise SnapshotRefusedError(f"the snapshot has more than {MAX_FILES} files")
+            names.append(entry.name)
     return names
 
 
