@@ -1,6 +1,5 @@
 """How is something written so that it is there whole, or not at all, whatever crashes?"""
 
-import ctypes
 import os
 import stat
 import time
@@ -8,9 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-_HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
+from pinakad.linux import calls
+
 _CHUNK = 1 << 16  # room for a megabyte, given back each time, leaves the heap three times as large
-_NO_REPLACE = 1  # RENAME_NOREPLACE (renameat2(2))
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
@@ -35,7 +34,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, dr
 def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
     """Write a file that nobody else has open: what stood under the name is unlinked first, never written through."""
     _make_way(path)
-    _create(path, data, mode, durable=durable)
+    calls.create(path, data, mode, durable=durable)
 
 
 def link_new(source: Path, target: Path) -> None:
@@ -67,20 +66,6 @@ def _put_aside(path: Path) -> None:
     path.rename(path.with_name(f"{path.name}.{time.monotonic_ns()}"))
 
 
-def _create(path: Path | str, data: bytes, mode: int, *, durable: bool, folder: int | None = None) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, mode, dir_fd=folder)
-    try:
-        os.fchmod(descriptor, mode)  # whatever the umask says
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_folder(path: Path) -> None:
     """Make a folder for everybody to look into, whatever the umask says. Raises OSError, also where one is."""
     path.mkdir(mode=0o755)
@@ -92,7 +77,7 @@ def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name, data in files.items():
-            _create(name, data, mode, durable=False, folder=place)
+            calls.create(name, data, mode, durable=False, folder=place)
     finally:
         os.close(place)
     sync_file_system(folder)
@@ -109,20 +94,13 @@ def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
-        _renameat2(source, target, _NO_REPLACE)
+        calls.rename(source, target, calls.NO_REPLACE)
     else:
         if durable:
             sync_folder(target.parent)
         source.unlink()
     if durable:
         sync_folder(source.parent)
-
-
-def _renameat2(source: Path, target: Path, flags: int) -> None:
-    names = (os.fsencode(source), os.fsencode(target))
-    if ctypes.CDLL(None, use_errno=True).renameat2(_HERE, names[0], _HERE, names[1], flags) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(target)) from None
 
 
 def sync_folder(folder: Path) -> None:
@@ -151,9 +129,7 @@ def sync_file_system(folder: Path) -> None:
     """Make all that was written to the file system of `folder` durable (syncfs(2), which Python does not offer)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(folder))
+        calls.sync_file_system(descriptor)
     finally:
         os.close(descriptor)
 

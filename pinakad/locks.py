@@ -58,7 +58,7 @@ def lock(path: Path) -> int:
     """
     for _ in range(_LOCK_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
-        held, loose = _try(descriptor), bool(os.fstat(descriptor).st_mode & ~_MODE & 0o777)
+        held, loose = try_lock(descriptor), bool(os.fstat(descriptor).st_mode & ~_MODE & 0o777)
         if held and not loose and _is_still(path, descriptor):
             return descriptor
         try:
@@ -81,7 +81,8 @@ def _replaced(path: Path) -> int:
     return descriptor
 
 
-def _try(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file at once, or return False where somebody else has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -207,7 +208,7 @@ class FolderLock:
         self._descriptor, self._is_locked = descriptor, False
 
     def _lock(self) -> None:
-        self._is_locked = self._descriptor is not None and _try(self._descriptor)
+        self._is_locked = self._descriptor is not None and try_lock(self._descriptor)
         if self._is_locked:
             return
         found = holders(self._folder, ("READ", "WRITE"))

@@ -4,12 +4,12 @@
 <folder>/lock   held while a script runs: there is one at a time
 """
 
-import fcntl
 import os
 import time
 from pathlib import Path
 
 from pinakad.files import sync_folder
+from pinakad.locks import try_lock
 
 KEPT = 10_000
 _LOOK_S = 0.05
@@ -34,7 +34,7 @@ class RunLedger:
         """
         lock = os.open(self._folder / "lock", _NEW, 0o600)
         deadline_s = time.monotonic() + patience_s
-        while not _try(lock):
+        while not try_lock(lock):
             if time.monotonic() >= deadline_s:
                 os.close(lock)
                 raise RunRefusedError("the script of another deployment still runs")
@@ -58,11 +58,3 @@ class RunLedger:
         names = sorted(name for name in os.listdir(self._folder) if name != "lock")  # noqa: PTH208 - names are all
         for name in names[:-KEPT]:
             (self._folder / name).unlink(missing_ok=True)
-
-
-def _try(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

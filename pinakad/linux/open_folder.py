@@ -5,7 +5,6 @@ are made, moved and removed, and files are read that are files. Where root works
 so with that user's rights.
 """
 
-import ctypes
 import errno
 import os
 import stat
@@ -14,12 +13,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from pinakad.linux import calls
 from pinakad.linux.rights import Rights, held
 from pinakad.linux.walk import Walk
 
 _OPENED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_REPLACE, _EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
 _COPIED = 0o775
 """Of a folder's mode: neither everybody's write nor a bit that lends rights; setgid is passed on by the kernel."""
 
@@ -61,14 +59,14 @@ class OpenFolder:
     def create(self, name: str, data: bytes, mode: int, *, durable: bool) -> None:
         """Write a file that was not there; FileExistsError where something is, a link too."""
         with self.acting():
-            self._create(name, data, mode, durable=durable)
+            calls.create(name, data, mode, durable=durable, folder=self.descriptor)
 
     def create_all(self, files: Mapping[str, bytes], mode: int) -> None:
         """Write many files that were not there, and make them durable with one sync for all."""
         with self.acting():
             for name, data in files.items():
-                self._create(name, data, mode, durable=False)
-            _call("syncfs", self.descriptor)
+                calls.create(name, data, mode, durable=False, folder=self.descriptor)
+            calls.sync_file_system(self.descriptor)
 
     def replace(self, name: str, draft: str) -> None:
         """Give a file the name of another, which it replaces."""
@@ -97,7 +95,7 @@ class OpenFolder:
     def exchange(self, one: str, other: str) -> None:
         """Let two entries change names at one stroke: at no moment is there none."""
         with self.acting():
-            self._rename(one, self, other, _EXCHANGE)
+            self._rename(one, self, other, calls.EXCHANGE)
 
     def link_or_move(self, name: str, place: "OpenFolder", new_name: str) -> None:
         """Give an entry another name, at which nothing may be: FileExistsError. Where it can, link(2) does it.
@@ -115,7 +113,7 @@ class OpenFolder:
                     follow_symlinks=False,
                 )
             except PermissionError:
-                self._rename(name, place, new_name, _NO_REPLACE)
+                self._rename(name, place, new_name, calls.NO_REPLACE)
             else:
                 if place is not self:
                     place.sync()
@@ -164,28 +162,8 @@ class OpenFolder:
         """Make its names durable."""
         os.fsync(self.descriptor)
 
-    def _create(self, name: str, data: bytes, mode: int, *, durable: bool) -> None:
-        descriptor = os.open(name, _CREATED, mode, dir_fd=self.descriptor)
-        try:
-            os.fchmod(descriptor, mode)  # whatever the umask says; it is ours, nobody had it before
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def _rename(self, name: str, place: "OpenFolder", new_name: str, flags: int) -> None:
-        names = (os.fsencode(name), os.fsencode(new_name))
-        _call("renameat2", self.descriptor, names[0], place.descriptor, names[1], flags)
-
-
-def _call(name: str, *arguments: int | bytes) -> None:
-    """Call what the C library offers and Python does not."""
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        calls.rename(name, new_name, flags, self.descriptor, place.descriptor)
 
 
 @contextmanager
