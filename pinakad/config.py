@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
-from pinakad.files import NotRegularError, read_regular
-from pinakad.polling import PollSettings
+from pinakad.linux.files import NotRegularError, read_regular
+from pinakad.polling.node_poll import PollSettings
 from pinakad.problems import printable
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from world import World
 
-from pinakad.report import Outcome, Report
+from pinakad.report.document import Outcome, Report
 
 ORDINARY = ["-m", "pinakad"]
 CRASHING = [str(Path(__file__).with_name("crashing_pinakad.py"))]

@@ -1,13 +1,13 @@
 """The daemon as a program that kills itself, at a step of pinakad/steps.py or some time after its start.
 
-CRASH_AT: what pinakad.steps logs there, e.g. "begins: folder made". CRASH_AFTER_S: seconds, from here on.
+CRASH_AT: what pinakad.state.crash_points logs there, e.g. "begins: folder made". CRASH_AFTER_S: seconds, from here on.
 """
 
 import logging
 import os
 import signal
 
-import pinakad.start  # noqa: F401 - loaded now, so that the seconds count what the daemon does
+import pinakad.daemon.startup  # noqa: F401 - loaded now, so that the seconds count what the daemon does
 from pinakad.__main__ import main
 
 
@@ -22,7 +22,7 @@ class _Crash(logging.Handler):
 
 
 if __name__ == "__main__":
-    steps = logging.getLogger("pinakad.steps")
+    steps = logging.getLogger("pinakad.state.crash_points")
     steps.setLevel(logging.DEBUG)
     steps.addHandler(_Crash(os.environ.get("CRASH_AT", "")))
     # nobody handles this signal: the kernel ends the process wherever it is, in all its threads

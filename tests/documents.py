@@ -4,10 +4,10 @@ import json
 
 from jsonschema import Draft202012Validator
 
-from pinakad import schema
-from pinakad.node_part import counts_of
-from pinakad.report import Outcome, Phase, Report, Status
-from pinakad.timestamps import wall_s
+from pinakad.generate import schema
+from pinakad.report.document import Outcome, Phase, Report, Status
+from pinakad.report.node import counts_of
+from pinakad.times import wall_s
 
 _REPORT = Draft202012Validator(json.loads((schema.FOLDER / "report.json").read_bytes()))
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pinakad.poller import Poller
-from pinakad.polling import Grid, NodePoll, NodeReason, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.node_poll import Grid, NodePoll, NodeReason, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.poller import Poller
 
 LAUNCHED_S = 1000.0
 LIMIT_S = 80.0

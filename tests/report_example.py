@@ -3,22 +3,12 @@
 from pathlib import Path
 
 from pinakad.config import Config, PathSettings
-from pinakad.node_part import counts_of, node_parts, superseded_parts
-from pinakad.nodes import Superseded, combine, read_file
-from pinakad.polling import (
-    Grid,
-    HostKey,
-    NodePoll,
-    NodeReason,
-    Now,
-    PollSettings,
-    Probe,
-    Rung,
-    Subject,
-)
+from pinakad.nodes.selection import Superseded, combine, read_file
+from pinakad.polling.node_poll import Grid, HostKey, NodePoll, NodeReason, Now, PollSettings, Probe, Rung, Subject
 from pinakad.problems import Code, Spot
-from pinakad.report import ClockPart, Outcome, Phase, Report, RequestPart, ScriptPart, ScriptState, policy_of
-from pinakad.timestamps import rfc3339
+from pinakad.report.document import ClockPart, Outcome, Phase, Report, RequestPart, ScriptPart, ScriptState, policy_of
+from pinakad.report.node import counts_of, node_parts, superseded_parts
+from pinakad.times import rfc3339
 
 DATA = Path(__file__).parent / "data"
 LAUNCH_S = 1_780_000_000.0

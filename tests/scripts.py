@@ -10,10 +10,10 @@ from typing import Any
 
 from processes import end_all_that_mention
 
-from pinakad import supervisor
 from pinakad.config import ScriptSettings
-from pinakad.outside import Ended, Started
-from pinakad.script import ScriptOnDisk
+from pinakad.deployment.dependencies import Ended, Started
+from pinakad.script import supervisor
+from pinakad.script.script import ScriptOnDisk
 
 
 class Place:

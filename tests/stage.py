@@ -8,13 +8,13 @@ from typing import Any
 
 from report_example import LAUNCH_S, new_report
 
-from pinakad.deployment import Deployment
-from pinakad.node_part import NodePart
-from pinakad.nodes import ReadFile, read_file
-from pinakad.outside import Ended, Moment, Outside, Refusal, Started
-from pinakad.polling import NodeReason, Now, PollSettings, Probe, Rung
+from pinakad.deployment.dependencies import Ended, Moment, Outside, Refusal, Started
+from pinakad.deployment.deployment import Deployment
+from pinakad.nodes.selection import ReadFile, read_file
+from pinakad.polling.node_poll import NodeReason, Now, PollSettings, Probe, Rung
 from pinakad.problems import Code, Problem, Spot
-from pinakad.report import Reason, Report, ScriptPart, ScriptState
+from pinakad.report.document import Reason, Report, ScriptPart, ScriptState
+from pinakad.report.node import NodePart
 
 THIS_BOOT, OTHER_BOOT = "boot-of-this-host", "another-boot"
 OLD, NEW = "old-boot-of-a-node", "new-boot-of-a-node"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.addresses import (
+from pinakad.nodes.addresses import (
     AddressSource,
     address_key,
     choose,
@@ -18,7 +18,7 @@ from pinakad.addresses import (
     subnet,
     why_no_login,
 )
-from pinakad.node_file import NodeFile, read
+from pinakad.nodes.node_file import NodeFile, read
 
 DATA = Path(__file__).parent / "data"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from report_example import new_report
 
-from pinakad.cli.asking import Asked, Asking
+from pinakad.client.submit import Asked, Asking
+from pinakad.linux.locks import lock
 from pinakad.linux.open_folder import shared_folder
-from pinakad.locks import lock
-from pinakad.report import Phase, Report
-from pinakad.requests import REQUEST, Markers, Request
-from pinakad.store import Store
+from pinakad.markers.folder import REQUEST, Markers, Request
+from pinakad.report.document import Phase, Report
+from pinakad.state.store import Store
 
 THEIRS = {"nodes": ["node_01.json"], "request_id": "theirs"}
 BOTH = {"nodes": ["node_01.json", "node_02.json"], "request_id": "theirs ours"}

@@ -9,7 +9,7 @@ from forms import default, neighbour
 from world import World
 
 from pinakad.problems import Problem
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 TWO_MIB = 2 << 20
 

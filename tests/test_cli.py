@@ -14,8 +14,8 @@ import pytest
 from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
 
 from pinakad import __version__
-from pinakad.cli import COMMANDS
-from pinakad.cli.config import toml_value
+from pinakad.cli.commands.config import toml_value
+from pinakad.cli.program import COMMANDS
 from pinakad.config import Config, parse
 
 
@@ -31,7 +31,7 @@ def write_config(folder: Path, text: str) -> Path:
 def test_help_names_every_command_with_the_first_sentence_of_its_own_help(tmp_path: Path) -> None:
     shown = " ".join(pinakactl(tmp_path, "--help").stdout.split())
     for name, sentence in COMMANDS.items():
-        assert import_module(f"pinakad.cli.{name}").command.help.splitlines()[0] == sentence
+        assert import_module(f"pinakad.cli.commands.{name}").command.help.splitlines()[0] == sentence
         assert f"{name} {sentence}" in shown
 
 
@@ -84,12 +84,12 @@ def test_status_imports_nothing_that_only_the_daemon_or_other_commands_need(tmp_
         "paramiko",
         "watchdog",
         "asyncio",
-        "pinakad.daemon",
-        "pinakad.start",
+        "pinakad.daemon.daemon",
+        "pinakad.daemon.startup",
         "pinakad.simulate",
-        "pinakad.cli.demo",
+        "pinakad.cli.commands.demo",
     ]
-    code = f"import sys, pinakad.cli; pinakad.cli.run(['status']); print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, pinakad.cli.program; pinakad.cli.program.run(['status']); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment(tmp_path),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ctl import PROGRAM, environment
 
-from pinakad.report import Outcome, Report
+from pinakad.report.document import Outcome, Report
 
 LIMIT_S = 20.0
 DEADLINE_S = 60.0

@@ -14,9 +14,9 @@ from ctl import environment, pinakactl
 from machines import Machines
 from world import CANCEL, REQUEST, World
 
+from pinakad.cli.checks.context import Account, Check, Finding, Scene, Weight, fails
 from pinakad.cli.checks.host import file_system
-from pinakad.cli.checks.scene import Account, Check, Finding, Scene, Weight, fails
-from pinakad.cli.standing import Standing
+from pinakad.client.daemon_view import Standing
 from pinakad.config import Config
 
 

@@ -12,10 +12,10 @@ from asking import ask, folders
 from ctl import DEADLINE_S, environment, pinakactl
 from world import World
 
-from pinakad.cli import COMMANDS
-from pinakad.cli.installation import MANUALS, known_places, shipped
-from pinakad.cli.manual import PAGES, pages
+from pinakad.cli.install.installation import MANUALS, known_places, shipped
+from pinakad.cli.program import COMMANDS
 from pinakad.config import Config
+from pinakad.generate.manual import PAGES, pages
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_pages_that_are_shipped_are_what_the_programs_say_now() -> None:
     for name, text in pages().items():
-        assert shipped(f"man/{name}") == text, "python -m pinakad.cli.manual systemd/man"
+        assert shipped(f"man/{name}") == text, "python -m pinakad.generate"
     assert sorted(path.name for path in (ROOT / "systemd" / "man").iterdir()) == sorted(PAGES)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.cli.backends import find_backends
+from pinakad.cli.install.backends import find_backends
 
 SCRIPT = Path("/home/pinakasupport/.pinaka_wd/.scripts/deployment_service.sh")
 UNIT = "etc/systemd/system/web.service"

@@ -14,8 +14,8 @@ import pytest
 from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
 from world import write_key
 
-from pinakad.cli.scenarios import SCENARIOS
-from pinakad.report import Report
+from pinakad.cli.rehearsal.scenarios import SCENARIOS
+from pinakad.report.document import Report
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from ctl import pinakactl
 
-from pinakad.cli.child import Child
-from pinakad.cli.stage import Stage
-from pinakad.cli.standing import grid_of
-from pinakad.polling import NodeReason, NodeState, Now
-from pinakad.report import Outcome, Phase, Report
+from pinakad.cli.rehearsal.child import Child
+from pinakad.cli.rehearsal.sandbox import Stage
+from pinakad.client.daemon_view import grid_of
+from pinakad.polling.node_poll import NodeReason, NodeState, Now
+from pinakad.report.document import Outcome, Phase, Report
 from pinakad.simulate import Rack
-from pinakad.store import Store
-from pinakad.timestamps import rfc3339
+from pinakad.state.store import Store
+from pinakad.times import rfc3339
 
 DEADLINE_S = 30.0
 ORDER_ONE = 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "reboot demo-01" >&3; read -r answer <&3; [ "$answer" = ok ]\n'

@@ -13,8 +13,8 @@ from ctl import DEADLINE_S, pinakactl
 from machines import Machines
 from world import World
 
-from pinakad.cli.script_log import Screen
-from pinakad.report import Report
+from pinakad.cli.views.script_log import Screen
+from pinakad.report.document import Report
 
 
 def failed_run(world: World, script: str = "exit 7") -> Report:

@@ -9,7 +9,7 @@ from machines import Machines
 from operator_desk import Operator, ended
 from world import World
 
-from pinakad.cli import COMMANDS
+from pinakad.cli.program import COMMANDS
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from operator_desk import Operator, ended
 from report_example import finished_report
 from world import World
 
-from pinakad.locks import lock
-from pinakad.node_part import counts_of
-from pinakad.polling import NodeReason, NodeState
-from pinakad.report import DaemonPart, Phase, Status
-from pinakad.store import Store
-from pinakad.timestamps import rfc3339
+from pinakad.linux.locks import lock
+from pinakad.polling.node_poll import NodeReason, NodeState
+from pinakad.report.document import DaemonPart, Phase, Status
+from pinakad.report.node import counts_of
+from pinakad.state.store import Store
+from pinakad.times import rfc3339
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")

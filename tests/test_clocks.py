@@ -10,8 +10,8 @@ import pytest
 from hostile import Zoo
 from world import World
 
-from pinakad.report import Report
-from pinakad.timestamps import wall_s
+from pinakad.report.document import Report
+from pinakad.times import wall_s
 
 HERE = Path(__file__).parent
 PORT = 2022

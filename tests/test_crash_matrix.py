@@ -16,8 +16,8 @@ from crashes import (
 from machines import Machines
 from world import REQUEST, World
 
-from pinakad.report import Outcome, Reason
-from pinakad.steps import Step
+from pinakad.report.document import Outcome, Reason
+from pinakad.state.crash_points import Step
 
 MOMENTS = ("begins", "done")
 PUT_BACK = {Step.REQUEST_PUT_BACK}

@@ -7,13 +7,13 @@ import pytest
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, Stage, StageScript, down, loop_s, node_file, up
 
-from pinakad.node_part import NodePart
-from pinakad.nodes import read_file
-from pinakad.outside import Ended
-from pinakad.polling import HostKey, PollSettings, Probe, Rung
+from pinakad.deployment.dependencies import Ended
+from pinakad.nodes.selection import read_file
+from pinakad.polling.node_poll import HostKey, PollSettings, Probe, Rung
 from pinakad.problems import Code, Spot
-from pinakad.report import Outcome, Phase, Reason, Report, ScriptState
-from pinakad.timestamps import rfc3339
+from pinakad.report.document import Outcome, Phase, Reason, Report, ScriptState
+from pinakad.report.node import NodePart
+from pinakad.times import rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
 

@@ -8,11 +8,11 @@ from field import pause
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, OTHER_BOOT, THIS_BOOT, Stage, StageScript, down, loop_s, up
 
-from pinakad.deployment import MAX_LATE_RESUMES
-from pinakad.outside import Ended, Moment
-from pinakad.polling import PollSettings
-from pinakad.report import Outcome, Phase, Reason, Report, ScriptState
-from pinakad.timestamps import rfc3339
+from pinakad.deployment.dependencies import Ended, Moment
+from pinakad.deployment.deployment import MAX_LATE_RESUMES
+from pinakad.polling.node_poll import PollSettings
+from pinakad.report.document import Outcome, Phase, Reason, Report, ScriptState
+from pinakad.times import rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
 

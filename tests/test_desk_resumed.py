@@ -7,13 +7,13 @@ import pytest
 from stage import Stage, StageScript
 
 from pinakad.config import Config, PathSettings
-from pinakad.desk import Desk
-from pinakad.outside import Moment, Outside
-from pinakad.patience import Patience
+from pinakad.daemon.worker import Desk
+from pinakad.deployment.dependencies import Moment, Outside
+from pinakad.markers.folder import CANCEL, FAILED, REQUEST, Markers
 from pinakad.problems import Code
-from pinakad.report import Reason, Report
-from pinakad.requests import CANCEL, FAILED, REQUEST, Markers
-from pinakad.store import Store
+from pinakad.report.document import Reason, Report
+from pinakad.state.retry import Patience
+from pinakad.state.store import Store
 
 
 class PowerCutError(Exception):

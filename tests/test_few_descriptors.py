@@ -11,8 +11,8 @@ from machines import free_port
 from world import write_key
 
 from pinakad.config import SshSettings
-from pinakad.polling import NodeReason
-from pinakad.ssh import Prober, Target, load_key, open_host_keys
+from pinakad.polling.node_poll import NodeReason
+from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
 ROOM = 16
 SILENT = 100

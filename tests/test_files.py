@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.files import NotRegularError, link_or_move, read_regular, write_all, write_new, write_whole
+from pinakad.linux.files import NotRegularError, link_or_move, read_regular, write_all, write_new, write_whole
 
 
 def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_cannot_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
 def test_a_file_that_finds_no_room_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("old")
     program = (
-        "import sys\nfrom pathlib import Path\nfrom pinakad.files import write_whole\n"
+        "import sys\nfrom pathlib import Path\nfrom pinakad.linux.files import write_whole\n"
         "write_whole(Path(sys.argv[1]), b'n' * 50000, durable=True)"
     )
     limited = f'ulimit -f 20; exec "{sys.executable}" -c "$0" "$1"'  # no file over 20 KiB

@@ -9,7 +9,7 @@ from disks import Disk, read_only, require_root
 from world import ANSWERS, World
 
 from pinakad.problems import Code
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 DOCUMENTS = ("report.json", "report.durable.json", "started", "exit", "answered", "status.json", *ANSWERS)
 SMALL = 512 * 1024

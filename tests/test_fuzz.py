@@ -17,15 +17,15 @@ from mutants import mutants, node_files
 from report_example import finished_report
 
 from pinakad import config
-from pinakad.node_file import is_hostname
-from pinakad.nodes import combine, read_file
+from pinakad.markers.folder import Markers, parse_request
+from pinakad.nodes.node_file import is_hostname
+from pinakad.nodes.selection import combine, read_file
 from pinakad.problems import Problem
-from pinakad.report import Report
-from pinakad.requests import Markers, parse_request
+from pinakad.report.document import Report
+from pinakad.ssh.banner import _banner_length, _shown
 from pinakad.ssh.facts import MarkedFacts
 from pinakad.ssh.host_keys import HostKeys
-from pinakad.ssh.reach import _banner_length, _shown
-from pinakad.store import StateUnreadableError, Store
+from pinakad.state.store import StateUnreadableError, Store
 
 MANY = settings(max_examples=300, deadline=None)
 _CONFIG: dict[str, Any] = {

@@ -18,9 +18,9 @@ from hostile import BAD, ESCAPING, KINDS, Zoo
 from world import World, write_key
 
 from pinakad.config import SshSettings
-from pinakad.polling import NodeReason, Probe, Rung
-from pinakad.ssh import Prober, Target, load_key, open_host_keys
-from pinakad.timestamps import wall_s
+from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
+from pinakad.times import wall_s
 
 PORT = 2022
 AT_ONCE = 60

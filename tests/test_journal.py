@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pinakad.events import Event, fields
-from pinakad.journal import MAX_MESSAGE, JournalHandler, StderrHandler, set_up
+from pinakad.linux.journal import MAX_MESSAGE, JournalHandler, StderrHandler, set_up
 
 
 @pytest.fixture

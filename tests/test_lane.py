@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pinakad.ssh.lane import Lane, Place
+from pinakad.ssh.limiter import Lane, Place
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
 

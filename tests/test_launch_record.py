@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pinakad import supervisor
-from pinakad.launch_record import LaunchRecord
-from pinakad.outside import Ended, Started
+from pinakad.deployment.dependencies import Ended, Started
+from pinakad.script import supervisor
+from pinakad.script.launch_record import LaunchRecord
 
 ID = "0123456789ab"
 GOOD: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from world import World, without_rights
 
-from pinakad.locks import FolderLock, LockedError, holders, lock
+from pinakad.linux.locks import FolderLock, LockedError, holders, lock
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
 OTHER = 4711
@@ -71,7 +71,7 @@ def test_who_may_not_open_the_lock_can_still_tell_whether_a_daemon_runs(tmp_path
         *without_rights(),
         sys.executable,
         "-c",
-        "import sys; from pathlib import Path; from pinakad.locks import *\n",
+        "import sys; from pathlib import Path; from pinakad.linux.locks import *\n",
     ]
     asker[-1] += "print(is_locked(Path(sys.argv[1])))"
 

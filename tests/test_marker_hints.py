@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.marker_hints import MarkerHints, hints
+from pinakad.markers.hints import MarkerHints, hints
 
 REQUEST = "deployment_in_progress"
 

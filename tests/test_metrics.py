@@ -14,9 +14,9 @@ from machines import Machines
 from prometheus_client.parser import text_string_to_metric_families
 from world import World
 
-from pinakad.polling import NodeReason, NodeState
-from pinakad.report import Outcome, Phase
-from pinakad.timestamps import wall_s
+from pinakad.polling.node_poll import NodeReason, NodeState
+from pinakad.report.document import Outcome, Phase
+from pinakad.times import wall_s
 
 
 def numbers(text: str) -> dict[str, float]:
@@ -178,9 +178,9 @@ def test_who_does_not_want_numbers_does_not_pay_for_them(world: World) -> None:
     world.add_node(1)
     world.start(PYTHONVERBOSE="1")
     world.serve()
-    assert "import 'pinakad.metrics'" in world.log_text()
+    assert "import 'pinakad.state.metrics_file'" in world.log_text()
     assert "import 'prometheus_client" not in world.log_text()
-    code = "import sys, pinakad.cli; pinakad.cli.run(['status']); sys.exit('prometheus_client' in sys.modules)"
+    code = "import sys, pinakad.cli.program; pinakad.cli.program.run(['status']); sys.exit('prometheus_client' in sys.modules)"
     own = environment(world.root, **folders(world))
     subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, timeout=DEADLINE_S, check=True)
 

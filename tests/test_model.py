@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from undead_desk import Events, UndeadDesk
 from world import ANSWERS, CANCEL, REQUEST
 
-from pinakad.report import Report
-from pinakad.requests import OPEN_LIMIT_S
+from pinakad.markers.folder import OPEN_LIMIT_S
+from pinakad.report.document import Report
 
 FIRST_MTIME_S = 1_700_000_000
 SHM = Path("/dev/shm")

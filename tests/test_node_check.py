@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pinakad.node_check import check
-from pinakad.node_file import read
-from pinakad.nodes import read_file
+from pinakad.nodes.checks import check
+from pinakad.nodes.node_file import read
+from pinakad.nodes.selection import read_file
 from pinakad.problems import Code, Severity
 
 DATA = Path(__file__).parent / "data"

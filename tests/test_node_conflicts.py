@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.nodes import NodeSet, ReadFile, combine, read_file
+from pinakad.nodes.selection import NodeSet, ReadFile, combine, read_file
 from pinakad.problems import Code, Problem, Severity
 
 MANY = settings(max_examples=400, deadline=None)

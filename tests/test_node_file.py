@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.node_file import is_hostname, number_of, ports_of, read
-from pinakad.nodes import combine, read_file
+from pinakad.nodes.node_file import is_hostname, number_of, ports_of, read
+from pinakad.nodes.selection import combine, read_file
 from pinakad.problems import Code, Problem
 
 DATA = Path(__file__).parent / "data"

@@ -12,8 +12,8 @@ from forms import FORMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.node_keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
-from pinakad.nodes import ReadFile, read_file
+from pinakad.nodes.keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
+from pinakad.nodes.selection import ReadFile, read_file
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity
 
 DATA = Path(__file__).parent / "data"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pinakad.addresses import AddressSource
-from pinakad.nodes import NodeSet, ReadFile, combine, read_file, unreadable
+from pinakad.nodes.addresses import AddressSource
+from pinakad.nodes.selection import NodeSet, ReadFile, combine, read_file, unreadable
 from pinakad.problems import Code
 
 DATA = Path(__file__).parent / "data"

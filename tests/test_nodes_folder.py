@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.nodes import ReadFile
-from pinakad.nodes_folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
+from pinakad.nodes.folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
+from pinakad.nodes.selection import ReadFile
 from pinakad.problems import Code
 
 GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.notify import MAX_STATUS, Notifier, watchdog_interval_s
+from pinakad.linux.notify import MAX_STATUS, Notifier, watchdog_interval_s
 
 
 @contextmanager

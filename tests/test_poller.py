@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from field import DOWN, LAUNCHED_S, UP, Field, poller, states, time_s
 
-from pinakad.poller import Poller
-from pinakad.polling import Grid, NodePoll, NodeReason, NodeState, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.node_poll import Grid, NodePoll, NodeReason, NodeState, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.poller import Poller
 
 pytestmark = pytest.mark.looptime(start=1000)
 

@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from pinakad.polling import (
+from pinakad.polling.node_poll import (
     AUTH_FAILED_PAUSE_S,
     AWAY_S,
     MAX_LATE_PAUSES,

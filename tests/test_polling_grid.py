@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.polling import PLACES, TICK_S, Grid
+from pinakad.polling.node_poll import PLACES, TICK_S, Grid
 
 GRID = Grid(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
 MOMENTS = st.floats(0, 1e7)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from scripts import state_of, until_gone
 
-from pinakad.processes import NODES_VARIABLE, end_all, is_alive, of_run, processes
-from pinakad.supervisor import start_ticks
+from pinakad.script.processes import NODES_VARIABLE, end_all, is_alive, of_run, processes
+from pinakad.script.supervisor import start_ticks
 
 NODES_DIR = f"/nowhere/{secrets.randbelow(10**12):012}/nodes"
 Child = asyncio.subprocess.Process

@@ -11,7 +11,7 @@ from crashes import CRASHING, ORDINARY, assert_old_deadline
 from machines import Machines
 from world import World
 
-from pinakad.report import Outcome, Report, ScriptState
+from pinakad.report.document import Outcome, Report, ScriptState
 
 AT_ONCE = 3
 SEED = 3

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from report_example import LAUNCH_S, finished_report, new_report
 
-from pinakad.node_part import counts_of
-from pinakad.polling import NodePoll, NodeReason, NodeState, Rung
-from pinakad.report import Report
-from pinakad.timestamps import rfc3339, timestamp, wall_s
+from pinakad.polling.node_poll import NodePoll, NodeReason, NodeState, Rung
+from pinakad.report.document import Report
+from pinakad.report.node import counts_of
+from pinakad.times import rfc3339, timestamp, wall_s
 
 
 @pytest.mark.parametrize("report", [new_report(), finished_report()], ids=["new", "finished"])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinakad.markers.folder import CANCEL, OPEN_LIMIT_S, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
+from pinakad.nodes.strict_json import MAX_BYTES
 from pinakad.problems import MAX_PROBLEMS, Code
-from pinakad.report import RequestDocument, RequestPart
-from pinakad.requests import CANCEL, OPEN_LIMIT_S, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
-from pinakad.strict_json import MAX_BYTES
+from pinakad.report.document import RequestDocument, RequestPart
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_where_leases_are_not_for_us_the_events_tell(tmp_path: Path) -> None:
         (tmp_path / "again").unlink(missing_ok=True)
         os.link(tmp_path / REQUEST, tmp_path / "again")
     program = (
-        "import os, sys, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.requests import Markers\n"
+        "import os, sys, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.markers.folder import Markers\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "markers = Markers(Path('.'))\n"
         "def settles(created):\n    markers._still = None; markers.has_settled(0.0, closed=False)\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from report_example import finished_report
 
-from pinakad.report import Outcome, Report
-from pinakad.requests import COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.markers.folder import COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.report.document import Outcome, Report
 
 ASIDE = ".pinakad-request-1"
 
@@ -143,7 +143,7 @@ def test_a_request_of_another_user_is_put_back_although_it_may_not_be_linked(
         (tmp_path / REQUEST).write_text('{"request_id": "newer"}')
     tmp_path.chmod(0o777)
     program = (
-        "import os, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.requests import Markers\n"
+        "import os, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.markers.folder import Markers\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(Markers(Path('.')).release('1', None))"
     )

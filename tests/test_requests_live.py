@@ -10,7 +10,7 @@ import pytest
 from machines import Machines
 from world import CANCEL, REQUEST, World
 
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 WAYS = {"touched": World.touch, "written": World.write, "renamed": World.rename_in, "linked": World.link_in}
 

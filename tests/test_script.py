@@ -13,11 +13,11 @@ import pytest
 from processes import mentioning
 from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
-from pinakad import supervisor
-from pinakad.outside import Started
-from pinakad.processes import NODES_VARIABLE
-from pinakad.report import Reason, ScriptState
-from pinakad.script import NotRun, Over, ScriptOnDisk
+from pinakad.deployment.dependencies import Started
+from pinakad.report.document import Reason, ScriptState
+from pinakad.script import supervisor
+from pinakad.script.processes import NODES_VARIABLE
+from pinakad.script.script import NotRun, Over, ScriptOnDisk
 
 
 @pytest.fixture

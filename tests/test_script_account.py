@@ -2,7 +2,7 @@ import os
 import pwd
 from pathlib import Path
 
-from pinakad.script_file import account, environment
+from pinakad.script.environment import account, environment
 
 NOBODYS_ID = 2_000_000_007
 

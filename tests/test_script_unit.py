@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.run_ledger import RunLedger, RunRefusedError
-from pinakad.script_unit import RefusedError, open_folder
+from pinakad.script.run_ledger import RunLedger, RunRefusedError
+from pinakad.script.unit import RefusedError, open_folder
 
 ID = "20261123T212455Z.0001"
 OTHER_ID = "20261123T212456Z.0002"
@@ -42,7 +42,7 @@ def run_unit(tmp_path: Path, state: Path) -> Callable[..., "subprocess.Completed
             script.write_text(text, encoding="utf-8")
         shutil.rmtree(tmp_path / "run")  # as systemd does when the unit ends
         (tmp_path / "run").mkdir()
-        command = [sys.executable, "-I", "-m", "pinakad.script_unit", identifier]
+        command = [sys.executable, "-I", "-m", "pinakad", "run-script", identifier]
         environ = {
             "PINAKAD_STATE_DIRECTORY": str(state),
             "STATE_DIRECTORY": str(tmp_path / "own"),
@@ -237,7 +237,7 @@ def test_a_deployment_that_belongs_to_somebody_else_is_refused(state: Path) -> N
 
 @pytest.mark.parametrize("words", [[], ["../../etc"], [ID, ID], [ID + "x"], ["%i"]])
 def test_anything_but_an_id_is_refused(words: list[str]) -> None:
-    command = [sys.executable, "-I", "-m", "pinakad.script_unit", *words]
+    command = [sys.executable, "-I", "-m", "pinakad", "run-script", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert "usage" in done.stderr

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pinakad.config import SshSettings
-from pinakad.polling import HostKey, NodeReason, Probe
+from pinakad.polling.node_poll import HostKey, NodeReason, Probe
 from pinakad.simulate import Face, Rack, Scenario, SimulatedNode, free_port, new_key
-from pinakad.ssh import Prober, Target, load_key, open_host_keys
+from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
 DEADLINE_S = 10.0
 SOON = Scenario(shutdown_s=0.02, down_s=0.1)

@@ -4,9 +4,9 @@ import pytest
 from paramiko import ECDSAKey, PKey
 
 from pinakad.config import SshSettings
-from pinakad.polling import HostKey, NodeReason
-from pinakad.ssh import SshKeyError, load_key, open_host_keys
+from pinakad.polling.node_poll import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys, name_for
+from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
 
 ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from pinakad.polling import NodeReason, Rung
-from pinakad.ssh.connect import Connector
-from pinakad.ssh.reach import CLIENT_BANNER, Failure, Limits, Reached, reach
+from pinakad.polling.node_poll import NodeReason, Rung
+from pinakad.ssh.banner import CLIENT_BANNER, Failure, Limits, Reached, reach
+from pinakad.ssh.tcp import Connector
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BANNER = b"SSH-2.0-OpenSSH_9.2p1\r\n"

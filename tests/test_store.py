@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from report_example import finished_report, new_report
 
-from pinakad.locks import LockedError, is_locked, lock
-from pinakad.report import Phase, Report
-from pinakad.store import StateUnreadableError, Store
+from pinakad.linux.locks import LockedError, is_locked, lock
+from pinakad.report.document import Phase, Report
+from pinakad.state.store import StateUnreadableError, Store
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_snapshot_has_the_files_as_they_were_and_replaces_an_earlier_one(store
 def test_modes_are_those_of_the_contract_whatever_the_umask(tmp_path: Path) -> None:
     program = (
         "import os, sys; os.umask(0o077); sys.path.insert(0, sys.argv[2])\nfrom pathlib import Path\n"
-        "from pinakad.store import Store\nfrom report_example import new_report\n"
+        "from pinakad.state.store import Store\nfrom report_example import new_report\n"
         "store = Store(Path(sys.argv[1])); store.prepare(); name = store.begin()\n"
         "store.save(new_report().model_copy(update={'id': name}), durable=True)\n"
         "store.snapshot(name, {'node_01.json': b''})\n"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.strict_json import MAX_BYTES, MAX_DEPTH, JsonError, parse
+from pinakad.nodes.strict_json import MAX_BYTES, MAX_DEPTH, JsonError, parse
 
 CODES = {"not_utf8", "not_json", "duplicate_key", "too_deep", "bad_number", "bad_text", "too_large"}
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -1,10 +1,10 @@
 import pytest
 from report_example import LAUNCH_S, finished_report, new_report
 
-from pinakad.node_part import counts_of
-from pinakad.polling import Grid, NodeReason, NodeState, Rung
-from pinakad.report import Outcome, Phase, Reason, Report
-from pinakad.summary import ago_text, duration_text, slowest_node, status_line
+from pinakad.polling.node_poll import Grid, NodeReason, NodeState, Rung
+from pinakad.report.document import Outcome, Phase, Reason, Report
+from pinakad.report.node import counts_of
+from pinakad.report.wording import ago_text, duration_text, slowest_node, status_line
 
 GRID = Grid(launched_s=1000, delay_s=90, interval_s=5, attempts=120, exited_s=1010)
 

@@ -15,11 +15,11 @@ import pytest
 from processes import mentioning
 from scripts import Place, let_go, run, started, state_of, until, until_there
 
-from pinakad import supervisor
-from pinakad.locks import is_locked
-from pinakad.report import ScriptState
-from pinakad.runners import _sealed
-from pinakad.script import Over, Running, ScriptOnDisk
+from pinakad.linux.locks import is_locked
+from pinakad.report.document import ScriptState
+from pinakad.script import supervisor
+from pinakad.script.runners import _sealed
+from pinakad.script.script import Over, Running, ScriptOnDisk
 
 
 @pytest.fixture

@@ -17,16 +17,16 @@ from processes import end_all_that_mention, mentioning
 from report_example import new_report
 from stage import node_file
 
-from pinakad import supervisor
 from pinakad.config import ScriptSettings
-from pinakad.deployment import Deployment
-from pinakad.outside import Outside
-from pinakad.polling import PollSettings, Probe, Rung
-from pinakad.processes import of_run
-from pinakad.report import Outcome, Reason, Report
-from pinakad.runners import SubprocessRunner
-from pinakad.script import NotRun, ScriptOnDisk
-from pinakad.wiring import BootClockLoop, here, now
+from pinakad.daemon.wiring import BootClockLoop, here, now
+from pinakad.deployment.dependencies import Outside
+from pinakad.deployment.deployment import Deployment
+from pinakad.polling.node_poll import PollSettings, Probe, Rung
+from pinakad.report.document import Outcome, Reason, Report
+from pinakad.script import supervisor
+from pinakad.script.processes import of_run
+from pinakad.script.runners import SubprocessRunner
+from pinakad.script.script import NotRun, ScriptOnDisk
 
 PROGRAM = Path(__file__).with_name("crashing_supervisor.py")
 SCRIPT_S = 0.3

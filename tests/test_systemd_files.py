@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.catalog import catalog_text
-from pinakad.cli.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
+from pinakad.cli.install.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
 from pinakad.config import KEY_CREDENTIAL, Config, parse
+from pinakad.daemon.startup import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_PATIENCE_S
 from pinakad.events import Event
-from pinakad.processes import TERM_S
-from pinakad.start import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_PATIENCE_S
+from pinakad.generate.catalog import catalog_text
+from pinakad.script.processes import TERM_S
 
 
 def settings(text: str) -> Config:

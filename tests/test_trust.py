@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from access_lists import grant
 
-from pinakad.trust import weakness
+from pinakad.linux.ownership import weakness
 
 OWN = {0, os.getuid()}
 

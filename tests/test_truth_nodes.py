@@ -7,8 +7,8 @@ from fakes import Fakes, says
 from machines import Machines
 from world import World, write_key
 
-from pinakad.node_part import NodePart
-from pinakad.report import Report
+from pinakad.report.document import Report
+from pinakad.report.node import NodePart
 
 NODE_REASONS = ("refused", "timeout", "not_ssh", "banner_timeout", "unresolved", "unreachable", "error")
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from processes import mentioning
 from world import REQUEST, World, write_key
 
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 
 def verdict(report: Report) -> tuple[str | None, str | None]:

@@ -2,13 +2,13 @@ import pytest
 from report_example import finished_report
 from stage import node_file
 
-from pinakad.node_part import NodePart
-from pinakad.nodes import combine
-from pinakad.outside import Ended
-from pinakad.polling import HostKey, NodeReason, NodeState, PollSettings
+from pinakad.deployment.dependencies import Ended
+from pinakad.deployment.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
+from pinakad.nodes.selection import combine
+from pinakad.polling.node_poll import HostKey, NodeReason, NodeState, PollSettings
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity, Spot
-from pinakad.report import Outcome, Reason, ScriptState
-from pinakad.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
+from pinakad.report.document import Outcome, Reason, ScriptState
+from pinakad.report.node import NodePart
 
 
 def node(number: int, **changes: object) -> NodePart:

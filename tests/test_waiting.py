@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pinakad.waiting import happens
+from pinakad.linux.waiting import happens
 
 pytestmark = pytest.mark.looptime
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.watch import CANARY_EVERY_S, CANARY_LIMIT_S, Watch
+from pinakad.linux.watch import CANARY_EVERY_S, CANARY_LIMIT_S, Watch
 
 NAME = "deployment_in_progress"
 
@@ -258,7 +258,7 @@ async def test_a_thread_of_the_library_that_is_stopped_before_it_waits_is_no_err
 def test_where_the_system_has_no_watch_left_rescans_take_over_and_say_so(tmp_path: Path) -> None:
     """In a user namespace of its own the limit can be nothing without hurting anybody."""
     program = (
-        "import asyncio, json, sys\nfrom pathlib import Path\nfrom pinakad.watch import Watch\n"
+        "import asyncio, json, sys\nfrom pathlib import Path\nfrom pinakad.linux.watch import Watch\n"
         "async def main():\n"
         "    root = Path(sys.argv[1])\n"
         "    watch = Watch(root, '.x', {root: lambda: None})\n"

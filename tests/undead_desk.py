@@ -16,20 +16,20 @@ from report_example import LAUNCH_S
 from stage import THIS_BOOT, Stage, StageScript, node_file
 
 from pinakad.config import Config, PathSettings
-from pinakad.desk import Desk
-from pinakad.nodes import ReadFile
-from pinakad.outside import Ended, Moment, Outside
-from pinakad.patience import Patience
-from pinakad.polling import Now
-from pinakad.report import Report, ScriptState
-from pinakad.requests import Markers
-from pinakad.steps import Step
-from pinakad.store import Store
+from pinakad.daemon.worker import Desk
+from pinakad.deployment.dependencies import Ended, Moment, Outside
+from pinakad.markers.folder import Markers
+from pinakad.nodes.selection import ReadFile
+from pinakad.polling.node_poll import Now
+from pinakad.report.document import Report, ScriptState
+from pinakad.state.crash_points import Step
+from pinakad.state.retry import Patience
+from pinakad.state.store import Store
 
 SCRIPT_S = 1.0
 TICK_S = 0.001
 LOOK_S = 0.3
-_STEPS = logging.getLogger("pinakad.steps")
+_STEPS = logging.getLogger("pinakad.state.crash_points")
 
 
 class CrashError(BaseException):

@@ -21,7 +21,7 @@ from forms import default
 from notify_socket import NotifySocket
 from processes import end_all_that_mention
 
-from pinakad.report import Report, Status
+from pinakad.report.document import Report, Status
 
 REQUEST, CANCEL = "deployment_in_progress", "deployment_cancel"
 ANSWERS = {"deployment_completed", "deployment_failed"}

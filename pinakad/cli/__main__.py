@@ -1,6 +1,6 @@
 """python -m pinakad.cli."""
 
-from pinakad.cli import main
+from pinakad.cli.program import main
 
 if __name__ == "__main__":
     main()

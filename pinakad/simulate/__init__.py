@@ -8,8 +8,8 @@ Beside `pinakad.ssh` this package is the only importer of paramiko, and only of 
 the running event loop, except for one thread of paramiko's own for each connection.
 """
 
-from pinakad.simulate.life import Face, Scenario, Spell
 from pinakad.simulate.node import SimulatedNode, new_key
 from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, free_port, is_free
+from pinakad.simulate.scenario import Face, Scenario, Spell
 
 __all__ = ["CONTROL_ADDRESS", "Face", "Rack", "Scenario", "SimulatedNode", "Spell", "free_port", "is_free", "new_key"]

@@ -20,7 +20,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from pinakad.simulate.life import Face, Scenario, Spell
+from pinakad.simulate.scenario import Face, Scenario, Spell
 from pinakad.ssh.facts import facts_output
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ together on the node, so that neither a log of an earlier attempt nor an echo of
 import re
 from collections.abc import Sequence
 
-from pinakad.node_file import is_hostname
+from pinakad.nodes.node_file import is_hostname
 
 MAX_FACT_BYTES = 300
 _COMMAND = (

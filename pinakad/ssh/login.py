@@ -16,7 +16,7 @@ import paramiko
 
 from pinakad.linux.shortage import is_shortage
 from pinakad.linux.threads import NoThreadError
-from pinakad.polling import HostKey, NodeReason, Probe, Rung
+from pinakad.polling.node_poll import HostKey, NodeReason, Probe, Rung
 from pinakad.problems import printable
 from pinakad.ssh.facts import MarkedFacts, facts_command
 from pinakad.ssh.host_keys import HostKeys

@@ -24,7 +24,7 @@ from paramiko.common import (
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 
-from pinakad.ssh.reach import CLIENT_BANNER
+from pinakad.ssh.banner import CLIENT_BANNER
 
 if TYPE_CHECKING:
     import socket

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pinakad.files import NotRegularError, read_regular, write_whole
-from pinakad.node_part import Part
-from pinakad.report import Id, RequestPart
-from pinakad.steps import Step, step
+from pinakad.linux.files import NotRegularError, read_regular, write_whole
+from pinakad.report.document import Id, RequestPart
+from pinakad.report.node import Part
+from pinakad.state.crash_points import Step, step
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from clients import addresses
 from folder import write_node
 from world import World
 
-from pinakad.files import sync_file_system, sync_folder, write_whole
+from pinakad.linux.files import sync_file_system, sync_folder, write_whole
 
 NODES = 12
 _IN_CLOSE_WRITE = 0x8

@@ -24,11 +24,11 @@ import paramiko
 from usage import peak_mb
 
 from pinakad.config import SshSettings
-from pinakad.limits import allow_many_files, collect_rarely
-from pinakad.poller import Poller
-from pinakad.polling import PLACES, Grid, NodePoll, NodeState, PollSettings, Probe, Subject
-from pinakad.ssh import Prober, Target, load_key, open_host_keys
-from pinakad.wiring import BootClockLoop, now
+from pinakad.daemon.wiring import BootClockLoop, now
+from pinakad.linux.limits import allow_many_files, collect_rarely
+from pinakad.polling.node_poll import PLACES, Grid, NodePoll, NodeState, PollSettings, Probe, Subject
+from pinakad.polling.poller import Poller
+from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
 Found = dict[str, Any]
 

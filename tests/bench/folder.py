@@ -11,14 +11,14 @@ from scene import Scene
 from table import Row, median_of
 
 from pinakad.config import Config
-from pinakad.node_part import counts_of, node_parts
-from pinakad.nodes import combine
-from pinakad.nodes_folder import NodesFolder
-from pinakad.polling import NodePoll, NodeReason
-from pinakad.publisher import SHARE, Publisher
-from pinakad.report import ClockPart, Phase, Report, RequestPart, policy_of
-from pinakad.store import Store
-from pinakad.timestamps import rfc3339
+from pinakad.nodes.folder import NodesFolder
+from pinakad.nodes.selection import combine
+from pinakad.polling.node_poll import NodePoll, NodeReason
+from pinakad.report.document import ClockPart, Phase, Report, RequestPart, policy_of
+from pinakad.report.node import counts_of, node_parts
+from pinakad.state.status_file import SHARE, Publisher
+from pinakad.state.store import Store
+from pinakad.times import rfc3339
 
 
 def node_files(scene: Scene) -> list[Row]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pinakad"]):
-    from pinakad.nodes import combine, read_file
-    from pinakad.requests import parse_request
+    from pinakad.markers.folder import parse_request
+    from pinakad.nodes.selection import combine, read_file
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 tried = 0

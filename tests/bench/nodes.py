@@ -18,7 +18,7 @@ from shutil import which
 
 import paramiko
 
-from pinakad.limits import allow_many_files
+from pinakad.linux.limits import allow_many_files
 from pinakad.ssh.facts import facts_output
 
 ALL = "0.0.0.0"  # noqa: S104 - every address of 127/8 is a node

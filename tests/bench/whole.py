@@ -14,8 +14,8 @@ from table import Row
 from usage import cpu_s, peak_mb
 from world import World
 
-from pinakad.polling import TICK_S, Grid
-from pinakad.timestamps import wall_s
+from pinakad.polling.node_poll import TICK_S, Grid
+from pinakad.times import wall_s
 
 FAR = 900.0
 

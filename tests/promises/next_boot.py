@@ -22,19 +22,19 @@ from disk_model import Tree
 from stage import Stage, node_file
 from world import ANSWERS, CANCEL
 
-from pinakad import supervisor
 from pinakad.config import Config, PathSettings, ScriptSettings
-from pinakad.desk import Desk
-from pinakad.nodes import ReadFile
-from pinakad.outside import Moment, Outside, Started
-from pinakad.patience import Patience
-from pinakad.polling import Now
+from pinakad.daemon.worker import Desk
+from pinakad.deployment.dependencies import Moment, Outside, Started
+from pinakad.markers.folder import Identity, Markers
+from pinakad.nodes.selection import ReadFile
+from pinakad.polling.node_poll import Now
 from pinakad.problems import Problem
-from pinakad.report import Reason, Report, ScriptPart
-from pinakad.requests import Identity, Markers
-from pinakad.rivals import Rivals
-from pinakad.script import ScriptOnDisk
-from pinakad.store import StateUnreadableError, Store
+from pinakad.report.document import Reason, Report, ScriptPart
+from pinakad.script import supervisor
+from pinakad.script.foreign_runs import Rivals
+from pinakad.script.script import ScriptOnDisk
+from pinakad.state.retry import Patience
+from pinakad.state.store import StateUnreadableError, Store
 
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
 _LOOK_S = 0.3

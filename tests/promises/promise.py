@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from recorded_site import Recording
 from world import ANSWERS, CANCEL, REQUEST
 
-from pinakad.report import Outcome, Reason, Report
-from pinakad.requests import Identity
+from pinakad.markers.folder import Identity
+from pinakad.report.document import Outcome, Reason, Report
 
 _ASIDE = ".pinakad-request-"
 

@@ -17,8 +17,8 @@ from processes import mentioning
 from strace_log import Call
 from world import CANCEL, REQUEST, World
 
-from pinakad.requests import Identity, read_request
-from pinakad.supervisor import start_ticks
+from pinakad.markers.folder import Identity, read_request
+from pinakad.script.supervisor import start_ticks
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hostile import Zoo
 from machines import free_port
 from world import World
 
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 NODES = 12
 _LIMITED = """

@@ -7,7 +7,7 @@ import pytest
 from operator_desk import Operator, ended
 from world import ANSWERS, REQUEST, World
 
-from pinakad.report import Report
+from pinakad.report.document import Report
 
 
 @pytest.fixture

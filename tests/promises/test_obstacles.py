@@ -10,8 +10,8 @@ from machines import Machines
 from operator_desk import Operator
 from world import CANCEL, World
 
-from pinakad.report import Report
-from pinakad.steps import Step
+from pinakad.report.document import Report
+from pinakad.state.crash_points import Step
 
 COMPLETED, FAILED = "deployment_completed", "deployment_failed"
 ASIDE = ".pinakad-request-20200101T000000Z.0001"

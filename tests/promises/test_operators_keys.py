@@ -13,10 +13,10 @@ from operator_desk import Operator
 from paramiko import ECDSAKey, PKey, RSAKey
 from world import World, write_key
 
-from pinakad.polling import HostKey, NodeReason
-from pinakad.ssh import SshKeyError, load_key
+from pinakad.polling.node_poll import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys
 from pinakad.ssh.known_hosts import KnownHosts, parse_known_hosts
+from pinakad.ssh.prober import SshKeyError, load_key
 
 ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
 SAME, CHANGED, UNKNOWN = HostKey.SAME, NodeReason.HOST_KEY_CHANGED, NodeReason.HOST_KEY_UNKNOWN

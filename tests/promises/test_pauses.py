@@ -9,9 +9,9 @@ from forms import default
 from machines import Machines
 from world import World
 
-from pinakad.polling import AWAY_S
-from pinakad.report import Report
-from pinakad.timestamps import wall_s
+from pinakad.polling.node_poll import AWAY_S
+from pinakad.report.document import Report
+from pinakad.times import wall_s
 
 LONG_S = AWAY_S + 1.5
 

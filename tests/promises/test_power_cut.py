@@ -19,8 +19,8 @@ from promise import Expected, Judge
 from recorded_site import RecordedSite, Recording
 from world import World
 
-from pinakad.report import Outcome, Phase, Reason
-from pinakad.steps import Step
+from pinakad.report.document import Outcome, Phase, Reason
+from pinakad.state.crash_points import Step
 
 SHM = Path("/dev/shm")
 OTHER_BOOT = "6f2f2d7c0f0a4c31a6f2f7e9c8d1b2a3"

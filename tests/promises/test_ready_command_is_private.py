@@ -7,7 +7,7 @@ from machines import Machines
 from world import World
 
 from pinakad.config import Config
-from pinakad.report import Report, digest_of, policy_of
+from pinakad.report.document import Report, digest_of, policy_of
 
 SECRET = "test -e {sign} && : token-7f3a9"
 

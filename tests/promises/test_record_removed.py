@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from world import World
 
-from pinakad.locks import is_locked
+from pinakad.linux.locks import is_locked
 
 GONE = "was removed by somebody else"
 

@@ -18,10 +18,10 @@ from operator_desk import Operator
 from report_example import new_report
 from world import CANCEL, REQUEST, World
 
-from pinakad.cli.access import opened
-from pinakad.cli.node_store import RETIRED, next_number, retire, store
-from pinakad.cli.session import FaultError
-from pinakad.store import Store
+from pinakad.cli.console.access import opened
+from pinakad.cli.console.session import FaultError
+from pinakad.client.node_store import RETIRED, next_number, retire, store
+from pinakad.state.store import Store
 
 DAEMON, GROUP, PRODUCER = 40_711, 40_712, 40_713
 TRIES, LIMIT_S = 400, 40.0

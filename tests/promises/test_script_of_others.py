@@ -17,8 +17,8 @@ from machines import Machines
 from processes import mentioning
 from world import World
 
-from pinakad.processes import state_of
-from pinakad.report import Report, ScriptPart
+from pinakad.report.document import Report, ScriptPart
+from pinakad.script.processes import state_of
 
 STARTS = 8
 SEED = 20261124

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pinakad import supervisor
-from pinakad.processes import NODES_VARIABLE
-from pinakad.still_running import still_running
+from pinakad.script import supervisor
+from pinakad.script.processes import NODES_VARIABLE
+from pinakad.script.still_running import still_running
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
 

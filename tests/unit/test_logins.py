@@ -6,8 +6,8 @@ import pytest
 from report_example import finished_report
 from world import write_key
 
-from pinakad.polling import NodeReason, Probe
-from pinakad.wiring import Logins
+from pinakad.daemon.wiring import Logins
+from pinakad.polling.node_poll import NodeReason, Probe
 
 
 async def ask(folder: Path, ready_command: str | None) -> Probe:

@@ -10,8 +10,9 @@ immovable.py  the names of the marker folder that the daemon could not remove
 nodes.py      the node files, and each node right now
 """
 
-from pinakad.cli.checks import folders, host, key, nodes, program, service
-from pinakad.cli.checks.scene import Check
+from pinakad.cli.checks import folders, host, key, nodes, service
+from pinakad.cli.checks import script as program
+from pinakad.cli.checks.context import Check
 
 CHECKS = (
     Check("configuration", "only those may change it who may decide what runs", service.configuration),

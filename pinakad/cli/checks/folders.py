@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.scene import Finding, Scene, fails, warning
+from pinakad.cli.checks.context import Finding, Scene, fails, warning
 
 _LIST = os.R_OK | os.X_OK
 _WRITE = _LIST | os.W_OK

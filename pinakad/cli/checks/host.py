@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pinakad.cli.checks.scene import Finding, Scene, warning
-from pinakad.requests import OURS
-from pinakad.waiting import happens
-from pinakad.watch import Watch
+from pinakad.cli.checks.context import Finding, Scene, warning
+from pinakad.linux.waiting import happens
+from pinakad.linux.watch import Watch
+from pinakad.markers.folder import OURS
 
 _SYSCTLS = {"max_user_instances": 16, "max_user_watches": 64}
 _SPARE_DESCRIPTORS = 128
@@ -63,7 +63,7 @@ def watches(scene: Scene) -> Iterator[Finding]:
 
 async def _canary(ours: Path, proof: Path, folders: list[Path]) -> str:
     """Watch the folders as the daemon does, and one with a canary; return what is wrong, "" for nothing."""
-    logging.getLogger("pinakad.watch").setLevel(logging.ERROR)  # what it warns of is what we return
+    logging.getLogger("pinakad.linux.watch").setLevel(logging.ERROR)  # what it warns of is what we return
     came = asyncio.Event()
     watch = Watch(ours, OURS, {proof: came.set, **dict.fromkeys(folders, _nothing)})
     watch.start()

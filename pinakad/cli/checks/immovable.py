@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.scene import Account, Finding, warning
-from pinakad.files import NotRegularError, open_regular
-from pinakad.requests import CANCEL, COMPLETED, FAILED, OURS, REQUEST
+from pinakad.cli.checks.context import Account, Finding, warning
+from pinakad.linux.files import NotRegularError, open_regular
+from pinakad.markers.folder import CANCEL, COMPLETED, FAILED, OURS, REQUEST
 
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS (ioctl_iflags(2))
 _IMMUTABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.cli.checks.context import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.config import KEY_CREDENTIAL
-from pinakad.permissions import opened_key
-from pinakad.ssh import SshKeyError, load_key, open_host_keys
-from pinakad.store import Store
+from pinakad.script.permissions import opened_key
+from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
+from pinakad.state.store import Store
 
 _CREDENTIAL = Path("/run/credentials/pinakad.service", KEY_CREDENTIAL)
 

@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from pinakad.cli.checks.scene import Finding, Scene, fails, warning
-from pinakad.nodes import Node, NodeSet, combine, ignored_text
-from pinakad.nodes_folder import NodesFolder
-from pinakad.polling import Probe
+from pinakad.cli.checks.context import Finding, Scene, fails, warning
+from pinakad.nodes.folder import NodesFolder
+from pinakad.nodes.selection import Node, NodeSet, combine, ignored_text
+from pinakad.polling.node_poll import Probe
 from pinakad.problems import Severity, cause_of
-from pinakad.ssh import Prober, SshKeyError, Target, load_key, open_host_keys
-from pinakad.store import Store
+from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.state.store import Store
 
 _REACH_LIMIT_S = 20.0
 _SHOWN = 5

@@ -8,18 +8,18 @@ from pathlib import Path
 from shlex import quote
 
 from pinakad import __version__
+from pinakad.cli.checks.context import UNIT_FILE, Finding, Scene, fails, warning
 from pinakad.cli.checks.immovable import immovable
-from pinakad.cli.checks.scene import UNIT_FILE, Finding, Scene, fails, warning
-from pinakad.cli.follow import is_served
-from pinakad.cli.installation import wanted_files
-from pinakad.cli.setup_checks import work_dir_owner
-from pinakad.files import NotRegularError, read_regular
-from pinakad.launch_service import SOCKET
-from pinakad.marker_hints import hints
+from pinakad.cli.install.installation import wanted_files
+from pinakad.cli.install.setup_checks import work_dir_owner
+from pinakad.client.follow import is_served
+from pinakad.linux.files import NotRegularError, read_regular
+from pinakad.linux.ownership import weakness
+from pinakad.markers.folder import AWAY, CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.markers.hints import hints
 from pinakad.problems import Code, cause_of
-from pinakad.requests import AWAY, CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
-from pinakad.store import StateUnreadableError, Store
-from pinakad.trust import weakness
+from pinakad.script.launch_service import SOCKET
+from pinakad.state.store import StateUnreadableError, Store
 
 _TAKEN_AFTER_S = 10.0
 _MAX_ANSWER_BYTES = 1 << 30

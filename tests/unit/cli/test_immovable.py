@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pinakad.cli.checks.context import Account
 from pinakad.cli.checks.immovable import immovable
-from pinakad.cli.checks.scene import Account
-from pinakad.requests import CANCEL, COMPLETED, FAILED, REQUEST
+from pinakad.markers.folder import CANCEL, COMPLETED, FAILED, REQUEST
 
 DAEMON = Account("pinakasupport", 40_711, frozenset({40_711}))
 

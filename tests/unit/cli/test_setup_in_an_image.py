@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.cli.setup import _Work
+from pinakad.cli.commands.setup import _Work
 from pinakad.linux.open_folder import folder_in
 from pinakad.linux.walk import resolved_in
 

@@ -6,8 +6,8 @@ from itertools import pairwise, product
 import pytest
 from field import DOWN, HANGS, LAUNCHED_S, LIMIT_S, UP, Field, pause, pause_at, poller, since_launch_s, states, time_s
 
-from pinakad.poller import Poller
-from pinakad.polling import AWAY_S, MAX_LATE_PAUSES, NodeReason, PollSettings, Probe, Rung
+from pinakad.polling.node_poll import AWAY_S, MAX_LATE_PAUSES, NodeReason, PollSettings, Probe, Rung
+from pinakad.polling.poller import Poller
 
 pytestmark = pytest.mark.looptime(start=LAUNCHED_S)
 SETTINGS = PollSettings(delay_s=10, interval_s=5, attempts=4)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 from field import DOWN, HANGS, LAUNCHED_S, UP, Field, pause_at, poller, since_launch_s, states, time_s
 
-from pinakad.poller import ASK_LIMIT_S
-from pinakad.polling import UNASKED_S, NodePoll, NodeReason, NodeState, PollSettings, Probe, Rung
+from pinakad.polling.node_poll import UNASKED_S, NodePoll, NodeReason, NodeState, PollSettings, Probe, Rung
+from pinakad.polling.poller import ASK_LIMIT_S
 
 pytestmark = pytest.mark.looptime(start=LAUNCHED_S)
 SETTINGS = PollSettings(delay_s=90, interval_s=5, attempts=4)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from scripts import Place, until_there
 
-from pinakad import supervisor
-from pinakad.launch_record import LaunchRecord
-from pinakad.outside import Started
-from pinakad.script import Running
-from pinakad.supervisor import adopted_record, start_ticks
+from pinakad.deployment.dependencies import Started
+from pinakad.script import supervisor
+from pinakad.script.launch_record import LaunchRecord
+from pinakad.script.script import Running
+from pinakad.script.supervisor import adopted_record, start_ticks
 
 LAUNCHES = 10
 

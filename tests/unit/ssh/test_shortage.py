@@ -14,8 +14,8 @@ from world import write_key
 
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
-from pinakad.polling import NodeReason, Probe, Rung
-from pinakad.ssh import Prober, Target, _if_not_kept_waiting, load_key, open_host_keys
+from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.ssh.prober import Prober, Target, _if_not_kept_waiting, load_key, open_host_keys
 
 
 @contextmanager

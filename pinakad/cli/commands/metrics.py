@@ -1,0 +1,67 @@
+"""What would Prometheus get to see right now?"""
+
+from pathlib import Path
+
+import click
+
+from pinakad import config
+from pinakad.cli.console.session import FaultError, Session, pass_session
+from pinakad.client.daemon_view import look, this_moment
+from pinakad.client.lookup import no_access
+from pinakad.linux.open_folder import shared_folder
+from pinakad.problems import cause_of
+from pinakad.state.metrics_file import Facts, Ledger, text
+from pinakad.state.store import Store
+
+_HELP = """Print what Prometheus wants to know.
+
+\b
+  pinakactl metrics
+  pinakactl metrics | grep pinakad_nodes
+  pinakactl metrics --textfile /var/lib/prometheus/node-exporter/pinakad.prom
+
+It has the deployments by outcome, how long the latest took, its nodes by state and by reason, when the last answer was
+given, whether the daemon runs and whether it sees events. With [metrics] textfile in the configuration the daemon
+writes the same by itself, at each change of phase and otherwise every 15 seconds.
+"""
+
+
+@click.command(help=_HELP)
+@click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it there, in one step, for node_exporter's textfile collector.",
+)
+@pass_session
+def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - every command has the session
+    """Print or write the numbers."""
+    told = text(_facts())
+    if textfile is None:
+        click.echo(told, nl=False)
+        return
+    try:
+        with shared_folder(textfile.parent) as folder:
+            folder.write_whole(textfile.name, told, 0o644)
+    except OSError as error:
+        raise FaultError(
+            f"cannot write '{textfile}': {cause_of(error)}; name a file in a folder that you may write in"
+        ) from error
+
+
+def _facts() -> Facts:
+    state = config.state_dir()
+    standing = look(state, config.runtime_dir())
+    daemon = standing.daemon
+    try:
+        heads = Ledger(Store(state)).heads()
+    except OSError as error:
+        raise no_access(state, error) from error
+    return Facts(
+        up=standing.running,
+        events=daemon is not None and daemon.watch == "events",
+        queued=daemon is not None and daemon.queued,
+        heads=heads,
+        latest=standing.report,
+        now_wall_s=this_moment().wall_s,
+    )

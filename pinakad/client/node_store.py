@@ -1,0 +1,144 @@
+"""How do node files come into the nodes folder, and out of it, so that nobody ever sees half of one?
+
+The folder belongs to producers, and pinakactl is one of them. Of ours one at a time (`locked`); against the others
+there is link(2), which replaces nothing. Drafts have names that no producer uses and that the daemon does not look at.
+What producers put there is never followed, and root works there with the rights of the folder's owner.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from pinakad.cli.console.access import no_write, opened
+from pinakad.cli.console.session import FaultError
+from pinakad.linux.lock_file import LockFile
+from pinakad.linux.open_folder import OpenFolder
+from pinakad.markers.folder import OURS
+from pinakad.nodes.node_file import number_of
+from pinakad.problems import cause_of
+
+RETIRED = "retired"
+"""The sub-folder for the files of machines that are gone; the daemon reads no folder."""
+_DRAFT = f"{OURS}draft-"
+_LOCK = f"{OURS}lock"
+_MODE = 0o664
+_LOCK_LIMIT_S = 30.0
+_LOOK_S = 0.05
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[OpenFolder]:
+    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises FaultError.
+
+    Who may not write there has nothing to lock for, and a dry run asks for no such right.
+    """
+    with opened(path) as folder:
+        lock = LockFile(folder, _LOCK)
+        if folder.may_write():
+            _take(lock, path)
+        try:
+            yield folder
+        finally:
+            lock.release()
+
+
+def _take(lock: LockFile, path: Path) -> None:
+    ends_s = time.monotonic() + _LOCK_LIMIT_S
+    try:
+        while not lock.take():
+            if time.monotonic() > ends_s:
+                text = f"another pinakactl has been at work in '{path}' for {_LOCK_LIMIT_S:g} s"
+                raise FaultError(f"{text}; try again later, or, where none runs, rm '{path / _LOCK}'")
+            time.sleep(_LOOK_S)
+    except OSError as error:
+        raise FaultError(f"cannot lock '{path / _LOCK}': {cause_of(error)}; rm it where it is no file") from error
+
+
+def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
+    """Store node files under the next numbers and return their names. All of them, or FaultError and none.
+
+    Each is there whole and durable, or not at all; no number is used again, not even a retired one's.
+    """
+    stored: list[str] = []
+    drafts = {f"{_DRAFT}{secrets.token_hex(4)}-{position}": raw for position, raw in enumerate(contents)}
+    try:
+        _remove_drafts(folder)
+        free = count(next_number(folder))
+        folder.create_all(drafts, _MODE)
+        stored.extend(_place(folder, draft, free) for draft in drafts)  # grows file by file: see below
+        folder.sync()
+    except BaseException as error:
+        for name in (*stored, *drafts):
+            with suppress(OSError):
+                folder.remove(name)
+        if isinstance(error, OSError):
+            raise no_write(folder.path, error) from error
+        raise
+    return stored
+
+
+def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
+    """Move node files aside and return their new places. Raises FaultError."""
+    with _retired(folder, make=True) as aside:  # whoever may store files may retire them
+        try:
+            folder.sync()  # a power cut must not take the new folder and leave the moves
+            places = [_move(folder, name, aside) for name in names]
+            aside.sync()
+            folder.sync()
+        except OSError as error:
+            raise no_write(folder.path, error) from error
+    return places
+
+
+def next_number(folder: OpenFolder) -> int:
+    """Return the number after the highest that any node file has or had. Raises OSError and FaultError."""
+    names = folder.names()
+    if RETIRED in names:
+        with _retired(folder) as aside:
+            names += aside.names()
+    numbers = [number_of(name) for name in names]
+    return max((number for number in numbers if number is not None), default=0) + 1
+
+
+def _retired(folder: OpenFolder, *, make: bool = False) -> OpenFolder:
+    try:
+        return folder.below(RETIRED, make=make)
+    except OSError as error:
+        raise no_write(folder.path / RETIRED, error) from error
+
+
+def file_name(number: int) -> str:
+    """Return the name that producers give to the node file of a number."""
+    return f"node_{number:02d}.json"
+
+
+def _place(folder: OpenFolder, draft: str, free: Iterator[int]) -> str:
+    while True:
+        name = file_name(next(free))
+        try:
+            folder.link_or_move(draft, folder, name)
+        except FileExistsError:  # another producer was quicker: the next number
+            continue
+        return name
+
+
+def _move(folder: OpenFolder, name: str, aside: OpenFolder) -> Path:
+    for copies in count():
+        new_name = name if copies == 0 else f"{name}.{copies}"
+        try:
+            folder.link_or_move(name, aside, new_name)
+        except FileExistsError:
+            continue
+        return aside.path / new_name
+    raise AssertionError
+
+
+def _remove_drafts(folder: OpenFolder) -> None:
+    """A call that was killed may have left some; the lock says that nobody works on them."""
+    for name in folder.names():
+        if name.startswith(_DRAFT):
+            with suppress(OSError):  # what somebody else put there holds nobody up
+                folder.remove(name)

@@ -1,0 +1,232 @@
+"""Which real parts does a deployment get: the script on disk, logins over SSH, the state folder, the boot clock?"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+
+from pinakad.config import Config
+from pinakad.deployment.dependencies import Moment, Outside, Started
+from pinakad.linux.threads import PatientThreads
+from pinakad.nodes.folder import NodesFolder
+from pinakad.polling.node_poll import NodeReason, Now, Probe
+from pinakad.problems import Problem, cause_of
+from pinakad.report.document import Policy, Report
+from pinakad.report.node import NodePart
+from pinakad.script.permissions import key_warnings, script_warnings
+from pinakad.script.script import ScriptOnDisk
+from pinakad.script.supervisor import boot_id
+from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.state.retry import Patience
+from pinakad.state.status_file import Publisher
+from pinakad.state.store import Store
+from pinakad.times import wall_s
+
+log = logging.getLogger(__name__)
+
+_OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
+
+
+class BootClockLoop(asyncio.SelectorEventLoop):
+    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock.
+
+    What it is asked to do in a thread it does itself where the system has none left: slower, but done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beside = PatientThreads(self)
+
+    def run_in_executor(  # type: ignore[override] # its own type is of a generic kind that is newer than 3.11
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Do `func` beside the loop (asyncio.to_thread comes here); its own pool would fail for want of a thread."""
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        return self._beside.submit(partial(func, *args))
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait until what was begun is done."""
+        self._beside.join()
+
+    def time(self) -> float:
+        """Return the seconds since the boot, time in suspend included (clock_gettime(2))."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def now() -> Now:
+    """Return this moment."""
+    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+def here() -> Moment:
+    """Return this moment so that another boot understands it."""
+    moment = now()
+    return Moment(boot_id(), moment.boot_s, moment.wall_s)
+
+
+class Logins:
+    """The logins of one deployment; made when they are needed, because until then the key may be missing."""
+
+    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None) -> None:
+        """`ready_command` is None where there is one, and it cannot be read any more."""
+        self._policy = policy
+        self._ready_command = ready_command
+        self._pinned = pinned
+        self._prober: Prober | None = None
+
+    def problem(self) -> str | None:
+        """Return why nobody can be logged in to, None where somebody can."""
+        try:
+            self._get()
+        except OSError as error:  # of a descriptor: it is tried again at every attempt
+            log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
+        except SshKeyError as error:
+            return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
+        return None
+
+    async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
+        """Ask every node once who it is."""
+        try:
+            prober = self._get()
+        except (SshKeyError, OSError) as error:  # it was there when it was looked for
+            return [_not_made(str(error)) for _ in nodes]
+        return await prober.ask_all([_target(node, stalled=False) for node in nodes])
+
+    async def ask(self, node: NodePart, stalled: bool) -> Probe:
+        """Make one attempt at a node."""
+        try:
+            prober = self._get()
+        except SshKeyError as error:  # it was there before the launch: it may come back
+            return _not_made(str(error))
+        except OSError as error:
+            return _not_made(f"cannot begin to log in: {cause_of(error)}")
+        if self._ready_command is None:
+            return _not_made("the ready_command of this run cannot be read any more")
+        return await prober.ask(_target(node, stalled=stalled), None, self._ready_command)
+
+    def save_host_keys(self) -> None:
+        """Write down the host keys that were pinned. Raises OSError."""
+        if self._prober is not None:
+            self._prober.host_keys.save()
+
+    def close(self) -> None:
+        """Let the threads go."""
+        if self._prober is not None:
+            self._prober.close()
+
+    def _get(self) -> Prober:
+        if self._prober is None:
+            ssh = self._policy.ssh
+            key = load_key(ssh.key or Path())
+            self._prober = Prober(ssh, key, open_host_keys(self._pinned, ssh))
+        return self._prober
+
+
+class Wiring:
+    """Makes what a deployment needs from outside."""
+
+    def __init__(self, config: Callable[[], Config], store: Store, publisher: Publisher, patience: Patience) -> None:
+        self._config = config
+        self._store = store
+        self._publisher = publisher
+        self._patience = patience
+        self._logins: Logins | None = None
+        self.nodes = NodesFolder(config().nodes_dir)
+
+    def outside_for(self, report: Report) -> Outside:
+        """Return the real parts for one run, with the settings that it keeps."""
+        self.close()
+        self._logins = logins = Logins(report.policy, self._store.known_hosts, self._store.ready_command(report))
+        paths, settings = self._config(), report.policy.script
+        script = ScriptOnDisk(
+            self._store.folder(report.id),
+            report.id,
+            paths.script_path,
+            paths.paths.work_dir,
+            settings,
+            expected=report.script,
+            seen=_seen(report),
+        )
+
+        async def snapshot(files: Mapping[str, bytes]) -> None:
+            await self._insist("the snapshot", lambda: self._store.snapshot(report.id, files))
+
+        return Outside(
+            boot_id=boot_id(),
+            host=gethostname(),
+            now=now,
+            save=self._save,
+            tell=self._tell,
+            tell_due=lambda: self._publisher.is_due,
+            read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            ignored_names=lambda: self.nodes.ignored,
+            snapshot=snapshot,
+            script=script,
+            key_problem=logins.problem,
+            loose_permissions=lambda: _loose(report.policy, script.path),
+            ask_all=logins.ask_all,
+            ask=logins.ask,
+        )
+
+    def close(self) -> None:
+        """Let the parts of the last run go."""
+        if self._logins is not None:
+            self._logins.close()
+
+    def _tell(self, report: Report) -> None:
+        self._publisher.tell(report)
+        if self._logins is not None:
+            try:
+                self._logins.save_host_keys()
+            except OSError as error:
+                self._patience.say(f"cannot write known_hosts: {cause_of(error)}")
+
+    async def _save(self, report: Report, *, must: bool) -> None:
+        if must:
+            await self._insist("the report", lambda: self._store.save(report, durable=True))
+            return
+        try:
+            await asyncio.to_thread(self._store.save, report, durable=True)
+        except OSError as error:
+            self._patience.say(f"cannot write the report: {cause_of(error)}")
+
+    async def _insist(self, what: str, write: Callable[[], object]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(write)
+            except OSError as error:
+                await self._patience.wait_out(what, error)
+            else:
+                self._patience.over()
+                return
+
+
+def _not_made(cause: str) -> Probe:
+    return Probe(now().boot_s, None, NodeReason.ERROR, cause, not_made=True)
+
+
+def _seen(report: Report) -> Started | None:
+    """Return what the report knows of the start: the files that tell it can be removed by the script."""
+    script, clock = report.script, report.clock
+    if script is None or script.pid is None or clock.launched_boot_s is None:
+        return None
+    at = Moment(clock.boot_id, clock.launched_boot_s, wall_s(clock.launched_at) or 0.0)
+    supervisor = script.supervisor_pid or 0, script.supervisor_start_ticks
+    return Started(supervisor[0], script.pid, script.start_ticks, at, supervisor[1], script.adopted)
+
+
+def _loose(policy: Policy, script: Path) -> list[Problem]:
+    """The script of the other runner is its unit's business."""
+    ours = policy.script.launch and policy.script.runner == "subprocess"
+    return (script_warnings(script) if ours else []) + key_warnings(policy.ssh.key or Path())
+
+
+def _target(node: NodePart, *, stalled: bool) -> Target:
+    return Target(node.address, node.port, node.user, stalled, node.fingerprints)

@@ -1,0 +1,48 @@
+"""Which changes of a node are worth a line in the log? Not every attempt: only what is new."""
+
+import logging
+from typing import Any
+
+from pinakad.events import Event, fields
+from pinakad.polling.node_poll import HostKey, NodePoll, NodeState
+from pinakad.report.document import Report
+from pinakad.report.node import NodePart
+
+log = logging.getLogger(__name__)
+
+
+def tell_change(report: Report, node: NodePart, before: NodePoll, after: NodePoll) -> None:
+    """Log how an attempt changed what is known of a node, if it did."""
+    if after.host_key is HostKey.CHANGED and before.host_key is not HostKey.CHANGED:
+        text = "%s has another host key than before; the new one is remembered"
+        log.warning(text, node.hostname, extra=_fields(Event.HOST_KEY, report, node, after))
+    if after.state is NodeState.UP and before.state is not NodeState.UP:
+        log.info("%s is up", node.hostname, extra=_fields(Event.NODE_UP, report, node, after))
+    elif after.lack and not before.lack:
+        extra = _fields(Event.NODE_WAITING, report, node, after)
+        log.warning("%s cannot be asked now: %s; it is tried again", node.hostname, after.lack, extra=extra)
+    elif not after.lack and after.reason is not None and after.reason != before.reason:
+        text = "%s is not up yet: %s (%s)"
+        extra = _fields(Event.NODE_WAITING, report, node, after)
+        log.info(text, node.hostname, after.message, after.reason, extra=extra)
+
+
+def tell_failed(report: Report) -> None:
+    """Log every node that polling has given up."""
+    for node in report.nodes:
+        if node.state is NodeState.FAILED:
+            extra = _fields(Event.NODE_FAILED, report, node, node.poll())
+            log.error("%s did not come up: %s (%s)", node.hostname, node.message, node.reason, extra=extra)
+
+
+def _fields(event: Event, report: Report, node: NodePart, poll: NodePoll) -> dict[str, Any]:
+    return fields(
+        event,
+        deployment_id=report.id,
+        phase=report.phase,
+        node=node.hostname,
+        address=node.address,
+        attempt=poll.attempts,
+        reason=poll.reason,
+        rung=poll.last_rung,
+    )

@@ -1,0 +1,136 @@
+"""What is said at the end, and why?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinakad.deployment.dependencies import Ended
+from pinakad.events import Event
+from pinakad.nodes.selection import NodeSet, ReadFile
+from pinakad.polling.node_poll import HostKey, NodeState, PollSettings
+from pinakad.problems import Code, Problem, Severity, Spot, capped
+from pinakad.report.document import Outcome, Reason, ScriptState
+from pinakad.report.node import NodePart
+
+_MAX_NAMES = 5
+_LOST = "the script's supervisor ended without a word; how the script ended is not known"
+_INTERRUPTED = "this host was booted again while the script ran, and it is not one of the nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome, its reason (None for completed), and a sentence for a person."""
+
+    outcome: Outcome
+    reason: Reason | None
+    message: str
+
+    @property
+    def event(self) -> Event:
+        """The kind of event that this is in the journal."""
+        return {
+            Outcome.COMPLETED: Event.COMPLETED,
+            Outcome.FAILED: Event.FAILED,
+            Outcome.CANCELLED: Event.CANCELLED,
+        }[self.outcome]
+
+
+def failed(reason: Reason, message: str) -> Verdict:
+    """Return the verdict that something went wrong."""
+    return Verdict(Outcome.FAILED, reason, message)
+
+
+def cancelled() -> Verdict:
+    """Return the verdict that the operator wanted it to end."""
+    return Verdict(Outcome.CANCELLED, Reason.CANCELLED, "the deployment was cancelled by deployment_cancel")
+
+
+def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
+    """Return the verdict that the input is wrong: its first error, and how many there are."""
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    more = f" (and {len(errors) - 1} more, see problems)" if len(errors) > 1 else ""
+    return failed(reason, errors[0].line() + more)
+
+
+def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
+    """Return what the script's end means for the run, after so many seconds; None where the nodes decide now.
+
+    How an adopted script ended is known to nobody here.
+    """
+    how = f"was ended by signal {ended.signal}" if ended.code is None else f"ended with status {ended.code}"
+    cases = (
+        (ended.state is ScriptState.LOST, Reason.SCRIPT_LOST, _LOST),
+        (ended.state is ScriptState.INTERRUPTED, Reason.SCRIPT_INTERRUPTED, _INTERRUPTED),
+        (ended.not_run, Reason.SCRIPT_NOT_RUNNABLE, f"the script was not run: {ended.not_run}"),
+        (took_s > limit_s, Reason.SCRIPT_TIMEOUT, f"the script ran for {took_s:.0f} s, longer than {limit_s:g} s"),
+        (not ended.adopted and ended.code != 0, Reason.SCRIPT_FAILED, f"the script {how}"),
+    )
+    return next((failed(reason, text) for holds, reason, text in cases if holds), None)
+
+
+def on_nodes(nodes: Sequence[NodePart]) -> Verdict:
+    """Return what the nodes' final states mean. One that is neither up nor failed could not be asked, and may be up."""
+    down = [node for node in nodes if node.state is NodeState.FAILED]
+    unasked = [node for node in nodes if node.state is NodeState.WAITING]
+    if not down and not unasked:
+        how_many = "the node is" if len(nodes) == 1 else f"all {len(nodes)} nodes are"
+        return Verdict(Outcome.COMPLETED, None, f"{how_many} up")
+    if not down:
+        text = f"pinakad could not ask {len(unasked)} of {len(nodes)} nodes, which may be up: {_names(unasked)}"
+        return failed(Reason.NODES_NOT_ASKED, f"{text}: {unasked[0].message}")
+    more = f"; {len(unasked)} could not be asked and may be up: {_names(unasked)}" if unasked else ""
+    text = f"{len(down)} of {len(nodes)} nodes did not come up: {_names(down)}{more}"
+    return failed(Reason.NODES_UNREACHABLE, text)
+
+
+def _names(nodes: Sequence[NodePart]) -> str:
+    names = ", ".join(f"{node.hostname} ({node.reason})" for node in nodes[:_MAX_NAMES])
+    return names + (f" and {len(nodes) - _MAX_NAMES} more" if len(nodes) > _MAX_NAMES else "")
+
+
+def request_problems(asked: list[str] | None, files: list[ReadFile], found: NodeSet) -> list[Problem]:
+    """Return what is wrong with the files that a request names."""
+    spot, names = Spot("deployment_in_progress"), {file.name for file in files}
+    winners = {entry.file: entry.by for entry in found.superseded}
+    problems = []
+    for index, name in enumerate(asked or []):
+        place = spot.at("nodes", index)
+        if name not in names:
+            problems.append(place.error(Code.NO_SUCH_FILE, "there is no such node file", name))
+        elif name in winners:
+            problems.append(place.error(Code.SUPERSEDED, f"the file is superseded by {winners[name]}", name))
+    return capped(problems, spot.at("nodes"))
+
+
+def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]:
+    """Return what is worth a look although it held nobody up."""
+    problems = []
+    for node in nodes:
+        spot = Spot(node.file)
+        if poll.reboot == "report" and node.rebooted is False:
+            text = f"{node.hostname} has not rebooted since the launch"
+            problems.append(spot.warning(Code.NOT_REBOOTED, text))
+        if (
+            poll.identity == "report"
+            and node.reported_hostname
+            and not node.subject.names_itself(node.reported_hostname)
+        ):
+            text = f"the machine at {node.address} names itself otherwise than {node.hostname}"
+            problems.append(spot.at("hostname").warning(Code.WRONG_HOST, text, node.reported_hostname))
+        if node.host_key is HostKey.CHANGED:
+            text = f"{node.hostname} has another host key than before; the new one is remembered"
+            problems.append(spot.warning(Code.HOST_KEY_CHANGED, text))
+    return problems + (_same_machines(nodes) if poll.identity != "ignore" else [])
+
+
+def _same_machines(nodes: Sequence[NodePart]) -> list[Problem]:
+    """Return a warning for each node whose boot another node has, too: a boot id is one kernel's alone (random(4))."""
+    problems, first = [], dict[str, NodePart]()
+    for node in nodes:
+        other = first.setdefault(node.boot_id_after or node.file, node)
+        if other is not node and node.state == "up":
+            text = (
+                f"{node.hostname} at {node.address} has the same boot id as {other.hostname} at {other.address}: both "
+                "addresses lead to one machine (or to two containers of one), and the other may be down"
+            )
+            problems.append(Spot(node.file).warning(Code.SAME_MACHINE, text, node.boot_id_after))
+    return problems

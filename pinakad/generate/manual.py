@@ -1,0 +1,152 @@
+"""The manual pages, from what the programs themselves know: help, options, and the model of the configuration."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pinakad.cli import program as cli
+from pinakad.config import Config
+from pinakad.daemon.options import options
+from pinakad.generate import manual_text, roff
+
+PAGES = ("pinakad.8", "pinakactl.1", "pinakad.toml.5")
+
+
+def pages() -> dict[str, str]:
+    """Return every page by its file name."""
+    texts = (_pinakad(), _pinakactl(), _configuration())
+    return {name: roff.page(name, lines) for name, lines in zip(PAGES, texts, strict=True)}
+
+
+# --- the daemon
+
+
+def _pinakad() -> Iterator[str]:
+    yield from roff.name("pinakad", "owns a bare-metal deployment from its request to a verdict that can be trusted")
+    yield from roff.section("Synopsis")
+    words = (name if metavar is None else f"{name} {metavar}" for name, metavar, _ in options())
+    yield from roff.usage("pinakad", (f"[{word}]" for word in words))
+    yield from roff.section("Description", manual_text.PINAKAD)
+    yield from roff.section("Options")
+    for name, metavar, text in options():
+        yield from roff.item(name, metavar, text)
+    for title, entries in manual_text.PINAKAD_SECTIONS.items():
+        yield from roff.section(title)
+        for name, text in entries:
+            yield from roff.item(name, None, text)
+    yield from roff.see_also("pinakactl(1)", "pinakad.toml(5)", "systemd.unit(5)", "journalctl(1)")
+
+
+# --- the program for people
+
+
+def _pinakactl() -> Iterator[str]:
+    program = cli.pinakactl
+    yield from roff.name("pinakactl", "see and steer the deployments of pinakad")
+    yield from roff.section("Synopsis")
+    yield from roff.usage("pinakactl", ("[OPTIONS]", "COMMAND", "[ARGS]..."))
+    yield from roff.section("Description", program.help or "")
+    yield from roff.section("Options")
+    yield from _options(program)
+    yield from roff.section("Commands")
+    context = click.Context(program)
+    for name in program.list_commands(context):
+        command = program.get_command(context, name)
+        if command is not None:
+            yield from _command(f"pinakactl {name}", command)
+    for title, entries in manual_text.PINAKACTL_SECTIONS.items():
+        yield from roff.section(title)
+        for name, text in entries:
+            yield from roff.item(name, None, text)
+    yield from roff.see_also("pinakad(8)", "pinakad.toml(5)", "journalctl(1)")
+
+
+def _command(path: str, command: click.Command) -> Iterator[str]:
+    arguments = [_argument(found) for found in command.params if isinstance(found, click.Argument)]
+    yield from roff.subsection(" ".join([path, "[OPTIONS]", *arguments]))
+    yield from roff.text(command.help or "")
+    yield from _options(command)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from _command(f"{path} {name}", below)
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    for found in command.params:
+        if isinstance(found, click.Option) and not found.hidden:
+            shown = found.default if found.show_default else None
+            default = "" if shown is None else f" Default: {shown}."
+            yield from roff.item(
+                ", ".join((*found.opts, *found.secondary_opts)), _metavar(found), f"{found.help}{default}"
+            )
+
+
+def _argument(found: click.Argument) -> str:
+    if found.metavar:
+        return found.metavar
+    name = (found.name or "").upper() + ("..." if found.nargs != 1 else "")
+    return name if found.required else f"[{name}]"
+
+
+def _metavar(found: click.Option) -> str | None:
+    if found.is_flag or found.count:
+        return None
+    if isinstance(found.type, click.Choice):
+        return found.metavar or "|".join(map(str, found.type.choices))
+    return found.metavar or found.type.name.upper()
+
+
+# --- the configuration
+
+
+def _configuration() -> Iterator[str]:
+    yield from roff.name("pinakad.toml", "the configuration of pinakad")
+    yield from roff.section("Synopsis", "/etc/pinakad/pinakad.toml")
+    yield from roff.section("Description", manual_text.CONFIGURATION)
+    for table, field in Config.model_fields.items():
+        model = type(field.default)
+        yield from roff.section(f"[{table}]", _about_table(model.__doc__ or ""))
+        for key, schema in model.model_json_schema()["properties"].items():
+            yield from roff.item(key, None, schema.get("description", ""), _allowed(schema))
+    yield from roff.section("Examples", manual_text.CONFIGURATION_EXAMPLE)
+    yield from roff.see_also("pinakad(8)", "pinakactl(1)")
+
+
+def _about_table(text: str) -> str:
+    """A model's docstring begins with the table's name, which the heading has already."""
+    _, _, rest = text.strip().partition("]`")
+    rest = rest.lstrip(".: ")
+    return f"{rest[:1].upper()}{rest[1:]}"
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """Return what a key takes, and its default."""
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    parts = [" or ".join(_kind_text(kind) for kind in kinds)]
+    if schema.get("default") is not None:
+        parts.append(f"default {_toml(schema['default'])}")
+    return "; ".join(parts)
+
+
+def _kind_text(kind: dict[str, Any]) -> str:
+    if "enum" in kind:
+        return ", ".join(map(_toml, kind["enum"]))
+    if kind.get("format") == "path":
+        return "an absolute path"
+    text = {"string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false"}[kind["type"]]
+    low, high = kind.get("minimum"), kind.get("maximum")
+    above = kind.get("exclusiveMinimum")
+    bounds = [
+        f"at least {low}" if low is not None else "",
+        f"more than {above}" if above is not None else "",
+        f"at most {high}" if high is not None else "",
+    ]
+    return " ".join([text, *filter(None, bounds)])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+

@@ -1,0 +1,47 @@
+"""Which documents are sound, for programs that are not ours? JSON Schemas (draft 2020-12), made from the models."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
+
+from pinakad.nodes.node_file import NodeFile
+from pinakad.report.document import Report, RequestDocument
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def report() -> dict[str, Any]:
+    """Return the schema of the report as it is written, with every field; readers accept those they do not know."""
+    schema = _of(Report, "serialization")
+    for part in (schema, *schema["$defs"].values()):
+        if "properties" in part:
+            part["required"] = list(part["properties"])
+    return schema
+
+
+def request() -> dict[str, Any]:
+    """Return the schema of a request that is not empty: it says at least one thing, and no file twice."""
+    schema = _of(RequestDocument, "validation")
+    for branch in schema["properties"]["nodes"]["anyOf"]:
+        if branch["type"] == "array":
+            branch["uniqueItems"] = True
+    said = {"nodes": "array", "request_id": "string"}
+    schema["anyOf"] = [{"required": [key], "properties": {key: {"type": kind}}} for key, kind in said.items()]
+    return schema
+
+
+def node_file() -> dict[str, Any]:
+    """Return the schema of a node file's shape; what its values must be, and all files together, only we can tell."""
+    return _of(NodeFile, "validation")
+
+
+def texts() -> dict[str, str]:
+    """Return the files of `pinakad/schemas` by name."""
+    schemas = {"report.json": report(), "request.json": request(), "node_file.json": node_file()}
+    return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
+
+
+def _of(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
+    return {"$schema": _DRAFT, **model.model_json_schema(by_alias=True, mode=mode)}

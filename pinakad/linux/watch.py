@@ -1,0 +1,248 @@
+"""File system noise becomes one wake-up: has anything happened in the folders that we look at?
+
+An event is only a hint. The handler sets a flag and no more, because an exception in it would end the library's
+thread for good; what is so, every look at the folder tells. A canary proves that events still come at all.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+from pinakad.events import Event, fields
+from pinakad.linux.files import write_new
+from pinakad.linux.threads import are_left
+from pinakad.problems import cause_of
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+log = logging.getLogger(__name__)
+
+CANARY_EVERY_S = 60.0
+CANARY_LIMIT_S = 4.0
+_MAX_CLOSED = 1000
+_FOR_OTHERS = 4
+"""Threads and processes that are left for what needs one: a login has two, and so have script and supervisor."""
+# not opened nor closed-no-write: our own reading of a file would wake us, for ever
+_TYPES: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+_Place = tuple[int, int]
+
+
+class Watch:
+    """Watches folders, and watches them again when they come back.
+
+    `folders` has what to call, on the loop's thread, when something happens in a folder. `ours` is the start of the
+    names that we write ourselves: they wake nobody.
+    """
+
+    def __init__(self, canary: Path, ours: str, folders: Mapping[Path, Callable[[], None]]) -> None:
+        self._canary = canary
+        self._ours = ours
+        self._folders = folders
+        self._loop = asyncio.get_running_loop()
+        self._observer: BaseObserver | None = None
+        self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
+        self._troubles: dict[Path, str] = {}
+        self._closed: set[str] = set()
+        self._created: set[str] = set()
+        self._woken: set[Path] = set()
+        self._sent_s: float | None = None
+        self._came_s: float | None = None
+        self._alive = True
+
+    def start(self) -> None:
+        """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
+        logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
+        try:
+            _leave_some(1)
+            observer = Observer()
+            observer.start()
+        except (OSError, RuntimeError) as error:
+            self._note_trouble(self._canary, f"cannot watch anything: {cause_of(error)}")
+        else:
+            self._observer = observer
+
+    def stop(self) -> None:
+        """End the watching; the library's threads end by themselves."""
+        with suppress(RuntimeError, OSError):
+            if self._observer is not None:
+                self._observer.stop()
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether events come; otherwise rescans have taken over."""
+        return self._alive and not self._troubles
+
+    @property
+    def trouble(self) -> str:
+        """What keeps events from coming, for people; empty where nothing does."""
+        return next(iter(self._troubles.values()), "" if self._alive else "no event comes any more")
+
+    def was_closed(self, name: str) -> bool:
+        """Tell whether since the last call a writer has closed a file of this name, or renamed it in."""
+        with suppress(KeyError):
+            self._closed.remove(name)
+            return True
+        return False
+
+    def is_created(self, name: str) -> bool:
+        """Tell whether a file of this name was created, and neither closed nor renamed in since."""
+        return name in self._created
+
+    def ensure(self) -> None:
+        """Watch each of the folders that is there now; one that was replaced is watched anew."""
+        if self._observer is None:
+            self.start()
+        if self._observer is not None:
+            for folder in (self._canary, *self._folders):
+                self._ensure(self._observer, folder)
+            self._try_canary()
+
+    def _ensure(self, observer: "BaseObserver", folder: Path) -> None:
+        place = _place(folder)
+        known = self._watched.get(folder)
+        if known is not None and known[0] == place:
+            return
+        self._forget(folder)
+        if isinstance(place, str):
+            self._note_trouble(folder, f"cannot watch '{folder}': {place}")
+            return
+        try:
+            _leave_some(2)  # the library's emitter, and its reader
+            handler = _Handler(lambda event: self._note(folder, event))
+            watch = observer.schedule(handler, os.path.realpath(folder), event_filter=_TYPES)
+        except (OSError, RuntimeError) as error:
+            self._note_trouble(folder, f"cannot watch '{folder}': {cause_of(error)}")
+            return
+        self._watched[folder] = (place, watch)
+        if self._troubles.pop(folder, None) is not None:
+            log.info("'%s' is watched again", folder, extra=fields(Event.WATCH))
+        self._wake_up(folder)  # watch first, then look
+
+    def _forget(self, folder: Path) -> None:
+        known = self._watched.pop(folder, None)
+        if known is not None and self._observer is not None:
+            with suppress(KeyError, OSError, RuntimeError):
+                self._observer.unschedule(known[1])
+
+    def _note_trouble(self, folder: Path, text: str) -> None:
+        if self._troubles.get(folder) != text:
+            self._troubles[folder] = text
+            log.warning("%s; rescans have taken over", text, extra=fields(Event.WATCH))
+
+    def _note(self, folder: Path, event: FileSystemEvent) -> None:
+        """Run on the library's thread: leave a hint and wake the loop, once until it has looked."""
+        if folder == self._canary:
+            self._came_s = self._loop.time()
+            return
+        if event.event_type == "deleted" and event.is_directory:
+            self._loop.call_soon_threadsafe(self._folder_went, folder, os.fsdecode(event.src_path))
+        name = Path(os.fsdecode(event.dest_path or event.src_path)).name
+        if name.startswith(self._ours):
+            return
+        if event.event_type == "created" and len(self._created) < _MAX_CLOSED:
+            self._created.add(name)
+        elif event.event_type in ("closed", "moved", "deleted"):
+            self._created.discard(name)
+        if event.event_type in ("closed", "moved"):
+            if len(self._closed) >= _MAX_CLOSED:  # names that nobody asks for; who is asked for then waits 200 ms
+                self._closed.clear()
+            self._closed.add(name)
+        if folder not in self._woken:
+            self._woken.add(folder)
+            self._loop.call_soon_threadsafe(self._wake_up, folder)
+
+    def _wake_up(self, folder: Path) -> None:
+        self._woken.discard(folder)
+        if folder in self._folders:
+            self._folders[folder]()
+
+    def _folder_went(self, folder: Path, path: str) -> None:
+        """A folder that is made anew may get the same inode: forget the watch, the next `ensure` makes another."""
+        if Path(path).name == folder.resolve().name:
+            self._forget(folder)
+
+    def _try_canary(self) -> None:
+        now_s = self._loop.time()
+        if self._sent_s is not None and (self._came_s is None or self._came_s < self._sent_s):
+            if now_s - self._sent_s < CANARY_LIMIT_S:
+                return
+            self._set_alive(alive=False)
+        elif self._sent_s is not None:
+            self._set_alive(alive=True)
+        if self._sent_s is None or now_s - self._sent_s >= CANARY_EVERY_S or not self._alive:
+            with suppress(OSError):
+                write_new(self._canary / "canary", b"", 0o644, durable=False)
+                self._sent_s = now_s
+
+    def _set_alive(self, *, alive: bool) -> None:
+        if alive != self._alive:
+            self._alive = alive
+            if alive:
+                log.info("file system events come again", extra=fields(Event.WATCH))
+            else:
+                log.warning("no file system event comes; rescans have taken over", extra=fields(Event.WATCH))
+
+
+def _leave_some(wanted: int) -> None:
+    """Raise RuntimeError, as the library does, where these threads would take the last ones: a rescan needs none."""
+    if not are_left(wanted + _FOR_OTHERS):
+        raise RuntimeError("hardly any thread is left")
+
+
+class _Handler(FileSystemEventHandler):
+    """Hands every event on; whatever goes wrong stays here."""
+
+    def __init__(self, note: Callable[[FileSystemEvent], None]) -> None:
+        self._note = note
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Take one event. The loop may be closed already: then nobody needs it."""
+        with suppress(RuntimeError):
+            self._note(event)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether people need the library's line. A thread of it that is told to stop just before it waits for
+    events calls that an error (watchdog 7.1, `InotifyEmitter.queue_events`): it ends all the same.
+    """
+    return not record.getMessage().endswith("called when the thread is inactive")
+
+
+def _place(folder: Path) -> _Place | str:
+    """Return device and inode of the folder that the path leads to now, or why it cannot be watched."""
+    try:
+        status = folder.stat()
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        return cause_of(error)
+    return status.st_dev, status.st_ino

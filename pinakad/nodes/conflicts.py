@@ -1,0 +1,170 @@
+"""What do node files get wrong that only several of them together can: one machine twice, or two as one?
+
+A conflict of two files is told at the one that is asked for; where neither is, it holds nobody up.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from pinakad.nodes.addresses import address_key, ip_value
+from pinakad.nodes.machine import is_kernel_name
+from pinakad.nodes.reading import ReadFile
+from pinakad.problems import Code, Problem, Spot, capped
+
+_MAX_NAMESAKES = 20
+_MAX_NAMED = 5
+_Claim = tuple[ReadFile, str]
+"""A file that says that an address is its node's, and where it says so."""
+_Claims = Mapping[str, Sequence[_Claim]]
+
+
+def conflicts(files: Sequence[ReadFile], asked: AbstractSet[str], *, ssh_port: int) -> Iterator[Problem]:
+    """Return what is wrong between `files`, which all count, in order. `ssh_port` is polled where a file names none.
+
+    Two machines behind one address are told apart by their ports.
+    """
+    told: set[tuple[str, str, str]] = set()
+    owners = _owners(files)
+    for address, claims in owners.items():
+        if len(claims) > 1:
+            yield from _shared(address, address, claims, asked, told)
+    logins = _logins(files, ssh_port)
+    for (address, port), claims in logins.items():
+        if len(claims) > 1:
+            yield from _shared(address, f"{address} port {port}", claims, asked, told)
+    yield from _virtual_addresses(files, owners, asked)
+
+
+def _owners(files: Iterable[ReadFile]) -> dict[str, list[_Claim]]:
+    owners: dict[str, list[_Claim]] = defaultdict(list)
+    for file in files:
+        for address, path in file.machine.addresses if file.stated else ():
+            owners[address].append((file, path))
+    return owners
+
+
+def _logins(files: Iterable[ReadFile], ssh_port: int) -> dict[tuple[str, int], list[_Claim]]:
+    """Return who is reached at the places that an `ssh.address` leads to: addresses and names, each with its port."""
+    wanted = {file.machine.login for file in files if file.stated and file.machine.login}
+    found: dict[tuple[str, int], list[_Claim]] = defaultdict(list)
+    for file in files if wanted else ():
+        machine = file.machine
+        if file.stated is None:
+            continue
+        if machine.login:
+            found[machine.login, machine.login_port(ssh_port)].append((file, "/ssh/address"))
+        own = [*machine.addresses, (file.stated.hostname.lower(), "/hostname")]
+        for address, path in own:
+            if address in wanted and address != machine.login:
+                found[address, machine.own_port(ssh_port)].append((file, path))
+    return found
+
+
+def _shared(
+    address: str, shown: str, claims: Sequence[_Claim], asked: AbstractSet[str], told: set[tuple[str, str, str]]
+) -> Iterator[Problem]:
+    """Once a pair of files and address: each against the first."""
+    first, first_path = claims[0]
+    for file, path in claims[1:]:
+        if file.name == first.name or not {file.name, first.name} & asked:
+            continue
+        if (first.name, file.name, address) in told:
+            continue
+        told.add((first.name, file.name, address))
+        text = (
+            f"{file.hostname} ({file.name}) has the address of {first.hostname} ({first.name}); "
+            f"if {first.name} is out of date, remove it"
+        )
+        place = Spot(file.name, path) if file.name in asked else Spot(first.name, first_path)
+        yield place.error(Code.DUPLICATE_ADDRESS, text, shown)
+
+
+def _virtual_addresses(files: Sequence[ReadFile], owners: _Claims, asked: AbstractSet[str]) -> Iterator[Problem]:
+    """A virtual address moves from machine to machine: polled, it would show one node for another."""
+    vips: dict[str, list[ReadFile]] = defaultdict(list)
+    for file in files:
+        if file.stated and file.stated.server_vip and ip_value(file.stated.server_vip) is not None:
+            vips[address_key(file.stated.server_vip)].append(file)
+    polled: dict[str, list[_Claim]] = defaultdict(list)
+    for file in files if vips else ():
+        if file.stated and file.machine.login in vips:
+            polled[file.machine.login].append((file, "/ssh/address"))
+    for vip, naming in vips.items():
+        holders = [*owners.get(vip, ()), *polled.get(vip, ())]
+        if holders:
+            yield from _held(vip, naming, holders, asked)
+    yield from _different(vips, asked)
+
+
+def _held(vip: str, naming: list[ReadFile], holders: list[_Claim], asked: AbstractSet[str]) -> Iterator[Problem]:
+    asked_holder = next((claim for claim in holders if claim[0].name in asked), None)
+    for file in naming:
+        owner, path = holders[0] if file.name in asked else asked_holder or (None, "")
+        if owner is None:
+            continue
+        text = f"the virtual address must not be a node's own, but {owner.hostname} ({owner.name}) has it"
+        place = Spot(file.name).at("server_vip") if file.name in asked else Spot(owner.name, path)
+        yield place.error(Code.VIP_IS_NODE_ADDRESS, text, vip)
+
+
+def _different(vips: Mapping[str, list[ReadFile]], asked: AbstractSet[str]) -> Iterator[Problem]:
+    (usual, *others), *_ = [sorted(vips, key=lambda vip: -len(vips[vip]))] if vips else [[""]]
+    for vip in others:
+        file = next((file for file in vips[vip] if file.name in asked), None)
+        file = file or next((file for file in vips[usual] if file.name in asked), None)
+        if file is not None:
+            where = f"{vip} in {vips[vip][0].name}, {usual} in {vips[usual][0].name}"
+            text = f"the files have different virtual addresses: {where}"
+            yield Spot(file.name).at("server_vip").warning(Code.DIFFERENT_VIPS, text, vip)
+
+
+def namesakes(group: Sequence[ReadFile], asked: AbstractSet[str] | None, *, ssh_port: int) -> list[Problem]:
+    """Return the problems of files with one host name, in order: does the last one speak of the machine of the others?
+
+    It does where a chain of addresses or disks in common leads there. A file that shows neither is nobody's.
+    """
+    *older, latest = group
+    marks = {file.name: file.machine.marks(ssh_port) for file in group}
+    names = {file.name: {f"disk {disk}" for disk in file.machine.disks} for file in group}
+    if not marks[latest.name] | names[latest.name]:
+        return []
+    same = _connected(latest.name, marks)
+    alike = _connected(latest.name, {name: marks[name] | names[name] for name in marks})
+    problems = []
+    for file in older:
+        known = bool(marks[file.name] | names[file.name])
+        told = asked is None or {file.name, latest.name} & asked
+        if known and told and file.name not in same:
+            place = Spot(latest.name if asked is None or latest.name in asked else file.name).at("hostname")
+            problems.append(_namesake(place, file, latest, alike=file.name in alike))
+    return capped(problems, Spot(latest.name), _MAX_NAMESAKES)
+
+
+def _namesake(place: Spot, file: ReadFile, latest: ReadFile, *, alike: bool) -> Problem:
+    remedy = (
+        f"if {file.name} is out of date: `pinakactl retire {file.name}`, "
+        f"else {latest.name} needs a host name of its own"
+    )
+    who = f"{latest.name} has the host name of {file.name}"
+    if alike:
+        common = sorted(disk for disk in file.machine.disks if is_kernel_name(disk))[:_MAX_NAMED]
+        text = f"{who} and none of its addresses; disks such as {', '.join(common)} are in most machines: {remedy}"
+        return place.warning(Code.HOSTNAME_REUSED, text, latest.hostname)
+    text = f"{who}, but no address and no disk in common with it, so these are two machines: {remedy}"
+    return place.error(Code.HOSTNAME_REUSED, text, latest.hostname)
+
+
+def _connected(start: str, marks: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the files that a chain of marks in common leads to."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for name, own in marks.items():
+        for mark in own:
+            holders[mark].append(name)
+    found, waiting = {start}, [start]
+    while waiting:
+        for mark in marks[waiting.pop()]:
+            new = [name for name in holders.pop(mark, ()) if name not in found]
+            found.update(new)
+            waiting += new
+    return found

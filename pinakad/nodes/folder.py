@@ -1,0 +1,191 @@
+"""The node files as they lie there: which are readable, and are their writers done?"""
+
+import asyncio
+import errno
+import logging
+import os
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+from pinakad.events import Event, fields
+from pinakad.linux.files import NotRegularError, read_regular
+from pinakad.nodes import strict_json
+from pinakad.nodes.node_file import number_of
+from pinakad.nodes.selection import ReadFile, ignored_text, read_file, unreadable
+from pinakad.problems import Code, Severity, cause_of, printable
+
+log = logging.getLogger(__name__)
+
+MAX_IGNORED = 5
+MAX_TOLD = 100
+"""How many problems of files, and how many strange names, are worth a line each."""
+STILL_S = 1.0
+PATIENCE_S = 10.0
+MAX_FILES = 100_000
+MAX_TOTAL_BYTES = 128 << 20
+"""What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
+_TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
+_LOOK_S = 0.1
+_MOST_A_LOOK_S = 0.5
+"""What a look counts of the patience at most, however long ago the last one was."""
+_RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
+_State = tuple[int, int, int, int, int]
+
+
+class NodesFolder:
+    """One nodes folder. What was read is kept until the file changes; nothing is ever written here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()  # read in threads: when files arrive, and when a request starts
+        self._known: dict[str, tuple[_State, ReadFile]] = {}
+        self._allowed = False
+        self._told: set[tuple[str, str]] = set()
+        self._told_strange: set[str] | None = set()
+        """The strange names that were told; None: that they are too many."""
+        self.ignored: list[str] = []
+        """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
+
+    def scan(self, *, allow_loopback: bool) -> list[ReadFile]:
+        """Read what is new or has changed, and return all node files. Raises OSError where the folder is unreadable."""
+        with self._lock:
+            known = self._known if allow_loopback == self._allowed else {}
+            found: dict[str, tuple[_State, ReadFile]] = {}
+            strange, ignored = _FirstNames(MAX_TOLD), _FirstNames(MAX_IGNORED)
+            left = MAX_TOTAL_BYTES
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    if number_of(entry.name) is None:
+                        if entry.name.endswith(".json"):
+                            strange.add(entry.name)
+                        if _may_be_meant(entry.name):
+                            ignored.add(entry.name)
+                        continue
+                    read = _read(entry, known.get(entry.name), allow_loopback=allow_loopback)
+                    if read is not None:
+                        found[entry.name] = read
+                        left -= len(read[1].raw)
+                    if left < 0 or len(found) > MAX_FILES:
+                        self._known = {}
+                        raise OSError(errno.EFBIG, _TOO_MUCH, str(self.folder))
+            self._known, self._allowed = found, allow_loopback
+            self.ignored = ignored.names()
+            self._tell_strange(strange)
+            return [read for _, read in found.values()]
+
+    def tell_problems(self) -> None:
+        """Log the problems of files that arrived or changed since the last time, MAX_TOLD at most."""
+        files = [read for _, read in self._known.values()]
+        new = (problem for read in files if (read.name, read.sha256) not in self._told for problem in read.problems)
+        for problem in islice(new, MAX_TOLD):
+            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+            extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
+            log.log(level, "%s", problem.line(), extra=extra)
+        more = sum(1 for _ in new)
+        if more:
+            text = "%d more problems of node files; pinakactl validate tells all"
+            log.warning(text, more, extra=fields(Event.PROBLEM))
+        self._told = {(read.name, read.sha256) for read in files}
+
+    async def read_for_good(self, *, allow_loopback: bool) -> list[ReadFile] | str:
+        """Read all node files once their writers are done, or return why the folder cannot be read.
+
+        A file that does not parse is read again until the folder has been still for STILL_S, PATIENCE_S at most.
+        """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + PATIENCE_S
+        still_since_s, state = loop.time(), None
+        looked_s = loop.time()
+        while True:
+            try:
+                files, cause = await asyncio.to_thread(self.scan, allow_loopback=allow_loopback), ""
+            except OSError as error:
+                files, cause = [], cause_of(error)
+            now_s = loop.time()
+            away_s = max(0.0, now_s - looked_s - _MOST_A_LOOK_S)  # a suspended machine's writers were, too
+            deadline_s, still_since_s, looked_s = deadline_s + away_s, still_since_s + away_s, now_s
+            if now_s >= deadline_s:
+                return cause or files
+            if not cause and not any(file.half_written for file in files):
+                return files
+            if state != self._state():
+                still_since_s, state = now_s, self._state()
+            if not cause and now_s - still_since_s >= STILL_S:
+                return files
+            await asyncio.sleep(_LOOK_S)
+
+    def _state(self) -> dict[str, _State]:
+        return {name: state for name, (state, _) in self._known.items()}
+
+    def _tell_strange(self, strange: "_FirstNames") -> None:
+        """Log each new one; where there are more than MAX_TOLD, one line until they are fewer again."""
+        names = strange.names()
+        if strange.count > MAX_TOLD:
+            if self._told_strange is not None:
+                text = ignored_text(names[:MAX_IGNORED], strange.count - MAX_IGNORED)
+                log.warning("%s", text, extra=fields(Event.PROBLEM))
+            self._told_strange = None
+            return
+        for name in names:
+            if name not in (self._told_strange or ()):
+                log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
+        self._told_strange = set(names)
+
+
+class _FirstNames:
+    """Keeps the first names in order, and counts the others: a folder may have any number."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self._limit = limit
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        self._names.append(name)
+        if len(self._names) > 2 * self._limit:
+            self._names = self.names()
+
+    def names(self) -> list[str]:
+        return sorted(self._names)[: self._limit]
+
+
+def _may_be_meant(name: str) -> bool:
+    """Tell whether a name that is no node file's looks like one; hidden ones are drafts of their writers."""
+    lower = name.lower()
+    return not name.startswith(".") and (".json" in lower or lower.startswith("node"))
+
+
+def _read(
+    entry: "os.DirEntry[str]", known: tuple[_State, ReadFile] | None, *, allow_loopback: bool
+) -> tuple[_State, ReadFile] | None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    state = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_mode)
+    now_ns = time.time_ns()
+    if known is not None and known[0] == state:
+        return known
+    if now_ns - max(status.st_ctime_ns, status.st_mtime_ns) < _RACY_NS:
+        state = (*state[:4], -1)  # never equal: read again next time
+    try:
+        return state, _read_one(entry, allow_loopback=allow_loopback)
+    except FileNotFoundError:
+        return None
+
+
+def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
+    try:
+        raw = read_regular(Path(entry.path), strict_json.MAX_BYTES)
+    except NotRegularError:
+        text = "a node file must be a regular file, not a folder, a link or the like"
+        return unreadable(entry.name, Code.NOT_A_FILE, text)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        text = f"cannot read the file: {cause_of(error)}"
+        return unreadable(entry.name, Code.UNREADABLE, text)
+    return read_file(entry.name, raw, allow_loopback=allow_loopback)

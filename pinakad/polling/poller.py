@@ -1,0 +1,240 @@
+"""Every node on its own place of the grid: who is asked when, until all are up or polling is spent?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from pinakad.polling.node_poll import (
+    PLACES,
+    ROUND_EACH_S,
+    TICK_S,
+    Attention,
+    Grid,
+    NodePoll,
+    NodeReason,
+    NodeState,
+    Now,
+    PollSettings,
+    Probe,
+    Subject,
+    old_confirmations,
+)
+
+Ask = Callable[[int], Awaitable[Probe]]
+"""One attempt at the node with this index; it ends by limits of its own."""
+_LOOK_S = 0.5
+ASK_LIMIT_S = 3600.0
+"""An attempt that its own limits do not end has met a bug of ours."""
+
+
+class Poller:
+    """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
+
+    The loop's clock is the boot clock. No attempt goes on for longer than `ask_limit_s`. `told(index, before, after)`
+    hears of every attempt, `was_away(seconds)` of every pause of the whole process.
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        polls: Sequence[NodePoll],
+        settings: PollSettings,
+        grid: Grid,
+        ask: Ask,
+        now: Callable[[], Now],
+        told: Callable[[int, NodePoll, NodePoll], None],
+        was_away: Callable[[float], None] = lambda _seconds: None,
+        ask_limit_s: float = ASK_LIMIT_S,
+    ) -> None:
+        self.polls = list(polls)
+        self.grid = grid
+        self._subjects = subjects
+        self._settings = settings
+        self._ask = ask
+        self._ask_limit_s = ask_limit_s
+        self._now = now
+        self._told = told
+        self._was_away = was_away
+        self._exited = asyncio.Event()
+        self._alarm = _Alarm()
+        self._attention = Attention(now().boot_s)
+        self._busy: set[int] = set()
+        self._unsettled = False
+        self._progress_s = now().boot_s
+        if grid.exited_s is not None:
+            self._exited.set()
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when no attempt has ended; None while none is due: all are up, and the script still runs."""
+        due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
+        return max(self._progress_s, self.grid.begins_s) if due else None
+
+    def script_exited(self, moment_s: float) -> None:
+        """From now on polling has an end, and who is up already must show it once more."""
+        self._progress_s = self._now().boot_s
+        self.grid = replace(self.grid, exited_s=moment_s)
+        self._exited.set()
+
+    def require_reboot(self) -> None:
+        """From now on only a node that has provably rebooted is up."""
+        self._settings = self._settings.model_copy(update={"reboot": "require"})
+
+    def judge_by_the_record(self) -> None:
+        """Put nothing off any more for the nodes of which something is written down."""
+        self.polls = [poll.on_record() for poll in self.polls]
+
+    async def run(self) -> None:
+        """Poll to the end; `polls` then has how every node stands, and who is not up has failed.
+
+        It may be called before the first slot, and should be: a slot that has passed is lost.
+        """
+        self._progress_s = self._now().boot_s
+        self._attention = Attention(self._progress_s)
+        async with asyncio.TaskGroup() as group:
+            attention = group.create_task(self._pay_attention(), name="attention")
+            await self._poll_until_settled()
+            attention.cancel()
+        self.polls = [poll.given_up() for poll in self.polls]
+
+    async def _poll_until_settled(self) -> None:
+        """Poll until all are up together: who came up long before the last one did is asked once more."""
+        first_s = max(self.grid.back_s, self._now().boot_s - self.grid.interval_s)
+        slots = {index: self.grid.slot_from(first_s, self._place(index)) for index in range(len(self.polls))}
+        self._unsettled = True
+        while slots:
+            await self._poll_each(slots)
+            slots = self._left_over() or self._last_look()
+
+    def _left_over(self) -> dict[int, float]:
+        """Return who had been let go, and has a chance again because we were away, and when."""
+        now_s = self._now().boot_s
+        left = [index for index in range(len(self.polls)) if not self._is_settled(index, now_s)]
+        return {index: self.grid.slot_from(now_s, self._place(index)) for index in left}
+
+    def _last_look(self) -> dict[int, float]:
+        """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
+        if not self._unsettled or not all(poll.confirmed for poll in self.polls):
+            return {}
+        self._unsettled = False
+        now_s = self._now().boot_s
+        old = old_confirmations(self.polls, self.grid, now_s)
+        spread_s = PLACES * min(self.grid.interval_s, ROUND_EACH_S * len(self.polls))
+        for index in old:
+            self.polls[index] = self.polls[index].doubted()
+        return {index: now_s + round(self._place(index) * spread_s / TICK_S) * TICK_S for index in old}
+
+    async def _poll_each(self, slots: Mapping[int, float]) -> None:
+        """Poll the nodes, each from its slot on, until each is confirmed or spent."""
+        async with asyncio.TaskGroup() as group:
+            watchers = {
+                index: group.create_task(self._watch(index, slot_s), name=f"node {index}")
+                for index, slot_s in slots.items()
+            }
+            end = group.create_task(self._end(watchers), name="end of polling")
+            await asyncio.wait(watchers.values())
+            end.cancel()
+
+    async def _end(self, watchers: Mapping[int, "asyncio.Task[None]"]) -> None:
+        """At the end let go of all that are spent. An attempt goes on where the node is not known to stall."""
+        await self._exited.wait()
+        await asyncio.sleep((self.grid.ends_s or 0.0) - self._now().boot_s)
+        self._look_at_the_clock()
+        for index, watcher in watchers.items():
+            goes_on = index in self._busy and not self.polls[index].stalled
+            if not goes_on and self.polls[index].is_spent(self._settings):
+                watcher.cancel()
+
+    async def _watch(self, index: int, slot_s: float) -> None:
+        place, time_s = self._place(index), asyncio.get_running_loop().time
+        while not self._is_over(index, time_s()):
+            if self.polls[index].state is NodeState.UP and not self._exited.is_set():
+                await self._exited.wait()
+                slot_s = self.grid.slot_from(max(time_s(), slot_s), place)
+            await self._alarm.at(slot_s)
+            self._look_at_the_clock()
+            if slot_s < self.grid.back_s:  # it passed while we were away: all at once would be a burst
+                slot_s = self.grid.slot_from(time_s(), place)
+                continue
+            if self._is_over(index, slot_s):
+                return
+            if self.polls[index].may_use(slot_s, self.grid):
+                await self._attempt(index)
+            # half an interval on: a timer may fire a hair early, and a slot must not be used twice
+            slot_s = self.grid.slot_from(max(time_s(), slot_s + self.grid.interval_s / 2), place)
+
+    def _is_over(self, index: int, moment_s: float) -> bool:
+        poll, ends_s = self.polls[index], self.grid.ends_s
+        return poll.confirmed or (ends_s is not None and moment_s >= ends_s and self._is_settled(index, moment_s))
+
+    def _is_settled(self, index: int, moment_s: float) -> bool:
+        """Tell whether the node needs no further attempt, once polling has ended."""
+        poll = self.polls[index]
+        left_open = bool(poll.lack) and not self.grid.asks_on(poll.unasked_since_s, moment_s)
+        return poll.confirmed or poll.is_spent(self._settings) or left_open
+
+    async def _attempt(self, index: int) -> None:
+        self._busy.add(index)
+        try:
+            probe = await self._ask_within_limit(index)
+        finally:
+            self._busy.discard(index)
+        self._look_at_the_clock()
+        if probe.reason is not None and probe.began_s < self.grid.back_s:
+            return  # our pause may have ended it, not the node: what the node did before still stands
+        now, before = self._now(), self.polls[index]
+        after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
+        self.polls[index], self._progress_s = after, now.boot_s
+        self._unsettled |= not after.confirmed
+        self._told(index, before, after)
+
+    async def _ask_within_limit(self, index: int) -> Probe:
+        began_s = self._now().boot_s
+        try:
+            async with asyncio.timeout(self._ask_limit_s):
+                return await self._ask(index)
+        except TimeoutError:
+            text = f"pinakad did not end the attempt within {self._ask_limit_s:.0f} s"
+            return Probe(began_s, None, NodeReason.ERROR, text, not_made=True)
+
+    async def _pay_attention(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        """Notice a pause of the process before anything is decided: whoever wakes first after it comes here."""
+        now_s, before_s = asyncio.get_running_loop().time(), self._attention.looked_s
+        self._attention, was_away = self._attention.at(now_s, self.grid.ends_s)
+        if was_away:
+            self.grid = replace(self.grid, back_s=now_s)
+            self.polls = [poll.away() for poll in self.polls]
+            self._unsettled = True
+            self._progress_s = now_s
+            self._was_away(now_s - before_s)
+
+    def _place(self, index: int) -> float:
+        return index / len(self.polls)
+
+
+class _Alarm:
+    """Wakes all nodes of a slot with one timer: each with its own would cost thousands of nodes a quarter more."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sleepers: dict[float, list[asyncio.Future[None]]] = {}
+
+    async def at(self, moment_s: float) -> None:
+        """Sleep until that moment on the loop's clock."""
+        sleeper: asyncio.Future[None] = self._loop.create_future()
+        sleepers = self._sleepers.get(moment_s)
+        if sleepers is None:
+            self._sleepers[moment_s] = sleepers = []
+            self._loop.call_at(moment_s, self._ring, moment_s)
+        sleepers.append(sleeper)
+        await sleeper
+
+    def _ring(self, moment_s: float) -> None:
+        for sleeper in self._sleepers.pop(moment_s):
+            if not sleeper.done():
+                sleeper.set_result(None)

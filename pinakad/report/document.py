@@ -1,0 +1,245 @@
+"""What happened: the one document of a deployment, as it is written and read.
+
+The same object is the answer, `report.json`, `deployment` in status.json and what `pinakactl --json` prints; after a
+crash the daemon resumes from it. Readers accept fields that they do not know. Times are RFC 3339 in UTC.
+"""
+
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic.fields import FieldInfo
+
+from pinakad.config import Config, ScriptSettings, SshSettings, readable_key
+from pinakad.polling.node_poll import PollSettings
+from pinakad.problems import Problem
+from pinakad.report.node import CountsPart, NodePart, Part, SupersededPart
+from pinakad.times import Timestamp
+
+MAX_REQUEST_ID = 200
+_DIGEST = "sha256:"
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}$")]
+
+
+class Phase(StrEnum):
+    """Where a deployment stands; in this order."""
+
+    VALIDATING = "validating"
+    LAUNCHING = "launching"
+    WAITING = "waiting"
+    POLLING = "polling"
+    FINISHING = "finishing"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a deployment ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why a deployment did not complete; where several hold at once, the first in this order is told."""
+
+    INVALID_REQUEST = "invalid_request"
+    NODES_UNREADABLE = "nodes_unreadable"
+    NO_NODES = "no_nodes"
+    INVALID_NODES = "invalid_nodes"
+    SCRIPT_NOT_FOUND = "script_not_found"
+    SCRIPT_NOT_RUNNABLE = "script_not_runnable"
+    SCRIPT_ALREADY_RUNNING = "script_already_running"
+    SSH_KEY = "ssh_key"
+    CANCELLED = "cancelled"
+    LAUNCH_FAILED = "launch_failed"
+    SCRIPT_FAILED = "script_failed"
+    SCRIPT_TIMEOUT = "script_timeout"
+    SCRIPT_LOST = "script_lost"
+    SCRIPT_INTERRUPTED = "script_interrupted"
+    NODES_UNREACHABLE = "nodes_unreachable"
+    NODES_NOT_ASKED = "nodes_not_asked"
+    STATE_UNREADABLE = "state_unreadable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class ScriptState(StrEnum):
+    """Where the script stands."""
+
+    LAUNCHING = "launching"
+    RUNNING = "running"
+    EXITED = "exited"
+    LOST = "lost"
+    INTERRUPTED = "interrupted"
+
+
+class RequestDocument(BaseModel):
+    """What a request may say: the node files that it is limited to, and a text of the requester's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    nodes: list[Annotated[str, StringConstraints(pattern=r"^node_[0-9]+\.json$")]] | None = Field(None, min_length=1)
+    request_id: str | None = Field(None, max_length=MAX_REQUEST_ID)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "RequestDocument":
+        if self.nodes is None and self.request_id is None:
+            raise ValueError('must say "nodes", a list of node files, or be an empty file, which means all of them')
+        return self
+
+
+class RequestPart(Part):
+    """The request that is served: its identity, and what it asks for. `nodes` null means every node file."""
+
+    id: str | None
+    inode: int
+    mtime_ns: int
+    size: int
+    sha256: str
+    nodes: list[str] | None
+
+
+def _known(field: FieldInfo | None, table: Any) -> Any:
+    """Return the keys of a table that its model knows."""
+    if field is None or field.annotation is None or not isinstance(table, dict):
+        return table
+    return {key: value for key, value in table.items() if key in field.annotation.model_fields}
+
+
+class Policy(Part):
+    """The settings that this run keeps, whatever is configured meanwhile."""
+
+    script: ScriptSettings
+    ssh: SshSettings
+    poll: PollSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, policy: Any) -> Any:
+        """A configuration refuses unknown keys; the settings that another version has kept do not."""
+        if not isinstance(policy, dict):
+            return policy
+        return {name: _known(cls.model_fields.get(name), table) for name, table in policy.items()}
+
+
+class ClockPart(Part):
+    """What is needed to go on with the deadlines. `*_boot_s` count on the boot clock of the boot `boot_id`."""
+
+    boot_id: str
+    taken_boot_s: float
+    launched_boot_s: float | None = None
+    launched_at: Timestamp | None = None
+    late_resumes: int = 0
+    """How often a daemon went on with the run after polling was spent."""
+
+
+class ScriptPart(Part):
+    """The deployment script's run.
+
+    `adopted`: somebody else started it; its end was waited for, and its exit status is not known. By the start ticks a
+    process is told from another one that has its pid.
+    """
+
+    path: str
+    sha256: str
+    work_dir: str | None = None
+    runner: Literal["subprocess", "systemd"]
+    adopted: bool = False
+    pid: int | None = None
+    start_ticks: int | None = None
+    supervisor_pid: int | None = None
+    supervisor_start_ticks: int | None = None
+    state: ScriptState = ScriptState.LAUNCHING
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    log: str | None = None
+
+
+class Report(Part):
+    """The document."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    id: Id
+    host: str
+    version: str
+    request: RequestPart
+    phase: Phase = Phase.VALIDATING
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    message: str = ""
+    requested_at: Timestamp
+    started_at: Timestamp
+    polling_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    policy: Policy
+    clock: ClockPart
+    script: ScriptPart | None = None
+    counts: CountsPart = CountsPart()
+    nodes: list[NodePart] = Field(default_factory=list)
+    superseded: list[SupersededPart] = Field(default_factory=list)
+    problems: list[Problem] = Field(default_factory=list)
+
+    def json_text(self) -> bytes:
+        """Return the document as it is stored: UTF-8 JSON with a newline at its end."""
+        return as_json(_REPORT, self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the verdict was given."""
+        return self.phase is Phase.FINISHED
+
+
+_REPORT = TypeAdapter(Report)
+
+
+class DaemonPart(Part):
+    """The daemon that wrote a status."""
+
+    pid: int
+    version: str
+    started_at: Timestamp
+    watch: Literal["events", "rescans"]
+    queued: bool
+
+
+class Status(Part):
+    """status.json: the daemon, and the running or latest deployment."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    daemon: DaemonPart
+    deployment: Report | None
+
+    def json_text(self) -> bytes:
+        """Return the document as it is stored."""
+        return as_json(_STATUS, self)
+
+
+_STATUS = TypeAdapter(Status)
+
+
+def as_json(kind: TypeAdapter[Any], document: BaseModel) -> bytes:
+    """Return bytes: `model_dump_json` would make a text first, and with ten thousand nodes that is 8 MB more."""
+    return kind.dump_json(document, by_alias=True, indent=1, ensure_ascii=True) + b"\n"
+
+
+def policy_of(config: Config) -> Policy:
+    """Return the settings that a run which starts now keeps, with the place that the key is read from.
+
+    Everybody may read a report, and a command may carry a secret: of `ready_command` only the digest is in it.
+    """
+    poll = config.poll.model_copy(update={"ready_command": digest_of(config.poll.ready_command)})
+    return Policy(script=config.script, ssh=config.ssh.model_copy(update={"key": readable_key(config)}), poll=poll)
+
+
+def digest_of(command: str) -> str:
+    """Return what a report says in place of a command: `sha256:` and 64 hexadecimal digits; nothing for none."""
+    return f"{_DIGEST}{sha256(command.encode()).hexdigest()}" if command else ""
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether this stands in place of a command; a report of an earlier version has the command itself."""
+    digits = text.removeprefix(_DIGEST)
+    return digits != text and len(digits) == sha256().digest_size * 2

@@ -1,0 +1,203 @@
+"""What of a launch is written down: `started`, `adopted`, `exit`, and the tombstone for one that will never be.
+
+What was seen once stays true: a script can remove or replace these files, and is followed by its process then.
+"""
+
+import json
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pinakad.deployment.dependencies import Ended, Moment, Started
+from pinakad.events import Event, fields
+from pinakad.linux.files import NotRegularError, read_regular, write_new, write_whole
+from pinakad.linux.locks import is_locked
+from pinakad.report.document import ScriptState
+from pinakad.script import supervisor
+from pinakad.script.processes import is_alive, state_of
+
+log = logging.getLogger(__name__)
+
+_MAX_BYTES = 1 << 16
+_MAX_PID = (1 << 31) - 1  # pid_t
+_MAX_COUNT = (1 << 63) - 1
+_MAX_S = 253_402_300_799.0  # the last second that datetime knows
+_NOBODY_KNOWS = {"supervisor_pid": 0, "script_pid": 0, "script_start_ticks": None}
+Record = dict[str, Any]
+
+
+class LaunchRecord:
+    """The files of one deployment's launch. `seen`: what is known of it from before a restart of the daemon."""
+
+    def __init__(self, folder: Path, identifier: str, seen: Started | None = None) -> None:
+        self.seen = seen
+        self._folder = folder
+        self._id = identifier
+        self._is_gone = False  # what was seen is not there any more
+
+    def started(self) -> Started | str | None:
+        """Return what is known of the start: a str is the cause on a tombstone, None is nothing at all."""
+        found = self._read_started()
+        if self.seen is None:
+            self.seen = found if isinstance(found, Started) else None
+            return found
+        if isinstance(found, Started) and _is_same(found, self.seen):
+            return found
+        if isinstance(found, Started) and found.adopted and not self._runs_itself(self.seen):
+            self.seen = found  # its supervisor saw somebody else's run after it had made `started` visible
+            return found
+        if not self._is_gone:
+            self._is_gone = True
+            text = "'%s' was removed or replaced; the script is followed by its process"
+            log.warning(text, self._folder / supervisor.STARTED, extra=fields(Event.STORAGE, deployment_id=self._id))
+        return self.seen
+
+    def ended(self, started: Started) -> Ended | None:
+        """Return what was left of the end."""
+        with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
+            record = _read(self._folder / supervisor.EXIT)
+            return Ended(
+                ScriptState.EXITED,
+                _count_or_none(record["exit_code"]),
+                _count_or_none(record["signal"]),
+                _moment(record),
+                _count(record["dropped_bytes"]),
+                adopted=started.adopted,
+                not_run=str(record.get("not_run", "")),
+            )
+        return None
+
+    def is_followed(self, started: Started) -> bool:
+        """Tell whether somebody lives who can tell of the end: the supervisor, or an adopted script itself."""
+        if started.at.boot_id != supervisor.boot_id():
+            return False
+        if started.adopted:
+            return is_alive(started.script_pid, started.script_start_ticks)
+        if not _exists(started.supervisor_pid, started.supervisor_start_ticks):
+            return False
+        if self._is_gone:
+            return state_of(started.supervisor_pid) not in "ZX"
+        return is_locked(self._folder / supervisor.STARTED)
+
+    def is_undecided(self, started: Started) -> bool:
+        """Tell whether the supervisor may still leave that it has adopted somebody else's run, instead of its own."""
+        if started.adopted or not self.is_followed(started):
+            return False
+        if not is_alive(started.script_pid, started.script_start_ticks):
+            return True  # it was called off, or has ended already
+        words = supervisor.words_of_process(started.script_pid)  # those of the supervisor until it becomes the script
+        return bool(words) and words == supervisor.words_of_process(started.supervisor_pid)
+
+    def adopt(self, pid: int, ticks: int) -> None:
+        """Write down that somebody else runs the script, so that none is launched.
+
+        Raises FileExistsError where another was first, OSError where it cannot be written.
+        """
+        os.close(supervisor.claim(str(self._folder), supervisor.adopted_record(self._id, pid, ticks)))
+
+    def forbid(self) -> None:
+        """Put a tombstone where `started` would be. Raises as `adopt` does."""
+        os.close(supervisor.claim(str(self._folder), supervisor.TOMBSTONE))
+
+    def leave_end_of_adopted(self) -> None:
+        """Write down that an adopted script was seen to have ended now. Raises OSError."""
+        write_whole(self._folder / supervisor.EXIT, supervisor.adopted_exit_record().encode() + b"\n", durable=True)
+
+    def require(self, sha256: str) -> None:
+        """Write down which bytes the script must have; others are not run. Raises OSError."""
+        write_new(self._folder / supervisor.CHECKSUM, sha256.encode(), 0o644, durable=False)
+
+    def _runs_itself(self, started: Started) -> bool:
+        return started.adopted or is_alive(started.script_pid, started.script_start_ticks)
+
+    def _read_started(self) -> Started | str | None:
+        try:
+            record = _read(self._folder / supervisor.STARTED)
+            if "tombstone" in record:
+                return str(record.get("cause", "the run was given up before"))
+            with suppress(FileNotFoundError):
+                record = _read(self._folder / supervisor.ADOPTED)
+            return started_of(record)
+        except (FileNotFoundError, NotADirectoryError, NotRegularError):  # what is no file, no supervisor has left
+            return self._read_exit_alone()
+        except (OSError, ValueError, TypeError, KeyError):
+            now = json.loads(supervisor.adopted_exit_record())
+            return started_of(now | _NOBODY_KNOWS)  # it was started, and that is all that can be said
+
+    def _read_exit_alone(self) -> Started | None:
+        """A script that removed `started` before we saw it, and has ended."""
+        with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
+            return started_of(_read(self._folder / supervisor.EXIT) | _NOBODY_KNOWS)
+        return None
+
+
+def this_moment() -> Moment:
+    """Return now."""
+    return _moment(json.loads(supervisor.adopted_exit_record()))
+
+
+def started_of(record: Record) -> Started:
+    """Return what a record of `started` or `adopted` says. Raises ValueError, TypeError, KeyError."""
+    return Started(
+        _count(record["supervisor_pid"], _MAX_PID),
+        _count(record["script_pid"], _MAX_PID),
+        _count_or_none(record["script_start_ticks"]),
+        _moment(record),
+        _count_or_none(record.get("supervisor_start_ticks")),
+        "adopted" in record,
+    )
+
+
+def _read(path: Path) -> Record:
+    """Read a record, which its user may have made anything of.
+
+    Raises OSError, NotRegularError, ValueError, TypeError.
+    """
+    try:
+        record = json.loads(read_regular(path, _MAX_BYTES))
+    except RecursionError:
+        raise ValueError(f"cannot use '{path}': its JSON is too deep") from None
+    if not isinstance(record, dict):
+        raise TypeError(f"cannot use '{path}': not what a supervisor writes")
+    return record
+
+
+def _moment(record: Record) -> Moment:
+    boot_s, wall_s = record["boot_s"], record["wall_s"]
+    for value in (boot_s, wall_s):
+        if type(value) not in (int, float) or not 0 <= value <= _MAX_S:  # NaN is not, either
+            raise ValueError(f"{value!r:.40} is no moment")
+    return Moment(str(record["boot_id"]), float(boot_s), float(wall_s))
+
+
+def _count(value: Any, most: int = _MAX_COUNT) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{value!r:.40} is no number of anything")
+    return value
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else _count(value)
+
+
+def _is_same(one: Started, other: Started) -> bool:
+    """Of what an earlier version has seen, the start ticks are not known."""
+    same_begin = None in (one.script_start_ticks, other.script_start_ticks) or (
+        one.script_start_ticks == other.script_start_ticks
+    )
+    return one.script_pid == other.script_pid and same_begin
+
+
+def _exists(pid: int, ticks: int | None) -> bool:
+    """Tell whether there is such a process; one that /proc hides from us may be it."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return supervisor.start_ticks(pid) in (ticks, None) or ticks is None

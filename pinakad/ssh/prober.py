@@ -1,0 +1,257 @@
+"""What does one attempt to log in to a node find?
+
+One attempt is one TCP connection: connect and banner (reach.py), then key exchange, login and commands (login.py) on
+one of a few threads, with host_keys.py in between. This package is the only importer of paramiko in the daemon.
+"""
+
+import asyncio
+import logging
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import paramiko
+
+from pinakad.config import SshSettings
+from pinakad.events import Event, fields
+from pinakad.linux.threads import NoThreadError, beside
+from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.ssh.banner import Failure, Limits, Reached, reach
+from pinakad.ssh.host_keys import HostKeys, name_for
+from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.limiter import Lane, Place
+from pinakad.ssh.login import Login
+from pinakad.ssh.own_time import OwnTime
+from pinakad.ssh.tcp import Connector
+from pinakad.ssh.transport import Pace
+
+__all__ = ["Prober", "SshKeyError", "Target", "load_key", "open_host_keys"]
+
+BASELINE_S = 2.0
+BASELINE_EACH_S = 0.01
+LOGINS = 32
+"""How many logins work at once: enough to use the time in which nodes compute, each for far longer than we do."""
+SLOW_S = 0.5
+"""A login that takes longer waits for its node, and does not count among those that work."""
+MOST_LOGINS = 256
+"""How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""
+SPARE_DESCRIPTORS = 64
+"""Open files that are left for all but connections: node files, reports, the journal."""
+NO_THREAD_S = 0.1
+"""After how long a login that the system had no thread for is tried again."""
+
+KEPT_WAITING_S = 10.0
+"""A node that has an open connection for so long before we log in may rightly end it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to log in, and whether the last attempt there stalled: then it waits behind the others.
+
+    `fingerprints` are those that its host key must have, if any are named (SHA256:..., as ssh-keygen -l says them).
+    """
+
+    address: str
+    port: int
+    user: str
+    stalled: bool = False
+    fingerprints: tuple[str, ...] = ()
+
+
+def open_host_keys(pinned: Path, settings: SshSettings) -> HostKeys:
+    """Return the host keys under the policy of `settings`. Raises SshKeyError where the operator's file is unusable."""
+    return HostKeys(pinned, settings.host_keys, settings.known_hosts)
+
+
+def descriptors_left() -> int:
+    """Return how many connections the limit of open files (getrlimit(2), RLIMIT_NOFILE) leaves room for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return 1 << 20
+    return max(limit - len(list(Path("/proc/self/fd").iterdir())) - SPARE_DESCRIPTORS, 8)
+
+
+class Prober:
+    """Makes attempts, any number at once: what they share is bounded by lanes, `connections` and LOGINS.
+
+    `connections` is how many may be open at once; by default as many as there may be open files.
+    """
+
+    def __init__(
+        self, settings: SshSettings, key: paramiko.PKey, host_keys: HostKeys, connections: int | None = None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._key = key
+        self.host_keys = host_keys
+        self._logins = Lane(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
+        self._most_open = connections or descriptors_left()
+        self._open = Lane(self._most_open, self._most_open - self._most_open // 8)
+        self._told_full = False
+        self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
+        self._connector = Connector(self._loop)
+        self._pace = Pace()
+        self._notices: set[str] = set()
+        self._own_time = OwnTime()
+
+    async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
+        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
+
+        To wait for room for one more connection is not charged to it: it begins after that.
+        """
+        place = await self._enter(target)
+        began_s = self._loop.time()
+        try:
+            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
+            if isinstance(found, Failure):
+                return _unreached(began_s, found)
+            return await self._login(found, target, began_s, cut_s, ready_command)
+        finally:
+            self._open.leave(place)
+
+    async def ask_all(self, targets: Sequence[Target]) -> list[Probe]:
+        """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
+        began_s = self._loop.time()
+        reached: list[Target] = []
+
+        async def one(target: Target) -> Probe:
+            place = await self._enter(target)
+            try:
+                found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
+                if isinstance(found, Failure):
+                    return _unreached(began_s, found)
+                reached.append(target)
+                return await self._login(found, target, began_s, None, "")
+            finally:
+                self._open.leave(place)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(target), name=f"baseline {target.address}") for target in targets]
+            await asyncio.wait(tasks, timeout=BASELINE_S)
+            ends_s = began_s + BASELINE_S + BASELINE_EACH_S * len(reached)
+            await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))
+            for task in tasks:
+                task.cancel()
+        late = Probe(began_s, None, NodeReason.TIMEOUT, "it did not answer in time")
+        return [late if task.cancelled() else task.result() for task in tasks]
+
+    def close(self) -> None:
+        """Let go what was opened; a login that is under way ends with its socket."""
+        self._connector.close()
+
+    async def _enter(self, target: Target) -> Place:
+        """Wait until one more connection may be open; where that is ever needed, say so once."""
+        if not self._told_full and self._open.is_full(behind=target.stalled):
+            self._told_full = True
+            text = "only %d connections can be open at once: nodes are asked less often; raise the limit of open files"
+            log.warning(text, self._most_open, extra=fields(Event.FEW_DESCRIPTORS))
+        return await self._open.enter(behind=target.stalled)
+
+    def _limits(self, cut_s: float | None) -> Limits:
+        if cut_s != self._last_limits.cut_s:
+            self._last_limits = replace(self._last_limits, cut_s=cut_s)
+        return self._last_limits
+
+    async def _login(
+        self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
+    ) -> Probe:
+        """Log in, in a thread. To wait for one is not charged to the attempt."""
+        name = name_for(target.address, target.port)
+        shared = (self._key, self.host_keys, self._pace)
+        login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
+        came_s = self._loop.time()
+        waits_until_s = came_s + self._settings.auth_timeout_s
+        while True:
+            try:
+                place = await self._logins.enter(behind=target.stalled)
+            except BaseException:
+                login.close()
+                raise
+            try:
+                waited_s = self._loop.time() - came_s
+                probe = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
+            except NoThreadError as error:
+                cause = str(error)
+            else:
+                self._logins.widen()
+                return _if_not_kept_waiting(probe, waited_s)
+            self._logins.narrow()
+            if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
+                login.close()
+                text = f"no thread is left to log in with: {cause}"
+                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
+            try:
+                await asyncio.sleep(NO_THREAD_S)
+            except BaseException:
+                login.close()
+                raise
+
+    async def _run(
+        self, login: Login, place: Place, left_s: float, began_s: float, cut_s: float | None, ready_command: str
+    ) -> Probe:
+        """Raises NoThreadError, with the place given back, where there is no thread for it."""
+        loop = self._loop
+        deadline = _Deadline(login, self._own_time, cut_s)
+        deadline.set(left_s)
+
+        def logged_in() -> None:
+            loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)
+
+        try:
+            work = beside(loop, lambda: login.run(began_s, ready_command, on_login=logged_in), "login")
+        except NoThreadError:
+            self._logins.leave(place)
+            deadline.clear()
+            raise
+        work.add_done_callback(lambda _: self._logins.leave(place))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            login.cut()
+            raise
+        finally:
+            deadline.clear()
+
+
+def _unreached(began_s: float, found: Failure) -> Probe:
+    return Probe(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
+
+
+def _if_not_kept_waiting(probe: Probe, waited_s: float) -> Probe:
+    """Blame no node for ending a connection on which it had to wait for us (sshd_config(5), LoginGraceTime)."""
+    gave_up = probe.reason is NodeReason.ERROR and probe.rung in (Rung.BANNER, Rung.HOST_KEY)
+    if waited_s < KEPT_WAITING_S or not gave_up:
+        return probe
+    text = f"it had to wait {waited_s:.0f} s for pinakad: {probe.message}"
+    return replace(probe, message=text, not_made=True)
+
+
+class _Deadline:
+    """Cuts a login when its present step takes too much of our own time, or when everything is cut."""
+
+    def __init__(self, login: Login, own_time: OwnTime, cut_s: float | None) -> None:
+        self._login = login
+        self._own_time = own_time
+        self._timer: object | None = None
+        self._over = False
+        self._cut = None if cut_s is None else asyncio.get_running_loop().call_at(cut_s, login.cut)
+
+    def set(self, limit_s: float) -> None:
+        """A step begins that may take so long."""
+        self._stop()
+        if not self._over:
+            self._timer = self._own_time.call_later(limit_s, self._login.cut)
+
+    def clear(self) -> None:
+        """The login is over."""
+        self._over = True
+        self._stop()
+        if self._cut is not None:
+            self._cut.cancel()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._own_time.cancel(self._timer)
