@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from pinakad.linux.files import NotRegularError, read_regular
-from pinakad.polling.node_poll import PollSettings
+from pinakad.polling.settings import PollSettings
 from pinakad.problems import printable
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")

@@ -1,5 +1,6 @@
 """When did something happen, as it is written and read: RFC 3339 in UTC, with milliseconds."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -29,3 +30,26 @@ def rfc3339(seconds: float) -> str:
 def wall_s(text: str | None) -> float | None:
     """Return a timestamp's seconds since 1970, None for None."""
     return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment: `boot_s` for durations, `wall_s` (seconds since 1970) for people."""
+
+    boot_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment that outlives this process: seconds on the boot clock of one boot, and seconds since 1970."""
+
+    boot_id: str
+    boot_s: float
+    wall_s: float
+
+    def on_clock(self, boot_id: str, now: Instant) -> float:
+        """Return the moment on the boot clock of the boot `boot_id`; over a reboot only the wall clock tells."""
+        if self.boot_id == boot_id:
+            return self.boot_s
+        return now.boot_s - max(0.0, now.wall_s - self.wall_s)

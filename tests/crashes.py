@@ -7,7 +7,8 @@ from pathlib import Path
 
 from world import World
 
-from pinakad.report.document import Outcome, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome
 
 ORDINARY = ["-m", "pinakad"]
 CRASHING = [str(Path(__file__).with_name("crashing_pinakad.py"))]

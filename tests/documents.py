@@ -1,15 +1,18 @@
 """Is a document that the daemon wrote what it promises? Every one that a test reads comes through here."""
 
 import json
+from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from pinakad.generate import schema
-from pinakad.report.document import Outcome, Phase, Report, Status
+import pinakad
+from pinakad.report.document import Report, Status
 from pinakad.report.node import counts_of
+from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.times import wall_s
 
-_REPORT = Draft202012Validator(json.loads((schema.FOLDER / "report.json").read_bytes()))
+SCHEMAS = Path(pinakad.__file__).parent / "schemas"
+_REPORT = Draft202012Validator(json.loads((SCHEMAS / "report.json").read_bytes()))
 
 
 def checked_report(raw: bytes, *, answer: bool = False) -> Report:

@@ -5,8 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pinakad.polling.node_poll import Grid, NodePoll, NodeReason, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
+from pinakad.times import Instant
 
 LAUNCHED_S = 1000.0
 LIMIT_S = 80.0
@@ -48,7 +52,7 @@ class Field:
     attempts: list[tuple[int, float]] = field(default_factory=list)
     cancelled: int = 0
 
-    async def ask(self, index: int) -> Probe:
+    async def ask(self, index: int) -> AttemptResult:
         began_s = time_s()
         self.attempts.append((index, since_launch_s()))
         takes_s = self.takes_s(index, since_launch_s())
@@ -59,10 +63,10 @@ class Field:
             self.cancelled += 1
             raise
         if time_s() > began_s + self.limit_s - 1e-6:  # also where a pause went past the limit
-            return Probe(began_s, None, NodeReason.TIMEOUT, "nothing answered")
+            return AttemptResult(began_s, None, NodeReason.TIMEOUT, "nothing answered")
         rung, reason = self.plan(index, since_launch_s())
         boot_id = self.boot_id(index, since_launch_s())
-        return Probe(began_s, rung, reason, "" if reason is None else str(reason), boot_id=boot_id)
+        return AttemptResult(began_s, rung, reason, "" if reason is None else str(reason), boot_id=boot_id)
 
     def of(self, index: int) -> list[float]:
         return [moment for who, moment in self.attempts if who == index]
@@ -79,7 +83,7 @@ def poller(
     was_away: Callable[[float], None] = lambda _seconds: None,
 ) -> Poller:
     """Return a poller; moments count from the launch, `back_s` 0 means that the daemon was never away."""
-    grid = Grid(
+    schedule = Schedule(
         LAUNCHED_S,
         settings.delay_s,
         settings.interval_s,
@@ -87,9 +91,9 @@ def poller(
         None if exited_s is None else LAUNCHED_S + exited_s,
         LAUNCHED_S + back_s if back_s else 0.0,
     )
-    subjects = [Subject(f"n{index}") for index in range(nodes)]
+    baselines = [Baseline(f"n{index}") for index in range(nodes)]
     begin = list(polls) or [NodePoll()] * nodes
-    return Poller(subjects, begin, settings, grid, asked.ask, lambda: Now(time_s(), time_s()), _deaf, was_away)
+    return Poller(baselines, begin, settings, schedule, asked.ask, lambda: Instant(time_s(), time_s()), _deaf, was_away)
 
 
 def _deaf(_index: int, _before: NodePoll, _after: NodePoll) -> None:

@@ -3,12 +3,17 @@
 from pathlib import Path
 
 from pinakad.config import Config, PathSettings
-from pinakad.nodes.selection import Superseded, combine, read_file
-from pinakad.polling.node_poll import Grid, HostKey, NodePoll, NodeReason, Now, PollSettings, Probe, Rung, Subject
+from pinakad.nodes.selection import Superseded, read_file, select_nodes
+from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, Rung
 from pinakad.problems import Code, Spot
-from pinakad.report.document import ClockPart, Outcome, Phase, Report, RequestPart, ScriptPart, ScriptState, policy_of
-from pinakad.report.node import counts_of, node_parts, superseded_parts
-from pinakad.times import rfc3339
+from pinakad.report.document import ClockPart, Report, ScriptPart, policy_of
+from pinakad.report.node import counts_of, node_reports, superseded_parts
+from pinakad.report.request import RequestPart
+from pinakad.report.vocabulary import Outcome, Phase, ScriptState
+from pinakad.times import Instant, rfc3339
 
 DATA = Path(__file__).parent / "data"
 LAUNCH_S = 1_780_000_000.0
@@ -38,15 +43,15 @@ def finished_report() -> Report:
         for number, name in enumerate(("default.json", "bonds.json"), 1)
     ]
     report = new_report()
-    nodes = node_parts(combine(files).nodes, report.policy.ssh)
-    grid = Grid(1000.0, 90, 5, 120, exited_s=1010.0)
+    nodes = node_reports(select_nodes(files).nodes, report.policy.ssh)
+    schedule = Schedule(1000.0, 90, 5, 120, exited_s=1010.0)
     poll = NodePoll()
     for probe in (
-        Probe(1090.0, None, NodeReason.REFUSED, "cannot connect: connection refused"),
-        Probe(1095.0, Rung.COMMAND, None, "", HostKey.CHANGED, BOOT_ID, 40.0, "sqdn-001"),
+        AttemptResult(1090.0, None, NodeReason.REFUSED, "cannot connect: connection refused"),
+        AttemptResult(1095.0, Rung.COMMAND, None, "", HostKey.CHANGED, BOOT_ID, 40.0, "sqdn-001"),
     ):
-        now = Now(probe.began_s + 0.1, LAUNCH_S + probe.began_s + 0.1 - 1000)
-        poll = poll.after(probe, Subject("sqdn-001", "0" * 36), PollSettings(), grid, now)
+        now = Instant(probe.began_s + 0.1, LAUNCH_S + probe.began_s + 0.1 - 1000)
+        poll = poll.after(probe, Baseline("sqdn-001", "0" * 36), PollSettings(), schedule, now)
     nodes = [node.with_poll(poll) for node in nodes]
     script = ScriptPart(path="/srv/wd/x.sh", sha256="1" * 64, runner="subprocess", pid=77, log="/srv/script.log")
     return report.model_copy(

@@ -11,8 +11,8 @@ from typing import Any
 from processes import end_all_that_mention
 
 from pinakad.config import ScriptSettings
-from pinakad.deployment.dependencies import Ended, Started
 from pinakad.script import supervisor
+from pinakad.script.outcome import Ended, Started
 from pinakad.script.script import ScriptOnDisk
 
 

@@ -8,13 +8,17 @@ from typing import Any
 
 from report_example import LAUNCH_S, new_report
 
-from pinakad.deployment.dependencies import Ended, Moment, Outside, Refusal, Started
+from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
-from pinakad.nodes.selection import ReadFile, read_file
-from pinakad.polling.node_poll import NodeReason, Now, PollSettings, Probe, Rung
+from pinakad.nodes.selection import ParsedNodeFile, read_file
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.problems import Code, Problem, Spot
-from pinakad.report.document import Reason, Report, ScriptPart, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.document import Report, ScriptPart
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Reason, Refusal, ScriptState
+from pinakad.script.outcome import Ended, Started
+from pinakad.times import Instant, Moment
 
 THIS_BOOT, OTHER_BOOT = "boot-of-this-host", "another-boot"
 OLD, NEW = "old-boot-of-a-node", "new-boot-of-a-node"
@@ -25,7 +29,7 @@ def loop_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def node_file(number: int, hostname: str = "", address: str = "") -> ReadFile:
+def node_file(number: int, hostname: str = "", address: str = "") -> ParsedNodeFile:
     interface = {
         "interface_name": "eno1",
         "type": ["Primary"],
@@ -38,18 +42,18 @@ def node_file(number: int, hostname: str = "", address: str = "") -> ReadFile:
     return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
 
 
-def up(boot_id: str | None = NEW, hostname: str | None = None) -> Callable[[NodePart, float], Probe]:
+def up(boot_id: str | None = NEW, hostname: str | None = None) -> Callable[[NodeReport, float], AttemptResult]:
     """Answer with `boot_id` at the first node, and with one of its own at each other; THIS_BOOT is one host's."""
 
-    def answer(node: NodePart, _t: float) -> Probe:
+    def answer(node: NodeReport, _t: float) -> AttemptResult:
         own = boot_id if boot_id in (None, THIS_BOOT) or node.hostname == "n1" else f"{boot_id}-of-{node.hostname}"
-        return Probe(loop_s(), Rung.COMMAND, None, "", None, own, None, hostname or node.hostname)
+        return AttemptResult(loop_s(), Rung.COMMAND, None, "", None, own, None, hostname or node.hostname)
 
     return answer
 
 
-def down(_node: NodePart, _t: float) -> Probe:
-    return Probe(loop_s(), None, NodeReason.REFUSED, "cannot connect: connection refused")
+def down(_node: NodeReport, _t: float) -> AttemptResult:
+    return AttemptResult(loop_s(), None, NodeReason.REFUSED, "cannot connect: connection refused")
 
 
 @dataclass
@@ -66,7 +70,7 @@ class StageScript:
     left: Ended | None = None
     """What `end` says, where it cannot end it."""
     bugs: set[str] = field(default_factory=set)
-    now: Callable[[], Now] = lambda: Now(loop_s(), LAUNCH_S + loop_s())
+    now: Callable[[], Instant] = lambda: Instant(loop_s(), LAUNCH_S + loop_s())
 
     def problem(self) -> tuple[Reason, str] | None:
         return self.trouble
@@ -135,10 +139,10 @@ class StageScript:
 class Stage:
     """Everything outside of a deployment, and a memory of what happened there."""
 
-    files: list[ReadFile] | str = field(default_factory=lambda: [node_file(1), node_file(2)])
+    files: list[ParsedNodeFile] | str = field(default_factory=lambda: [node_file(1), node_file(2)])
     script: StageScript | None = field(default_factory=StageScript)
-    answer: Callable[[NodePart, float], Probe] = field(default_factory=up)
-    baseline: Callable[[NodePart, float], Probe] = field(default_factory=lambda: up(OLD))
+    answer: Callable[[NodeReport, float], AttemptResult] = field(default_factory=up)
+    baseline: Callable[[NodeReport, float], AttemptResult] = field(default_factory=lambda: up(OLD))
     key_problem: str | None = None
     poll: PollSettings = field(default_factory=lambda: PollSettings(attempts=4))
     host: str = "deploy"
@@ -164,18 +168,18 @@ class Stage:
         return report.model_copy(update={"policy": policy, "request": request, "clock": clock})
 
     def deployment(self, report: Report | None = None, *, resumed: bool = False) -> Deployment:
-        return Deployment(report or self.report(), self.outside(), resumed=resumed)
+        return Deployment(report or self.report(), self.dependencies(), resumed=resumed)
 
     async def run(self, report: Report | None = None, *, resumed: bool = False) -> Report:
         finished = await self.deployment(report, resumed=resumed).run()
         assert self.saved[-1][0] == "finished"
         return finished
 
-    def outside(self) -> Outside:
-        return Outside(
+    def dependencies(self) -> Dependencies:
+        return Dependencies(
             boot_id=self.boot_id,
             host=self.host,
-            now=lambda: Now(loop_s(), LAUNCH_S + loop_s()),
+            now=lambda: Instant(loop_s(), LAUNCH_S + loop_s()),
             save=self._save,
             tell_due=lambda: True,
             tell=lambda report: self.told.append((report.phase, loop_s())),
@@ -183,8 +187,8 @@ class Stage:
             snapshot=self._snapshot,
             script=self.script,
             key_problem=lambda: self.key_problem,
-            ask_all=self._ask_all,
-            ask=self._ask,
+            ask_baselines=self._ask_all,
+            attempt=self._ask,
         )
 
     async def reaches(self, phase: str) -> None:
@@ -207,7 +211,7 @@ class Stage:
         await asyncio.sleep(self.saving_s)
         self.written.append(report.phase)
 
-    async def _read_nodes(self) -> list[ReadFile] | str:
+    async def _read_nodes(self) -> list[ParsedNodeFile] | str:
         await asyncio.sleep(self.reading_s)
         return self.files
 
@@ -215,11 +219,11 @@ class Stage:
         self.snapshots.append(list(files))
         await asyncio.sleep(0)
 
-    async def _ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
+    async def _ask_all(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         await asyncio.sleep(self.asking_s)
         return [self.baseline(node, 0.0) for node in nodes]
 
-    async def _ask(self, node: NodePart, _stalled: bool) -> Probe:
+    async def _ask(self, node: NodeReport, _stalled: bool) -> AttemptResult:
         self.asked.append((node.hostname, round(loop_s() - BEGIN_S, 3)))
         probe: Any = self.answer(node, loop_s() - BEGIN_S)
         await asyncio.sleep(0.01)

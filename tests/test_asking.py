@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from report_example import new_report
 
-from pinakad.client.submit import Asked, Asking
+from pinakad.client.submit import Asked, Submitter
 from pinakad.linux.locks import lock
 from pinakad.linux.open_folder import shared_folder
-from pinakad.markers.folder import REQUEST, Markers, Request
-from pinakad.report.document import Phase, Report
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import REQUEST
+from pinakad.markers.request import Request
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Phase
 from pinakad.state.store import Store
 
 THEIRS = {"nodes": ["node_01.json"], "request_id": "theirs"}
@@ -60,7 +63,7 @@ class Place:
             return name
 
         with shared_folder(self.markers.folder) as place:
-            return Asking(self.store, self.markers, place).ask(["node_02.json"], "ours", successor)
+            return Submitter(self.store, self.markers, place).ask(["node_02.json"], "ours", successor)
 
     def asked(self) -> object:
         """Return what is asked for now."""
@@ -75,7 +78,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def test_where_nothing_is_asked_our_request_is_put_there(place: Place) -> None:
     asked = place.ask()
-    assert (place.asked(), asked.joined, asked.aim.request_id) == (OURS, False, "ours")
+    assert (place.asked(), asked.joined, asked.ref.request_id) == (OURS, False, "ours")
     assert place.request.stat().st_mode & 0o777 == 0o664
 
 
@@ -95,7 +98,7 @@ def test_one_that_waits_behind_another_is_joined(place: Place) -> None:
 def test_one_that_is_taken_while_we_join_it_is_not_asked_for_twice(place: Place) -> None:
     theirs = place.put(THEIRS)
     asked = place.ask(lambda: place.take(theirs))
-    assert (place.asked(), asked.aim.request_id) == (OURS, "ours")
+    assert (place.asked(), asked.ref.request_id) == (OURS, "ours")
 
 
 def test_one_that_is_written_over_while_we_join_it_is_not_lost(place: Place) -> None:
@@ -105,7 +108,7 @@ def test_one_that_is_written_over_while_we_join_it_is_not_lost(place: Place) -> 
     found = place.asked()
     assert isinstance(found, dict)
     assert set(found["nodes"]) == {"node_01.json", "node_02.json", "node_03.json"}
-    assert asked.aim.request_id in found["request_id"].split()
+    assert asked.ref.request_id in found["request_id"].split()
 
 
 def test_one_that_goes_while_we_join_it_leaves_ours_alone(place: Place) -> None:

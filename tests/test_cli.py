@@ -89,7 +89,8 @@ def test_status_imports_nothing_that_only_the_daemon_or_other_commands_need(tmp_
         "pinakad.simulate",
         "pinakad.cli.commands.demo",
     ]
-    code = f"import sys, pinakad.cli.program; pinakad.cli.program.run(['status']); print([m for m in {heavy} if m in sys.modules])"
+    look = f"[m for m in {heavy} if m in sys.modules]"
+    code = f"import sys; from pinakad.cli.program import run; run(['status']); print({look})"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment(tmp_path),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ctl import PROGRAM, environment
 
-from pinakad.report.document import Outcome, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome
 
 LIMIT_S = 20.0
 DEADLINE_S = 60.0

@@ -14,9 +14,9 @@ from ctl import environment, pinakactl
 from machines import Machines
 from world import CANCEL, REQUEST, World
 
-from pinakad.cli.checks.context import Account, Check, Finding, Scene, Weight, fails
+from pinakad.cli.checks.context import Account, Check, CheckContext, Finding, Weight, fails
 from pinakad.cli.checks.host import file_system
-from pinakad.client.daemon_view import Standing
+from pinakad.client.daemon_view import DaemonView
 from pinakad.config import Config
 
 
@@ -271,13 +271,13 @@ def test_a_closed_folder_on_the_way_is_named(tmp_path: Path) -> None:
 
 
 def test_what_we_may_not_look_at_is_a_warning_and_what_was_found_before_is_told(tmp_path: Path) -> None:
-    def look(_: Scene) -> Iterator[Finding]:
+    def look(_: CheckContext) -> Iterator[Finding]:
         yield fails("first", "mend it")
         raise PermissionError(errno.EACCES, "Permission denied", "/closed")
 
     daemon = Account("pinakasupport", 4_000_001, frozenset())
-    nobody = Standing(running=False, daemon=None, report=None)
-    scene = Scene(Config(), tmp_path, tmp_path, tmp_path, nobody, daemon, by_systemd=False)
+    nobody = DaemonView(running=False, daemon=None, report=None)
+    scene = CheckContext(Config(), tmp_path, tmp_path, tmp_path, nobody, daemon, by_systemd=False)
     first, second = Check("closed", "", look).findings(scene)
     assert first.message == "first"
     assert (second.weight, second.remedy) == (Weight.WARNING, "sudo pinakactl doctor")

@@ -10,13 +10,14 @@ import pytest
 from ctl import pinakactl
 
 from pinakad.cli.rehearsal.child import Child
-from pinakad.cli.rehearsal.sandbox import Stage
-from pinakad.client.daemon_view import grid_of
-from pinakad.polling.node_poll import NodeReason, NodeState, Now
-from pinakad.report.document import Outcome, Phase, Report
+from pinakad.cli.rehearsal.sandbox import Sandbox
+from pinakad.client.daemon_view import schedule_of
+from pinakad.polling.vocabulary import NodeReason, NodeState
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.simulate import Rack
 from pinakad.state.store import Store
-from pinakad.times import rfc3339
+from pinakad.times import Instant, rfc3339
 
 DEADLINE_S = 30.0
 ORDER_ONE = 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "reboot demo-01" >&3; read -r answer <&3; [ "$answer" = ok ]\n'
@@ -25,7 +26,7 @@ ORDER_ONE = 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "reboot demo-01" >&3; read 
 class Run:
     """A deployment of the demo's nodes, run by the real daemon, and whoever asks how it stands."""
 
-    def __init__(self, stage: Stage, rack: Rack, child: Child) -> None:
+    def __init__(self, stage: Sandbox, rack: Rack, child: Child) -> None:
         self.stage, self.rack, self.child = stage, rack, child
 
     def begin(self, script: str) -> None:
@@ -48,7 +49,7 @@ class Run:
 
 @pytest.fixture
 async def run() -> AsyncIterator[Run]:
-    stage = Stage()
+    stage = Sandbox()
     try:
         async with (
             Rack(stage.prepare()) as rack,
@@ -214,19 +215,19 @@ def launched(**more: Any) -> Report:
 
 
 async def test_before_the_launch_a_run_has_no_slots() -> None:
-    assert grid_of(finished(), "b", Now(20, 2000)) is None
+    assert schedule_of(finished(), "b", Instant(20, 2000)) is None
 
 
 async def test_in_the_same_boot_the_boot_clock_counts_whatever_the_wall_clock_does() -> None:
-    grid = grid_of(launched(), "b", Now(20, 9_999_999))
-    assert grid is not None
-    assert (grid.launched_s, grid.begins_s, grid.exited_s) == (10, 100, 10)
+    schedule = schedule_of(launched(), "b", Instant(20, 9_999_999))
+    assert schedule is not None
+    assert (schedule.launched_s, schedule.begins_s, schedule.exited_s) == (10, 100, 10)
 
 
 async def test_after_a_boot_only_the_wall_clock_tells_when_the_launch_was() -> None:
-    grid = grid_of(launched(), "another", Now(20, 1100))
-    assert grid is not None
-    assert grid.launched_s == -80
+    schedule = schedule_of(launched(), "another", Instant(20, 1100))
+    assert schedule is not None
+    assert schedule.launched_s == -80
 
 
 @pytest.mark.parametrize(("finished_at", "exited_s"), [(None, None), (rfc3339(1050), 30.0)])
@@ -234,6 +235,6 @@ async def test_the_end_of_polling_is_known_once_the_script_has_exited(
     finished_at: str | None, exited_s: float | None
 ) -> None:
     script = {"path": "/s", "sha256": "0", "runner": "subprocess", "finished_at": finished_at}
-    grid = grid_of(launched(script=script), "b", Now(80, 1100))
-    assert grid is not None
-    assert grid.exited_s == exited_s
+    schedule = schedule_of(launched(script=script), "b", Instant(80, 1100))
+    assert schedule is not None
+    assert schedule.exited_s == exited_s

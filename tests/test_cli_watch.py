@@ -14,9 +14,10 @@ from report_example import finished_report
 from world import World
 
 from pinakad.linux.locks import lock
-from pinakad.polling.node_poll import NodeReason, NodeState
-from pinakad.report.document import DaemonPart, Phase, Status
+from pinakad.polling.vocabulary import NodeReason, NodeState
+from pinakad.report.document import DaemonPart, Status
 from pinakad.report.node import counts_of
+from pinakad.report.vocabulary import Phase
 from pinakad.state.store import Store
 from pinakad.times import rfc3339
 

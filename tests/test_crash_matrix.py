@@ -16,41 +16,41 @@ from crashes import (
 from machines import Machines
 from world import REQUEST, World
 
-from pinakad.report.document import Outcome, Reason
-from pinakad.state.crash_points import Step
+from pinakad.report.vocabulary import Outcome, Reason
+from pinakad.state.crash_points import CrashPoint
 
 MOMENTS = ("begins", "done")
-PUT_BACK = {Step.REQUEST_PUT_BACK}
-CANCELLED = {Step.SCRIPT_ENDED}
+PUT_BACK = {CrashPoint.REQUEST_PUT_BACK}
+CANCELLED = {CrashPoint.SCRIPT_ENDED}
 COMPLETED = {
-    Step.CANCEL_CLEARED,
-    Step.FOLDER_MADE,
-    Step.SAVED_VALIDATING,
-    Step.REQUEST_REMEMBERED,
-    Step.ANSWERS_CLEARED,
-    Step.SNAPSHOT_TAKEN,
-    Step.SAVED_LAUNCHING,
-    Step.SUPERVISOR_STARTED,
-    Step.SAVED_WAITING,
-    Step.SAVED_POLLING,
-    Step.SAVED_FINISHING,
-    Step.SAVED_FINISHED,
-    Step.ANSWER_WRITTEN,
-    Step.CANCEL_REMOVED,
-    Step.REQUEST_SET_ASIDE,
-    Step.MARKED_ANSWERED,
-    Step.REQUEST_FORGOTTEN,
-    Step.REQUEST_REMOVED,
+    CrashPoint.CANCEL_CLEARED,
+    CrashPoint.FOLDER_MADE,
+    CrashPoint.SAVED_VALIDATING,
+    CrashPoint.REQUEST_REMEMBERED,
+    CrashPoint.ANSWERS_CLEARED,
+    CrashPoint.SNAPSHOT_TAKEN,
+    CrashPoint.SAVED_LAUNCHING,
+    CrashPoint.SUPERVISOR_STARTED,
+    CrashPoint.SAVED_WAITING,
+    CrashPoint.SAVED_POLLING,
+    CrashPoint.SAVED_FINISHING,
+    CrashPoint.SAVED_FINISHED,
+    CrashPoint.ANSWER_WRITTEN,
+    CrashPoint.CANCEL_REMOVED,
+    CrashPoint.REQUEST_SET_ASIDE,
+    CrashPoint.MARKED_ANSWERED,
+    CrashPoint.REQUEST_FORGOTTEN,
+    CrashPoint.REQUEST_REMOVED,
 }
-FAILED = {Step.SUPERVISOR_STARTED, Step.SAVED_FINISHING, Step.SAVED_FINISHED}
+FAILED = {CrashPoint.SUPERVISOR_STARTED, CrashPoint.SAVED_FINISHING, CrashPoint.SAVED_FINISHED}
 
 
-def each(steps: set[Step]) -> list[str]:
-    return [f"{moment}: {step}" for step in Step if step in steps for moment in MOMENTS]
+def each(steps: set[CrashPoint]) -> list[str]:
+    return [f"{moment}: {step}" for step in CrashPoint if step in steps for moment in MOMENTS]
 
 
 def test_every_step_is_crashed_at() -> None:
-    assert set(Step) == COMPLETED | CANCELLED | PUT_BACK
+    assert set(CrashPoint) == COMPLETED | CANCELLED | PUT_BACK
 
 
 @pytest.mark.parametrize("at", each(COMPLETED))
@@ -62,7 +62,7 @@ def test_a_run_that_goes_well_goes_well_over_a_crash(world: World, machines: Mac
     restart(world)
     report = world.answer()
     assert_served_once(world, report, Outcome.COMPLETED, 0)
-    if at.endswith((Step.REQUEST_SET_ASIDE, Step.REQUEST_REMOVED)):
+    if at.endswith((CrashPoint.REQUEST_SET_ASIDE, CrashPoint.REQUEST_REMOVED)):
         await_clean(world)
         assert world.runs() == [report.id]
 
@@ -79,7 +79,7 @@ def test_the_exit_status_of_a_script_that_fails_is_kept_over_a_crash(world: Worl
     assert report.reason is Reason.SCRIPT_FAILED
 
 
-@pytest.mark.parametrize("at", each(CANCELLED | {Step.SAVED_FINISHING}))
+@pytest.mark.parametrize("at", each(CANCELLED | {CrashPoint.SAVED_FINISHING}))
 def test_a_cancelled_run_stays_cancelled_over_a_crash(world: World, at: str) -> None:
     world.add_node(1)
     line, _ = world.gate()
@@ -121,7 +121,7 @@ def test_a_late_touch_after_a_crash_between_setting_aside_and_removing_is_served
     world.write_script("exit 7")
     world.write('{"request_id": "held"}')  # an empty file that is open would be waited for
     held = os.open(world.markers / REQUEST, os.O_WRONLY)
-    crash(world, f"done: {Step.MARKED_ANSWERED}")
+    crash(world, f"done: {CrashPoint.MARKED_ANSWERED}")
     first = world.answer()
     restart(world)
     os.utime(held)
@@ -135,7 +135,7 @@ def test_a_launch_whose_report_cannot_be_read_is_forbidden_before_its_request_is
     world.add_node(1)
     world.write_script("exit 7")
     world.touch()
-    crash(world, f"begins: {Step.SUPERVISOR_STARTED}")
+    crash(world, f"begins: {CrashPoint.SUPERVISOR_STARTED}")
     (unreadable,) = world.deployments()
     for name in ("report.json", "report.durable.json"):
         (world.folder(unreadable) / name).write_text("{", encoding="utf-8")

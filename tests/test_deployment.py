@@ -7,12 +7,14 @@ import pytest
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, Stage, StageScript, down, loop_s, node_file, up
 
-from pinakad.deployment.dependencies import Ended
 from pinakad.nodes.selection import read_file
-from pinakad.polling.node_poll import HostKey, PollSettings, Probe, Rung
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, HostKey, Rung
 from pinakad.problems import Code, Spot
-from pinakad.report.document import Outcome, Phase, Reason, Report, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.document import Report
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
+from pinakad.script.outcome import Ended
 from pinakad.times import rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
@@ -249,7 +251,7 @@ async def test_the_operator_comes_before_the_script_and_the_script_before_the_no
 async def test_a_bug_of_our_own_is_an_answer_and_the_script_is_ended(
     bug: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_node: NodePart, _t: float) -> Probe:
+    def broken(_node: NodeReport, _t: float) -> AttemptResult:
         raise ZeroDivisionError
 
     stage = Stage(script=StageScript(None))
@@ -274,8 +276,8 @@ async def test_a_bug_while_the_script_is_ended_takes_nobodys_answer_away(caplog:
 
 
 async def test_what_held_nobody_up_is_a_warning() -> None:
-    def odd(node: NodePart, _t: float) -> Probe:
-        return Probe(loop_s(), Rung.COMMAND, None, "", HostKey.CHANGED, OLD, None, "installer")
+    def odd(node: NodeReport, _t: float) -> AttemptResult:
+        return AttemptResult(loop_s(), Rung.COMMAND, None, "", HostKey.CHANGED, OLD, None, "installer")
 
     report = await Stage(files=[node_file(1)], answer=odd).run()
     assert report.outcome is Outcome.COMPLETED

@@ -8,11 +8,12 @@ from field import pause
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, OTHER_BOOT, THIS_BOOT, Stage, StageScript, down, loop_s, up
 
-from pinakad.deployment.dependencies import Ended, Moment
 from pinakad.deployment.deployment import MAX_LATE_RESUMES
-from pinakad.polling.node_poll import PollSettings
-from pinakad.report.document import Outcome, Phase, Reason, Report, ScriptState
-from pinakad.times import rfc3339
+from pinakad.polling.settings import PollSettings
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
+from pinakad.script.outcome import Ended
+from pinakad.times import Moment, rfc3339
 
 pytestmark = pytest.mark.looptime(start=BEGIN_S)
 

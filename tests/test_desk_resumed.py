@@ -7,13 +7,16 @@ import pytest
 from stage import Stage, StageScript
 
 from pinakad.config import Config, PathSettings
-from pinakad.daemon.worker import Desk
-from pinakad.deployment.dependencies import Moment, Outside
-from pinakad.markers.folder import CANCEL, FAILED, REQUEST, Markers
+from pinakad.daemon.worker import RequestWorker
+from pinakad.deployment.dependencies import Dependencies
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import CANCEL, FAILED, REQUEST
 from pinakad.problems import Code
-from pinakad.report.document import Reason, Report
-from pinakad.state.retry import Patience
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Reason
+from pinakad.state.retry import WriteRetry
 from pinakad.state.store import Store
+from pinakad.times import Moment
 
 
 class PowerCutError(Exception):
@@ -30,18 +33,18 @@ class Office:
         self.store.prepare()
         self.stage = Stage(script=StageScript())
 
-    def desk(self, *, dies: bool = False) -> Desk:
-        def outside_for(_report: Report) -> Outside:
+    def worker(self, *, dies: bool = False) -> RequestWorker:
+        def dependencies_for(_report: Report) -> Dependencies:
             if dies:
                 raise PowerCutError
-            return self.stage.outside()
+            return self.stage.dependencies()
 
         def here() -> Moment:
             return Moment("boot", 1000.0, 1_780_000_000.0)
 
         config = Config(paths=PathSettings(markers=self.markers))
-        patience = Patience(lambda: asyncio.sleep(0))
-        return Desk(self.store, Markers(self.markers), lambda: config, outside_for, here, patience)
+        write_retry = WriteRetry(lambda: asyncio.sleep(0))
+        return RequestWorker(self.store, Markers(self.markers), lambda: config, dependencies_for, here, write_retry)
 
 
 def later(one: Path, other: Path) -> bool:
@@ -62,10 +65,10 @@ async def test_an_invalid_request_is_still_invalid_after_a_restart_and_never_one
     (office.markers / REQUEST).write_text('{"nodes": []}')
     with pytest.raises(ExceptionGroup) as caught:
         async with asyncio.TaskGroup() as group:
-            await office.desk(dies=True).serve(group)
+            await office.worker(dies=True).serve(group)
     assert caught.group_contains(PowerCutError)
     async with asyncio.TaskGroup() as group:
-        await office.desk().pick_up(group, lambda: None)
+        await office.worker().pick_up(group, lambda: None)
     report = Report.model_validate_json((office.markers / FAILED).read_bytes())
     assert report.reason is Reason.INVALID_REQUEST
     assert [problem.code for problem in report.problems] == [Code.BAD_VALUE, Code.CANCEL_REMOVED]

@@ -17,9 +17,10 @@ from mutants import mutants, node_files
 from report_example import finished_report
 
 from pinakad import config
-from pinakad.markers.folder import Markers, parse_request
+from pinakad.markers.folder import Markers
+from pinakad.markers.request import parse_request
 from pinakad.nodes.node_file import is_hostname
-from pinakad.nodes.selection import combine, read_file
+from pinakad.nodes.selection import read_file, select_nodes
 from pinakad.problems import Problem
 from pinakad.report.document import Report
 from pinakad.ssh.banner import _banner_length, _shown
@@ -49,7 +50,7 @@ def assert_tellable(problem: Problem) -> None:
 def test_mutants_of_node_files_are_nodes_or_problems(raws: list[bytes], loopback: bool) -> None:
     files = [read_file(f"node_{n:02}.json", raw, allow_loopback=loopback) for n, raw in enumerate(raws, 1)]
     for asked in (None, frozenset({"node_01.json"})):
-        found = combine(files, asked)
+        found = select_nodes(files, asked)
         for problem in found.problems:
             assert_tellable(problem)
         for node in found.nodes:

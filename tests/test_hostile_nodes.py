@@ -18,7 +18,7 @@ from hostile import BAD, ESCAPING, KINDS, Zoo
 from world import World, write_key
 
 from pinakad.config import SshSettings
-from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 from pinakad.times import wall_s
 
@@ -86,9 +86,9 @@ class Range:
         host_keys = open_host_keys(folder / "known_hosts", settings)
         self.prober = Prober(settings, load_key(folder / "key.pem"), host_keys)
 
-    async def ask(self, kind: str, deadline_s: float = 20.0) -> Probe:
+    async def ask(self, kind: str, deadline_s: float = 20.0) -> AttemptResult:
         async with asyncio.timeout(deadline_s):
-            return await self.prober.ask(Target(self.addresses[kind], PORT, "anybody"), None)
+            return await self.prober.attempt(Target(self.addresses[kind], PORT, "anybody"), None)
 
     async def ask_many(self, kinds: Iterator[str], attempts: int) -> None:
         """Make so many attempts, AT_ONCE at a time; each must end as it should."""

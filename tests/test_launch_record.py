@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pinakad.deployment.dependencies import Ended, Started
 from pinakad.script import supervisor
 from pinakad.script.launch_record import LaunchRecord
+from pinakad.script.outcome import Ended, Started
 
 ID = "0123456789ab"
 GOOD: dict[str, Any] = {
@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
     "script_start_ticks": 5,
 }
 NUMBERS: list[Any] = [-1, -(10**30), 10**30, math.nan, math.inf, 1.5, "7", "x" * 9000, None, True, [], {}, [[]]]
-PLACES: list[Callable[[Path], object]] = [
+SPREAD: list[Callable[[Path], object]] = [
     lambda path: path.mkdir(),
     os.mkfifo,
     lambda path: path.symlink_to("/dev/zero"),
@@ -73,7 +73,7 @@ def consult(folder: Path) -> None:
 def test_garbage_in_a_record_is_no_exception_and_says_nothing_that_cannot_be(
     tmp_path: Path, name: str, beside: str
 ) -> None:
-    for number, make in enumerate(PLACES):
+    for number, make in enumerate(SPREAD):
         folder = tmp_path / str(number)
         folder.mkdir()
         if beside == "good ones":

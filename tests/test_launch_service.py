@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from pinakad import config
-from pinakad.deployment.dependencies import Moment, Started
 from pinakad.script.launch_service import REFUSED, RefusedError, answer, command_of
+from pinakad.script.outcome import Started
 from pinakad.script.runners import TRY_FOR_S, SystemdRunner
 from pinakad.script.script import START_LIMIT_S
+from pinakad.times import Moment
 
 ID = "20261123T212455Z.0001"
 STARTED = Started(1, 1, 1, Moment("", 0.0, 0.0))
@@ -119,7 +120,12 @@ def test_the_program_answers_what_is_its_stdin(tmp_path: Path) -> None:
 def test_it_knows_the_daemons_state_folder_without_reading_what_a_launch_would_wait_for() -> None:
     source = Path(sys.modules["pinakad.script.launch_service"].__file__ or "").read_text(encoding="utf-8")
     assert f'"{config.DEFAULT_STATE_DIR}"' in source
-    words = [sys.executable, "-I", "-c", "import pinakad.__main__, pinakad.script.launch_service, sys; print(' '.join(sys.modules))"]
+    words = [
+        sys.executable,
+        "-I",
+        "-c",
+        "import pinakad.__main__, pinakad.script.launch_service, sys; print(' '.join(sys.modules))",
+    ]
     loaded = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert {name.partition(".")[0] for name in loaded} & {"pydantic", "paramiko", "click"} == set()
 

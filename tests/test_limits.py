@@ -14,7 +14,7 @@ SOFT = 512
 _FREED = """
 import sys
 from pathlib import Path
-from pinakad.limits import return_memory
+from pinakad.linux.limits import return_memory
 
 def resident_kb():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -7,7 +7,8 @@ from forms import bonds, default, flat, lower_case, segregated, tenth
 from machines import Machines
 from world import World
 
-from pinakad.report.document import Report, ScriptState
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import ScriptState
 
 FORMS = {1: default, 2: lower_case, 3: bonds, 4: segregated, 5: flat, 6: tenth, 12: default}
 SOURCES = {1: "primary", 2: "primary", 3: "primary", 4: "mgmt", 5: "primary", 6: "primary", 12: "primary"}

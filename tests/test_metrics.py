@@ -14,8 +14,8 @@ from machines import Machines
 from prometheus_client.parser import text_string_to_metric_families
 from world import World
 
-from pinakad.polling.node_poll import NodeReason, NodeState
-from pinakad.report.document import Outcome, Phase
+from pinakad.polling.vocabulary import NodeReason, NodeState
+from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.times import wall_s
 
 
@@ -180,7 +180,9 @@ def test_who_does_not_want_numbers_does_not_pay_for_them(world: World) -> None:
     world.serve()
     assert "import 'pinakad.state.metrics_file'" in world.log_text()
     assert "import 'prometheus_client" not in world.log_text()
-    code = "import sys, pinakad.cli.program; pinakad.cli.program.run(['status']); sys.exit('prometheus_client' in sys.modules)"
+    code = (
+        "import sys; from pinakad.cli.program import run; run(['status']); sys.exit('prometheus_client' in sys.modules)"
+    )
     own = environment(world.root, **folders(world))
     subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, timeout=DEADLINE_S, check=True)
 

@@ -52,12 +52,12 @@ class Requests(RuleBasedStateMachine):
         super().__init__()
         self._root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
         self.promise = Promise()
-        self.desk = UndeadDesk(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
-        self.request = self.desk.markers / REQUEST
+        self.worker = UndeadDesk(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
+        self.request = self.worker.markers / REQUEST
         self.held: list[int] = []
         self.kept = Path(self._root.name, "kept")
         self._stamp = 0
-        self.desk.start()
+        self.worker.start()
 
     # --- producers
 
@@ -73,14 +73,14 @@ class Requests(RuleBasedStateMachine):
 
     @rule()
     def renames_in(self) -> None:
-        draft = self.desk.markers / "draft"
+        draft = self.worker.markers / "draft"
         draft.touch()
         self._stamped(draft)
         draft.rename(self.request)
 
     @rule()
     def links_in(self) -> None:
-        draft = self.desk.markers / "draft"
+        draft = self.worker.markers / "draft"
         draft.touch()
         with suppress(FileExistsError):
             os.link(draft, self.request)
@@ -93,29 +93,29 @@ class Requests(RuleBasedStateMachine):
         self.kept.unlink(missing_ok=True)
         os.link(self.request, self.kept)
 
-    @precondition(lambda self: self.kept.exists() and self.desk.lives and not self.request.exists())
+    @precondition(lambda self: self.kept.exists() and self.worker.lives and not self.request.exists())
     @rule()
     def links_the_same_file_in_again(self) -> None:
         """It looks exactly like the one before. The daemon has seen that one go, or has taken it away itself."""
-        self.desk.advance(0.7)
-        if self.desk.lives and not self.request.exists():
+        self.worker.advance(0.7)
+        if self.worker.lives and not self.request.exists():
             self._let_the_clock_of_files_pass()
             os.link(self.kept, self.request)
             self._let_the_clock_of_files_pass()
             self.promise.touched()
 
-    @precondition(lambda self: self.desk.lives and not list(self.desk.markers.glob(".pinakad-request-*")))
+    @precondition(lambda self: self.worker.lives and not list(self.worker.markers.glob(".pinakad-request-*")))
     @rule(during_the_run=st.booleans())
     def has_a_file_served_and_links_it_in_again(self, during_the_run: bool) -> None:
         self.touches()
         self.keeps_another_link()
         for _ in range(40):
-            self.desk.advance(0.1)
+            self.worker.advance(0.1)
             if not self.request.exists() or (during_the_run and not self.promise.touched_since_taken):
                 break
         if during_the_run:
             self.removes_the_request()
-        if self.desk.lives and not self.request.exists():
+        if self.worker.lives and not self.request.exists():
             self.links_the_same_file_in_again()
 
     @precondition(lambda self: self.request.exists())
@@ -133,25 +133,25 @@ class Requests(RuleBasedStateMachine):
 
     @rule()
     def touches_just_before_it_is_set_aside(self) -> None:
-        self.desk.just_before_aside(self.touches)
+        self.worker.just_before_aside(self.touches)
 
-    @precondition(lambda self: self.desk.lives)
+    @precondition(lambda self: self.worker.lives)
     @rule(another_runs=st.booleans())
     def touches_what_was_set_aside(self, another_runs: bool) -> None:
         self.touches()
         self.opens_and_holds()
         for _ in range(40):
-            self.desk.advance(0.1)
+            self.worker.advance(0.1)
             if not self.request.exists():
                 break
         if another_runs:
             self.touches()
-            self.desk.advance(0.7)
+            self.worker.advance(0.7)
         self.touches_what_it_holds(len(self.held) - 1)
 
     # --- operators
 
-    @precondition(lambda self: not list(self.desk.markers.glob(".pinakad-request-*")))
+    @precondition(lambda self: not list(self.worker.markers.glob(".pinakad-request-*")))
     @rule()
     def removes_the_request(self) -> None:
         if self.request.exists():
@@ -161,55 +161,55 @@ class Requests(RuleBasedStateMachine):
     @rule()
     def asks_to_cancel(self) -> None:
         self._let_the_clock_of_files_pass()
-        (self.desk.markers / CANCEL).touch()
+        (self.worker.markers / CANCEL).touch()
         self._let_the_clock_of_files_pass()
 
-    @precondition(lambda self: not self.desk.lives)
+    @precondition(lambda self: not self.worker.lives)
     @rule()
     def starts_it(self) -> None:
-        self.desk.start()
+        self.worker.start()
 
     # --- crashes and time
 
     @rule()
     def it_crashes(self) -> None:
-        self.desk.crash()
+        self.worker.crash()
 
-    @precondition(lambda self: self.desk.lives)
+    @precondition(lambda self: self.worker.lives)
     @rule(steps=st.integers(0, 40))
     def it_will_crash(self, steps: int) -> None:
-        self.desk.crash_at(steps)
+        self.worker.crash_at(steps)
 
     @rule(seconds=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5]))
     def time_passes(self, seconds: float) -> None:
-        self.desk.advance(seconds)
+        self.worker.advance(seconds)
 
     @rule()
     def all_is_left_alone(self) -> None:
         """Whatever happened, after some quiet time nothing is owed and nothing is left."""
-        self.desk.crash_at(1_000_000)
-        self.desk.advance(0)
-        if not self.desk.lives:
-            self.desk.start()
-        self.desk.advance(3 * OPEN_LIMIT_S + 10)  # one that is held open may be put back, and is waited for again
-        assert self.desk.lives
+        self.worker.crash_at(1_000_000)
+        self.worker.advance(0)
+        if not self.worker.lives:
+            self.worker.start()
+        self.worker.advance(3 * OPEN_LIMIT_S + 10)  # one that is held open may be put back, and is waited for again
+        assert self.worker.lives
         assert not self.promise.owed or self._refused(), "a touch was lost"
-        names = set(os.listdir(self.desk.markers))  # noqa: PTH208 - names are all we need
+        names = set(os.listdir(self.worker.markers))  # noqa: PTH208 - names are all we need
         assert names <= ANSWERS | {CANCEL}, names
-        assert not self.desk.store.unanswered()
-        assert not self.desk.store.served.entries, "what is over is not forgotten"
-        ids = self.desk.store.ids()
+        assert not self.worker.store.unanswered()
+        assert not self.worker.store.served.entries, "what is over is not forgotten"
+        ids = self.worker.store.ids()
         if ids:
             (answer,) = names - {CANCEL}
-            assert Report.model_validate_json((self.desk.markers / answer).read_bytes()).id == ids[-1]
+            assert Report.model_validate_json((self.worker.markers / answer).read_bytes()).id == ids[-1]
 
     @invariant()
     def never_both_answers(self) -> None:
-        assert not set(os.listdir(self.desk.markers)) >= ANSWERS  # noqa: PTH208 - the same
+        assert not set(os.listdir(self.worker.markers)) >= ANSWERS  # noqa: PTH208 - the same
 
     def _refused(self) -> bool:
         """Tell whether the latest request was answered without a launch: invalid, or cancelled before it."""
-        latest = self.desk.store.latest()
+        latest = self.worker.store.latest()
         return latest is not None and not self.promise.touched_since_taken and latest.id not in self.promise.launched
 
     def _is_kept(self, held: int) -> bool:
@@ -236,7 +236,7 @@ class Requests(RuleBasedStateMachine):
         try:
             self.all_is_left_alone()
         finally:
-            self.desk.close()
+            self.worker.close()
             for held in self.held:
                 os.close(held)
             self._root.cleanup()
@@ -250,24 +250,24 @@ def test_a_touch_right_after_the_node_files_were_read_does_not_look_like_the_one
     """The clock of files is the real one here, on a fast disk: before Linux 6.13 it stands still for milliseconds."""
     root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
     launched: list[str] = []
-    desk = UndeadDesk(Path(root.name), Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
-    request = desk.markers / REQUEST
+    worker = UndeadDesk(Path(root.name), Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
+    request = worker.markers / REQUEST
 
     def touch_once() -> None:
-        desk.during_the_reading = lambda: None
+        worker.during_the_reading = lambda: None
         request.touch()
 
-    desk.during_the_reading = touch_once
+    worker.during_the_reading = touch_once
     request.touch()
-    desk.start()
+    worker.start()
     try:
         for _ in range(40):
-            desk.advance(0.1)
+            worker.advance(0.1)
             if len(launched) == 2:
                 break
         assert len(launched) == 2
     finally:
-        desk.close()
+        worker.close()
         root.cleanup()
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.nodes.selection import NodeSet, ReadFile, combine, read_file
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes
 from pinakad.problems import Code, Problem, Severity
 
 MANY = settings(max_examples=400, deadline=None)
 
 
-def file(number: int, hostname: str, *addresses: str, **top: Any) -> ReadFile:
+def file(number: int, hostname: str, *addresses: str, **top: Any) -> ParsedNodeFile:
     """Return a node file with these addresses: Mgmt first, then storage ones."""
     ports = {
         f"interface_0{n}": {
@@ -30,8 +30,8 @@ def file(number: int, hostname: str, *addresses: str, **top: Any) -> ReadFile:
     return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
 
 
-def together(*files: ReadFile, asked: set[str] | None = None, ssh_port: int = 22) -> NodeSet:
-    return combine(files, None if asked is None else frozenset(asked), ssh_port=ssh_port)
+def together(*files: ParsedNodeFile, asked: set[str] | None = None, ssh_port: int = 22) -> NodeSet:
+    return select_nodes(files, None if asked is None else frozenset(asked), ssh_port=ssh_port)
 
 
 def codes(found: NodeSet) -> list[tuple[Code, str]]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.nodes.node_file import is_hostname, number_of, ports_of, read
-from pinakad.nodes.selection import combine, read_file
+from pinakad.nodes.node_file import interfaces_of, is_hostname, number_of, read
+from pinakad.nodes.selection import read_file, select_nodes
 from pinakad.problems import Code, Problem
 
 DATA = Path(__file__).parent / "data"
@@ -106,13 +106,13 @@ def test_every_known_form_is_read_without_a_problem(path: Path) -> None:
 def test_interfaces_keep_the_order_of_the_file() -> None:
     content, _ = read("node_06.json", json.loads((DATA / "ten_interfaces.json").read_text()))
     assert content is not None
-    assert [port.key for port in ports_of(content)] == ["interface_010", "interface_09", "interface_01"]
+    assert [port.key for port in interfaces_of(content)] == ["interface_010", "interface_09", "interface_01"]
 
 
 def test_in_the_flat_form_the_key_tells_a_bond() -> None:
     content, _ = read("node_05.json", json.loads((DATA / "flat.json").read_text()))
     assert content is not None
-    told = {port.key: (port.is_bond, port.is_slave) for port in ports_of(content)}
+    told = {port.key: (port.is_bond, port.is_slave) for port in interfaces_of(content)}
     assert told == {
         "bond1": (True, False),
         "interface_01": (False, True),
@@ -186,8 +186,8 @@ def test_unknown_keys_are_ignored_also_where_they_sound_like_ours() -> None:
     content, problems = read("node_01.json", SOUND | _interface(**more) | {"ports": 1})
     assert problems == []
     assert content is not None
-    assert ports_of(content)[0].is_slave is False
-    assert ports_of(content)[0].interface.types == ["primary"]
+    assert interfaces_of(content)[0].is_slave is False
+    assert interfaces_of(content)[0].interface.types == ["primary"]
 
 
 @given(_FILES | _VALUES)
@@ -196,6 +196,6 @@ def test_whatever_a_file_says_there_are_nodes_or_problems(value: object) -> None
     files = [
         read_file(name, json.dumps(value).encode(), allow_loopback=False) for name in ("node_01.json", "node_02.json")
     ]
-    found = combine(files)
+    found = select_nodes(files)
     assert bool(found.nodes) or not found.ok
     assert all(problem.path == "" or problem.path.startswith("/") for problem in found.problems)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinakad.nodes.keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
-from pinakad.nodes.selection import ReadFile, read_file
+from pinakad.nodes.selection import ParsedNodeFile, read_file
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity
 
 DATA = Path(__file__).parent / "data"
@@ -50,7 +50,7 @@ FULL: dict[str, Any] = {
 FULL |= dict.fromkeys(sorted(_TOP - FULL.keys()), "")
 
 
-def read(value: Any) -> ReadFile:
+def read(value: Any) -> ParsedNodeFile:
     return read_file("node_01.json", json.dumps(value).encode(), allow_loopback=False)
 
 
@@ -82,9 +82,9 @@ def test_no_key_that_producers_write_is_suspected(form: Any) -> None:
     assert {problem.code for problem in read(form("n1", "192.0.2.1")).problems} <= {Code.DUPLICATE_TYPE}
 
 
-PLACES = {(): _TOP, ("ssh",): _SSH, ("using_interfaces", "interface_01"): _INTERFACE}
-PLACES["using_interfaces", "interface_01", "Properties"] = _PROPERTIES
-KNOWN = [(place, key) for place, keys in PLACES.items() for key in sorted(keys)]
+SPREAD = {(): _TOP, ("ssh",): _SSH, ("using_interfaces", "interface_01"): _INTERFACE}
+SPREAD["using_interfaces", "interface_01", "Properties"] = _PROPERTIES
+KNOWN = [(place, key) for place, keys in SPREAD.items() for key in sorted(keys)]
 
 
 def slip(key: str, kind: str, at: int) -> str:
@@ -115,7 +115,7 @@ def test_every_slip_in_every_known_key_is_named_with_the_key_that_was_meant(
         holder = value
         for step in place:
             holder = holder[step]
-        if wrong in PLACES[place]:
+        if wrong in SPREAD[place]:
             return
         holder[wrong] = holder[key]
         if not keep:

@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from pinakad.nodes.addresses import AddressSource
-from pinakad.nodes.selection import NodeSet, ReadFile, combine, read_file, unreadable
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
 from pinakad.problems import Code
 
 DATA = Path(__file__).parent / "data"
 
 
-def file(number: int, hostname: str, address: str, **top: Any) -> ReadFile:
+def file(number: int, hostname: str, address: str, **top: Any) -> ParsedNodeFile:
     interface = {"interface_name": "eno1", "type": ["Primary"], "vlan_id": "", "ip": address}
     interfaces = {"interface_01": interface}
     value = {"hostname": hostname, "disk": [], "roles": ["Control"], "using_interfaces": interfaces} | top
     return read_file(f"node_{number:02}.json", json.dumps(value).encode(), allow_loopback=False)
 
 
-def together(*files: ReadFile, asked: set[str] | None = None) -> NodeSet:
-    return combine(files, None if asked is None else frozenset(asked))
+def together(*files: ParsedNodeFile, asked: set[str] | None = None) -> NodeSet:
+    return select_nodes(files, None if asked is None else frozenset(asked))
 
 
 def names(found: NodeSet) -> list[str]:

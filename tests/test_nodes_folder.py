@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pinakad.nodes.folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
-from pinakad.nodes.selection import ReadFile
+from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Code
 
 GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()
 
 
-def names(files: list[ReadFile] | str) -> list[str]:
+def names(files: list[ParsedNodeFile] | str) -> list[str]:
     assert isinstance(files, list), files
     return sorted(file.name for file in files)
 
@@ -158,7 +158,7 @@ async def test_a_writer_who_is_still_at_work_is_waited_for(tmp_path: Path) -> No
         reading = group.create_task(NodesFolder(tmp_path).read_for_good(allow_loopback=False), name="read")
         asyncio.get_running_loop().call_later(0.3, path.write_bytes, GOOD)
     (found,) = reading.result()
-    assert isinstance(found, ReadFile)
+    assert isinstance(found, ParsedNodeFile)
     assert found.problems == ()
 
 
@@ -174,7 +174,7 @@ async def test_a_writer_has_his_time_also_after_a_pause_of_ours(tmp_path: Path) 
 
     loop.call_later(0.3, pause)
     (found,) = await NodesFolder(tmp_path).read_for_good(allow_loopback=False)
-    assert isinstance(found, ReadFile)
+    assert isinstance(found, ParsedNodeFile)
     assert found.problems == ()
 
 
@@ -183,7 +183,7 @@ async def test_a_file_that_stays_broken_is_given_up_when_the_folder_has_been_sti
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     (found,) = await NodesFolder(tmp_path).read_for_good(allow_loopback=False)
-    assert isinstance(found, ReadFile)
+    assert isinstance(found, ParsedNodeFile)
     assert [problem.code for problem in found.problems] == [Code.NOT_JSON]
     assert STILL_S <= loop.time() - began_s < 3
 

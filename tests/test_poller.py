@@ -3,8 +3,12 @@ import asyncio
 import pytest
 from field import DOWN, LAUNCHED_S, UP, Field, poller, states, time_s
 
-from pinakad.polling.node_poll import Grid, NodePoll, NodeReason, NodeState, Now, PollSettings, Probe, Rung, Subject
+from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState, Rung
+from pinakad.times import Instant
 
 pytestmark = pytest.mark.looptime(start=1000)
 
@@ -126,11 +130,13 @@ async def test_requiring_a_reboot_counts_from_then_on() -> None:
 
 
 async def test_a_bug_in_an_attempt_ends_polling_with_that_bug() -> None:
-    async def ask(_index: int) -> Probe:
+    async def ask(_index: int) -> AttemptResult:
         raise ZeroDivisionError
 
-    grid = Grid(LAUNCHED_S, 0, 5, 4, LAUNCHED_S)
-    run = Poller([Subject("n")], [NodePoll()], SETTINGS, grid, ask, lambda: Now(time_s(), 0.0), lambda *_: None)
+    schedule = Schedule(LAUNCHED_S, 0, 5, 4, LAUNCHED_S)
+    run = Poller(
+        [Baseline("n")], [NodePoll()], SETTINGS, schedule, ask, lambda: Instant(time_s(), 0.0), lambda *_: None
+    )
     with pytest.raises(ExceptionGroup) as caught:
         await run.run()
     assert caught.group_contains(ZeroDivisionError)

@@ -9,24 +9,19 @@ from pinakad.polling.node_poll import (
     MAX_LATE_PAUSES,
     ROUND_EACH_S,
     Attention,
-    Grid,
-    HostKey,
+    Baseline,
     NodePoll,
-    NodeReason,
-    NodeState,
-    Now,
-    PollSettings,
-    Probe,
-    RebootEvidence,
-    Rung,
-    Subject,
     old_confirmations,
 )
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, NodeState, RebootEvidence, Rung
+from pinakad.times import Instant
 
 BEFORE, AFTER, THIRD = "0" * 8, "1" * 8, "2" * 8
-EXITED = Grid(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
+EXITED = Schedule(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
 RUNNING = replace(EXITED, exited_s=None)
-SUBJECT = Subject("sqdn-001.example", BEFORE)
+SUBJECT = Baseline("sqdn-001.example", BEFORE)
 PLAIN = PollSettings()
 STRICT = PollSettings(reboot="require", identity="require", stable_checks=2)
 
@@ -39,18 +34,22 @@ STATES = {
 }
 
 
-def success(began_s: float = 200.0, boot_id: str | None = AFTER, hostname: str | None = "SQDN-001") -> Probe:
-    return Probe(began_s, Rung.COMMAND, None, "", HostKey.NEW, boot_id, 20.0, hostname)
+def success(began_s: float = 200.0, boot_id: str | None = AFTER, hostname: str | None = "SQDN-001") -> AttemptResult:
+    return AttemptResult(began_s, Rung.COMMAND, None, "", HostKey.NEW, boot_id, 20.0, hostname)
 
 
-def failure(reason: NodeReason, began_s: float = 200.0, rung: Rung | None = Rung.BANNER) -> Probe:
-    return Probe(began_s, rung, reason, f"because of {reason}")
+def failure(reason: NodeReason, began_s: float = 200.0, rung: Rung | None = Rung.BANNER) -> AttemptResult:
+    return AttemptResult(began_s, rung, reason, f"because of {reason}")
 
 
 def step(
-    poll: NodePoll, probe: Probe, settings: PollSettings = PLAIN, grid: Grid = EXITED, subject: Subject = SUBJECT
+    poll: NodePoll,
+    probe: AttemptResult,
+    settings: PollSettings = PLAIN,
+    schedule: Schedule = EXITED,
+    baseline: Baseline = SUBJECT,
 ) -> NodePoll:
-    return poll.after(probe, subject, settings, grid, Now(probe.began_s + 1, 1_000_001.0))
+    return poll.after(probe, baseline, settings, schedule, Instant(probe.began_s + 1, 1_000_001.0))
 
 
 OUTCOMES = {reason.value: failure(reason) for reason in NodeReason} | {
@@ -58,11 +57,13 @@ OUTCOMES = {reason.value: failure(reason) for reason in NodeReason} | {
     "success before the exit": success(began_s=149.9),
     "success of the old boot": success(boot_id=BEFORE),
     "success of another machine": success(hostname="installer"),
-    "success without facts": Probe(200.0, Rung.COMMAND, None),
+    "success without facts": AttemptResult(200.0, Rung.COMMAND, None),
 }
 
 
-def expected(outcome: str, settings: PollSettings, grid: Grid, earlier: NodePoll) -> tuple[NodeState, bool, str | None]:
+def expected(
+    outcome: str, settings: PollSettings, schedule: Schedule, earlier: NodePoll
+) -> tuple[NodeState, bool, str | None]:
     """Say the law again, the long way: state, confirmed and reason after an attempt."""
     probe = OUTCOMES[outcome]
     if probe.reason is not None:
@@ -75,22 +76,22 @@ def expected(outcome: str, settings: PollSettings, grid: Grid, earlier: NodePoll
     in_a_row = earlier.stable_count + 1 if same_boot else 1
     if in_a_row < settings.stable_checks:
         return NodeState.WAITING, False, "unstable"
-    return NodeState.UP, grid.exited_s is not None and probe.began_s >= grid.exited_s, None
+    return NodeState.UP, schedule.exited_s is not None and probe.began_s >= schedule.exited_s, None
 
 
-@pytest.mark.parametrize("grid", [EXITED, RUNNING], ids=["exited", "running"])
+@pytest.mark.parametrize("schedule", [EXITED, RUNNING], ids=["exited", "running"])
 @pytest.mark.parametrize("settings", [PLAIN, STRICT], ids=["plain", "strict"])
 @pytest.mark.parametrize(("state", "outcome"), list(product(STATES, OUTCOMES)))
-def test_each_state_against_each_outcome(state: str, outcome: str, settings: PollSettings, grid: Grid) -> None:
+def test_each_state_against_each_outcome(state: str, outcome: str, settings: PollSettings, schedule: Schedule) -> None:
     before = STATES[state]
     kept = before._replace(reasons=dict(before.reasons))
     if state == "failed":
         with pytest.raises(ValueError, match="it was given up"):
-            step(before, OUTCOMES[outcome], settings, grid)
+            step(before, OUTCOMES[outcome], settings, schedule)
         assert before == kept
         return
-    after = step(before, OUTCOMES[outcome], settings, grid)
-    assert (after.state, after.confirmed, after.reason) == expected(outcome, settings, grid, before)
+    after = step(before, OUTCOMES[outcome], settings, schedule)
+    assert (after.state, after.confirmed, after.reason) == expected(outcome, settings, schedule, before)
     assert before == kept
     assert after.attempts == before.attempts + 1
     assert (after.up_wall_s is None) is (after.state is not NodeState.UP)
@@ -106,7 +107,7 @@ def test_a_node_that_is_up_keeps_the_time_at_which_it_came_up() -> None:
 def test_the_last_reason_the_counts_and_the_first_and_last_time_are_kept() -> None:
     poll = step(NodePoll(), failure(NodeReason.REFUSED, 195.0, None))
     poll = step(poll, failure(NodeReason.REFUSED, 200.0, None))
-    poll = poll.after(failure(NodeReason.AUTH_FAILED, 205.0), SUBJECT, PLAIN, EXITED, Now(207, 1_000_012.0))
+    poll = poll.after(failure(NodeReason.AUTH_FAILED, 205.0), SUBJECT, PLAIN, EXITED, Instant(207, 1_000_012.0))
     assert poll.reasons == {NodeReason.REFUSED: 2, NodeReason.AUTH_FAILED: 1}
     assert (poll.reason, poll.message) == (NodeReason.AUTH_FAILED, "because of auth_failed")
     assert (poll.first_attempt_wall_s, poll.last_attempt_wall_s) == (1_000_000.0, 1_000_010.0)
@@ -134,11 +135,11 @@ def test_the_furthest_rung_stays_when_a_later_attempt_comes_less_far() -> None:
 def test_what_proves_a_reboot(
     before: str | None, boot_id: str | None, uptime_s: float | None, rebooted: bool | None, evidence: object
 ) -> None:
-    probe = Probe(200.0, Rung.COMMAND, None, boot_id=boot_id, uptime_s=uptime_s)
-    poll = step(NodePoll(), probe, subject=Subject("n", before))
+    probe = AttemptResult(200.0, Rung.COMMAND, None, boot_id=boot_id, uptime_s=uptime_s)
+    poll = step(NodePoll(), probe, baseline=Baseline("n", before))
     assert (poll.rebooted, poll.reboot_evidence) == (rebooted, evidence)
     assert poll.state is NodeState.UP
-    required = step(NodePoll(), probe, PollSettings(reboot="require"), subject=Subject("n", before))
+    required = step(NodePoll(), probe, PollSettings(reboot="require"), baseline=Baseline("n", before))
     assert (required.state is NodeState.UP) is (rebooted is True)
 
 
@@ -158,7 +159,7 @@ def test_a_proof_of_a_reboot_outlives_an_attempt_that_tells_nothing() -> None:
     ],
 )
 def test_host_names_are_compared_by_their_first_label_without_case(file: str, reported: str | None, same: bool) -> None:
-    assert Subject(file).names_itself(reported) is same
+    assert Baseline(file).names_itself(reported) is same
 
 
 def test_stable_checks_count_successes_in_a_row_of_one_boot() -> None:
@@ -214,21 +215,23 @@ def test_when_polling_is_spent_nobody_is_given_up_without_a_chance(state: str, c
     assert after.given_up() == after
 
 
-@pytest.mark.parametrize("grid", [EXITED, RUNNING, replace(EXITED, back_s=200.1)], ids=["exited", "running", "away"])
+@pytest.mark.parametrize(
+    "schedule", [EXITED, RUNNING, replace(EXITED, back_s=200.1)], ids=["exited", "running", "away"]
+)
 @pytest.mark.parametrize(("state", "outcome"), list(product(STATES, OUTCOMES)))
 def test_an_attempt_is_a_chance_if_it_began_after_the_exit_and_the_last_absence(
-    state: str, outcome: str, grid: Grid
+    state: str, outcome: str, schedule: Schedule
 ) -> None:
     before = STATES[state]._replace(chances=3)
     if state == "failed":
         return
-    after, probe = step(before, OUTCOMES[outcome], PLAIN, grid), OUTCOMES[outcome]
-    counts = grid is EXITED and outcome != "success before the exit"
+    after, probe = step(before, OUTCOMES[outcome], PLAIN, schedule), OUTCOMES[outcome]
+    counts = schedule is EXITED and outcome != "success before the exit"
     fell_back = before.state is NodeState.UP and after.state is NodeState.WAITING
     assert after.chances == (0 if fell_back else 3 + counts)
     assert before.away().chances == 0
     if after.state is NodeState.UP:
-        assert after.answered_s == (probe.began_s if grid.back_s else probe.began_s + 1)
+        assert after.answered_s == (probe.began_s if schedule.back_s else probe.began_s + 1)
     else:
         assert after.answered_s == before.answered_s
 

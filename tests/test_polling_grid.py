@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.polling.node_poll import PLACES, TICK_S, Grid
+from pinakad.polling.schedule import SPREAD, TICK_S, Schedule
 
-GRID = Grid(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
+GRID = Schedule(launched_s=100, delay_s=90, interval_s=5, attempts=120, exited_s=150)
 MOMENTS = st.floats(0, 1e7)
 GRIDS = st.builds(
-    Grid,
+    Schedule,
     launched_s=st.floats(0, 1e6),
     delay_s=st.floats(0, 86400),
     interval_s=st.floats(0.05, 3600),
@@ -65,43 +65,49 @@ def test_each_place_has_its_own_moment_within_the_interval() -> None:
 
 
 @given(GRIDS, MOMENTS, st.floats(0, 1, exclude_max=True))
-def test_a_slot_is_on_the_grid_and_the_first_that_is_not_past(grid: Grid, moment_s: float, place: float) -> None:
-    slot_s = grid.slot_from(moment_s, place)
-    steps = (slot_s - grid.begins_s - place * PLACES * grid.interval_s) / grid.interval_s
-    assert abs(steps - round(steps)) * grid.interval_s <= TICK_S / 2 + 1e-6 * grid.interval_s + 1e-6
-    assert slot_s >= grid.begins_s
-    assert slot_s >= moment_s - grid.interval_s * 1e-6 - 1e-6
-    assert slot_s == grid.slot_from(0, place) or slot_s - moment_s < grid.interval_s * (1 + 1e-6) + 1e-6
+def test_a_slot_is_on_the_grid_and_the_first_that_is_not_past(
+    schedule: Schedule, moment_s: float, place: float
+) -> None:
+    slot_s = schedule.slot_from(moment_s, place)
+    steps = (slot_s - schedule.begins_s - place * SPREAD * schedule.interval_s) / schedule.interval_s
+    assert abs(steps - round(steps)) * schedule.interval_s <= TICK_S / 2 + 1e-6 * schedule.interval_s + 1e-6
+    assert slot_s >= schedule.begins_s
+    assert slot_s >= moment_s - schedule.interval_s * 1e-6 - 1e-6
+    assert slot_s == schedule.slot_from(0, place) or slot_s - moment_s < schedule.interval_s * (1 + 1e-6) + 1e-6
 
 
 @given(GRIDS, st.floats(0, 1, exclude_max=True), st.integers(1, 2000))
-def test_slots_do_not_drift(grid: Grid, place: float, count: int) -> None:
-    first_s = slot_s = grid.slot_from(0, place)
+def test_slots_do_not_drift(schedule: Schedule, place: float, count: int) -> None:
+    first_s = slot_s = schedule.slot_from(0, place)
     for _ in range(min(count, 200)):
-        slot_s = grid.slot_from(slot_s + grid.interval_s / 2, place)
-    assert slot_s == pytest.approx(first_s + min(count, 200) * grid.interval_s, rel=1e-9, abs=1e-6)
+        slot_s = schedule.slot_from(slot_s + schedule.interval_s / 2, place)
+    assert slot_s == pytest.approx(first_s + min(count, 200) * schedule.interval_s, rel=1e-9, abs=1e-6)
 
 
 @given(GRIDS, st.floats(0, 1, exclude_max=True))
-def test_a_sleep_that_ends_on_a_slot_finds_this_slot(grid: Grid, place: float) -> None:
-    slot_s = grid.slot_from(5000, place)
-    assert grid.slot_from(slot_s, place) == pytest.approx(slot_s, rel=1e-12)
+def test_a_sleep_that_ends_on_a_slot_finds_this_slot(schedule: Schedule, place: float) -> None:
+    slot_s = schedule.slot_from(5000, place)
+    assert schedule.slot_from(slot_s, place) == pytest.approx(slot_s, rel=1e-12)
 
 
 @given(GRIDS, st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5))
-def test_the_end_is_the_same_for_all_and_every_node_has_its_attempts_before_it(grid: Grid, places: list[float]) -> None:
-    if grid.ends_s is None:
+def test_the_end_is_the_same_for_all_and_every_node_has_its_attempts_before_it(
+    schedule: Schedule, places: list[float]
+) -> None:
+    if schedule.ends_s is None:
         return
-    assert grid.ends_s >= grid.begins_s + grid.attempts * grid.interval_s - 1e-6
+    assert schedule.ends_s >= schedule.begins_s + schedule.attempts * schedule.interval_s - 1e-6
     for place in places:
-        first_s = grid.slot_from(0, place)
-        assert first_s + (grid.attempts - 1) * grid.interval_s < grid.ends_s
+        first_s = schedule.slot_from(0, place)
+        assert first_s + (schedule.attempts - 1) * schedule.interval_s < schedule.ends_s
 
 
 @given(GRIDS, st.floats(0, 1, exclude_max=True))
-def test_exactly_one_slot_before_the_end_is_the_last(grid: Grid, place: float) -> None:
-    if grid.ends_s is None:
+def test_exactly_one_slot_before_the_end_is_the_last(schedule: Schedule, place: float) -> None:
+    if schedule.ends_s is None:
         return
-    slot_s = grid.slot_from(grid.ends_s - 1.5 * grid.interval_s, place)
-    before_end = [slot_s + k * grid.interval_s for k in range(3) if slot_s + k * grid.interval_s < grid.ends_s]
-    assert [grid.is_last(moment_s) for moment_s in before_end].count(True) == 1
+    slot_s = schedule.slot_from(schedule.ends_s - 1.5 * schedule.interval_s, place)
+    before_end = [
+        slot_s + k * schedule.interval_s for k in range(3) if slot_s + k * schedule.interval_s < schedule.ends_s
+    ]
+    assert [schedule.is_last(moment_s) for moment_s in before_end].count(True) == 1

@@ -76,8 +76,8 @@ async def test_who_ends_a_family_does_not_end_himself() -> None:
     """As a script that starts the daemon anew would have it."""
     text = """
 import asyncio, os, subprocess
-from pinakad import processes
-from pinakad.supervisor import start_ticks
+from pinakad.script import processes
+from pinakad.script.supervisor import start_ticks
 processes.TERM_S = processes._KILL_S = 0.3
 child = subprocess.Popen(["sleep", "60622"])
 parent = os.getppid()

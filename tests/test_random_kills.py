@@ -11,7 +11,8 @@ from crashes import CRASHING, ORDINARY, assert_old_deadline
 from machines import Machines
 from world import World
 
-from pinakad.report.document import Outcome, Report, ScriptState
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome, ScriptState
 
 AT_ONCE = 3
 SEED = 3

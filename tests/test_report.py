@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from report_example import LAUNCH_S, finished_report, new_report
 
-from pinakad.polling.node_poll import NodePoll, NodeReason, NodeState, Rung
+from pinakad.polling.node_poll import NodePoll
+from pinakad.polling.vocabulary import NodeReason, NodeState, Rung
 from pinakad.report.document import Report
 from pinakad.report.node import counts_of
 from pinakad.times import rfc3339, timestamp, wall_s

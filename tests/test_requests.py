@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.markers.folder import CANCEL, OPEN_LIMIT_S, QUIET_S, REQUEST, Identity, Markers, Request, parse_request
+from pinakad.markers.folder import OPEN_LIMIT_S, QUIET_S, Markers
+from pinakad.markers.names import CANCEL, REQUEST
+from pinakad.markers.request import Identity, Request, parse_request
 from pinakad.nodes.strict_json import MAX_BYTES
 from pinakad.problems import MAX_PROBLEMS, Code
-from pinakad.report.document import RequestDocument, RequestPart
+from pinakad.report.request import RequestDocument, RequestPart
 
 
 @pytest.fixture

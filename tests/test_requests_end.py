@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from report_example import finished_report
 
-from pinakad.markers.folder import COMPLETED, FAILED, REQUEST, Identity, Markers
-from pinakad.report.document import Outcome, Report
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import COMPLETED, FAILED, REQUEST
+from pinakad.markers.request import Identity
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome
 
 ASIDE = ".pinakad-request-1"
 

@@ -10,11 +10,11 @@ from report_example import DATA, finished_report, new_report
 
 import pinakad
 from pinakad.generate import schema
-from pinakad.markers.folder import parse_request
+from pinakad.markers.request import parse_request
 from pinakad.nodes.node_file import read
-from pinakad.polling.node_poll import NodeReason, NodeState, Rung
+from pinakad.polling.vocabulary import NodeReason, NodeState, Rung
 from pinakad.problems import Code
-from pinakad.report.document import Outcome, Phase, Reason, ScriptState
+from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
 
 REPORT = Draft202012Validator(schema.report())
 REQUEST = Draft202012Validator(schema.request())
@@ -28,7 +28,9 @@ def test_a_schema_is_a_sound_schema_of_its_draft(made: Any) -> None:
 
 
 def test_the_shipped_schemas_are_what_the_models_say() -> None:
-    shipped = {path.name: path.read_text(encoding="utf-8") for path in (Path(pinakad.__file__).parent / "schemas").iterdir()}
+    shipped = {
+        path.name: path.read_text(encoding="utf-8") for path in (Path(pinakad.__file__).parent / "schemas").iterdir()
+    }
     assert shipped == schema.texts(), "run: python -m pinakad.generate"
 
 

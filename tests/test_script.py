@@ -13,9 +13,9 @@ import pytest
 from processes import mentioning
 from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
-from pinakad.deployment.dependencies import Started
-from pinakad.report.document import Reason, ScriptState
+from pinakad.report.vocabulary import Reason, ScriptState
 from pinakad.script import supervisor
+from pinakad.script.outcome import Started
 from pinakad.script.processes import NODES_VARIABLE
 from pinakad.script.script import NotRun, Over, ScriptOnDisk
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pinakad.config import SshSettings
-from pinakad.polling.node_poll import HostKey, NodeReason, Probe
+from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason
 from pinakad.simulate import Face, Rack, Scenario, SimulatedNode, free_port, new_key
 from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
@@ -30,9 +30,9 @@ class Site:
         address = f"127.0.7.{last}"
         return SimulatedNode(f"sim-{last}", address, free_port([address]), self.key, life)
 
-    async def ask(self, node: SimulatedNode, command: str = "") -> Probe:
+    async def ask(self, node: SimulatedNode, command: str = "") -> AttemptResult:
         async with asyncio.timeout(DEADLINE_S):
-            return await self.prober.ask(Target(node.address, node.port, "anybody"), None, command)
+            return await self.prober.attempt(Target(node.address, node.port, "anybody"), None, command)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def until(so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def until_answer(ask: Callable[[], Awaitable[Probe]], reason: NodeReason | None) -> Probe:
+async def until_answer(ask: Callable[[], Awaitable[AttemptResult]], reason: NodeReason | None) -> AttemptResult:
     """Ask until the attempt ends like that."""
     async with asyncio.timeout(DEADLINE_S):
         while (probe := await ask()).reason is not reason:  # noqa: ASYNC110 - the same

@@ -4,7 +4,7 @@ import pytest
 from paramiko import ECDSAKey, PKey
 
 from pinakad.config import SshSettings
-from pinakad.polling.node_poll import HostKey, NodeReason
+from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from pinakad.polling.node_poll import NodeReason, Rung
+from pinakad.polling.vocabulary import NodeReason, Rung
 from pinakad.ssh.banner import CLIENT_BANNER, Failure, Limits, Reached, reach
 from pinakad.ssh.tcp import Connector
 

@@ -9,7 +9,8 @@ import pytest
 from report_example import finished_report, new_report
 
 from pinakad.linux.locks import LockedError, is_locked, lock
-from pinakad.report.document import Phase, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Phase
 from pinakad.state.store import StateUnreadableError, Store
 
 

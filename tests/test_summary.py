@@ -1,12 +1,14 @@
 import pytest
 from report_example import LAUNCH_S, finished_report, new_report
 
-from pinakad.polling.node_poll import Grid, NodeReason, NodeState, Rung
-from pinakad.report.document import Outcome, Phase, Reason, Report
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.vocabulary import NodeReason, NodeState, Rung
+from pinakad.report.document import Report
 from pinakad.report.node import counts_of
+from pinakad.report.vocabulary import Outcome, Phase, Reason
 from pinakad.report.wording import ago_text, duration_text, slowest_node, status_line
 
-GRID = Grid(launched_s=1000, delay_s=90, interval_s=5, attempts=120, exited_s=1010)
+GRID = Schedule(launched_s=1000, delay_s=90, interval_s=5, attempts=120, exited_s=1010)
 
 
 def polling(**changes: object) -> Report:
@@ -22,8 +24,8 @@ def test_polling_is_told_as_the_contract_has_it() -> None:
 
 
 def test_while_the_script_runs_nobody_knows_how_long() -> None:
-    grid = Grid(launched_s=1000, delay_s=90, interval_s=5, attempts=120)
-    assert "the script still runs" in status_line(polling(), grid, 1155, LAUNCH_S)
+    schedule = Schedule(launched_s=1000, delay_s=90, interval_s=5, attempts=120)
+    assert "the script still runs" in status_line(polling(), schedule, 1155, LAUNCH_S)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from processes import mentioning
 from scripts import Place, let_go, run, started, state_of, until, until_there
 
 from pinakad.linux.locks import is_locked
-from pinakad.report.document import ScriptState
+from pinakad.report.vocabulary import ScriptState
 from pinakad.script import supervisor
 from pinakad.script.runners import _sealed
 from pinakad.script.script import Over, Running, ScriptOnDisk

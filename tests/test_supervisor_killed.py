@@ -19,10 +19,12 @@ from stage import node_file
 
 from pinakad.config import ScriptSettings
 from pinakad.daemon.wiring import BootClockLoop, here, now
-from pinakad.deployment.dependencies import Outside
+from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
-from pinakad.polling.node_poll import PollSettings, Probe, Rung
-from pinakad.report.document import Outcome, Reason, Report
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, Rung
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome, Reason
 from pinakad.script import supervisor
 from pinakad.script.processes import of_run
 from pinakad.script.runners import SubprocessRunner
@@ -75,7 +77,7 @@ class Case:
         report = new_report()
         poll = PollSettings(delay_s=0, interval_s=0.05, attempts=100, reboot="ignore")
         policy = report.policy.model_copy(update={"poll": poll})
-        self.deployment = Deployment(report.model_copy(update={"policy": policy}), self._outside())
+        self.deployment = Deployment(report.model_copy(update={"policy": policy}), self._dependencies())
 
     def run(self) -> Report:
         """Let the deployment happen."""
@@ -86,20 +88,20 @@ class Case:
         file = self.root / "runs"
         return file.read_text().count("run") if file.exists() else 0
 
-    def _outside(self) -> Outside:
+    def _dependencies(self) -> Dependencies:
         async def nothing(*_: object, **__: object) -> None:
             pass
 
-        async def up(*_: object) -> Probe:
-            return Probe(now().boot_s, Rung.COMMAND, None)
+        async def up(*_: object) -> AttemptResult:
+            return AttemptResult(now().boot_s, Rung.COMMAND, None)
 
         async def files() -> list[Any]:
             return [node_file(1)]
 
-        async def nobody(nodes: Any) -> list[Probe]:
+        async def nobody(nodes: Any) -> list[AttemptResult]:
             return [await up(node) for node in nodes]
 
-        return Outside(
+        return Dependencies(
             boot_id=here().boot_id,
             host="deploy",
             now=now,
@@ -110,8 +112,8 @@ class Case:
             snapshot=nothing,
             script=self.script,
             key_problem=lambda: None,
-            ask_all=nobody,
-            ask=up,
+            ask_baselines=nobody,
+            attempt=up,
         )
 
 

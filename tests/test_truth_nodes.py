@@ -8,7 +8,7 @@ from machines import Machines
 from world import World, write_key
 
 from pinakad.report.document import Report
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
 
 NODE_REASONS = ("refused", "timeout", "not_ssh", "banner_timeout", "unresolved", "unreachable", "error")
 
@@ -22,7 +22,7 @@ def few_attempts(world: World, **ssh: object) -> None:
     world.configure(poll={"attempts": 8, "interval_s": 0.3}, ssh=ssh)
 
 
-def the_unreachable_node(report: Report, reason: str) -> NodePart:
+def the_unreachable_node(report: Report, reason: str) -> NodeReport:
     """Return the one node of a deployment that it alone has failed, and always for the same reason."""
     assert verdict(report) == ("failed", "nodes_unreachable"), report.message
     (node,) = report.nodes

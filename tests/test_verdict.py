@@ -2,16 +2,17 @@ import pytest
 from report_example import finished_report
 from stage import node_file
 
-from pinakad.deployment.dependencies import Ended
 from pinakad.deployment.verdict import cancelled, end_warnings, on_nodes, on_script, refused, request_problems
-from pinakad.nodes.selection import combine
-from pinakad.polling.node_poll import HostKey, NodeReason, NodeState, PollSettings
+from pinakad.nodes.selection import select_nodes
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import HostKey, NodeReason, NodeState
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity, Spot
-from pinakad.report.document import Outcome, Reason, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Outcome, Reason, ScriptState
+from pinakad.script.outcome import Ended
 
 
-def node(number: int, **changes: object) -> NodePart:
+def node(number: int, **changes: object) -> NodeReport:
     plain = {
         "file": f"node_{number:02}.json",
         "hostname": f"n{number}",
@@ -83,12 +84,12 @@ def test_wrong_input_is_told_by_its_first_error_and_their_number() -> None:
 def test_a_request_may_name_only_files_that_are_there_and_count() -> None:
     files = [node_file(1, "a"), node_file(2, "a", "192.0.2.9"), node_file(3, "c")]
     asked = ["node_01.json", "node_03.json", "node_04.json"]
-    found = request_problems(asked, files, combine(files, frozenset(asked)))
+    found = request_problems(asked, files, select_nodes(files, frozenset(asked)))
     assert [(item.code, item.path, item.severity) for item in found] == [
         (Code.SUPERSEDED, "/nodes/0", Severity.ERROR),
         (Code.NO_SUCH_FILE, "/nodes/2", Severity.ERROR),
     ]
-    assert request_problems(None, files, combine(files)) == []
+    assert request_problems(None, files, select_nodes(files)) == []
 
 
 def codes(problems: list[Problem]) -> list[tuple[str, Code]]:
@@ -119,7 +120,7 @@ def test_what_is_worth_a_look_at_the_end_is_a_warning_where_it_is_only_reported(
 
 def test_a_request_for_thousands_of_files_that_are_not_there_names_the_first_and_counts_the_others() -> None:
     asked = [f"node_{number}.json" for number in range(30_000)]
-    problems = request_problems(asked, [], combine([], frozenset(asked)))
+    problems = request_problems(asked, [], select_nodes([], frozenset(asked)))
     assert len(problems) == MAX_PROBLEMS
     assert problems[0].path == "/nodes/0"
     assert "and 29,901 more" in problems[-1].message

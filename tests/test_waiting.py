@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pinakad.linux.waiting import happens
+from pinakad.linux.waiting import wait_until_set
 
 pytestmark = pytest.mark.looptime
 
@@ -10,12 +10,12 @@ pytestmark = pytest.mark.looptime
 async def test_what_happens_in_time_is_told_at_once() -> None:
     event = asyncio.Event()
     asyncio.get_running_loop().call_later(2, event.set)
-    assert await happens(event, 5)
+    assert await wait_until_set(event, 5)
     assert asyncio.get_running_loop().time() == 2
 
 
 async def test_the_limit_ends_the_waiting() -> None:
-    assert not await happens(asyncio.Event(), 5)
+    assert not await wait_until_set(asyncio.Event(), 5)
     assert asyncio.get_running_loop().time() == 5
 
 
@@ -26,7 +26,7 @@ async def test_a_cancellation_comes_through_in_the_very_moment_of_the_event(step
     async def loop_on() -> None:
         while True:
             event.clear()
-            await happens(event, 5)
+            await wait_until_set(event, 5)
 
     async with asyncio.timeout(60):  # what swallows its cancellation goes on for ever
         task = asyncio.get_running_loop().create_task(loop_on())

@@ -16,15 +16,17 @@ from report_example import LAUNCH_S
 from stage import THIS_BOOT, Stage, StageScript, node_file
 
 from pinakad.config import Config, PathSettings
-from pinakad.daemon.worker import Desk
-from pinakad.deployment.dependencies import Ended, Moment, Outside
+from pinakad.daemon.worker import RequestWorker
+from pinakad.deployment.dependencies import Dependencies
 from pinakad.markers.folder import Markers
-from pinakad.nodes.selection import ReadFile
-from pinakad.polling.node_poll import Now
-from pinakad.report.document import Report, ScriptState
-from pinakad.state.crash_points import Step
-from pinakad.state.retry import Patience
+from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import ScriptState
+from pinakad.script.outcome import Ended
+from pinakad.state.crash_points import CrashPoint
+from pinakad.state.retry import WriteRetry
 from pinakad.state.store import Store
+from pinakad.times import Instant, Moment
 
 SCRIPT_S = 1.0
 TICK_S = 0.001
@@ -46,10 +48,10 @@ class _CrashHandler(logging.Handler):
         self._taken = taken
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == f"begins: {Step.REQUEST_SET_ASIDE}" and self.before_aside is not None:
+        if record.getMessage() == f"begins: {CrashPoint.REQUEST_SET_ASIDE}" and self.before_aside is not None:
             act, self.before_aside = self.before_aside, None
             act()
-        if record.getMessage() == f"done: {Step.SAVED_VALIDATING}":
+        if record.getMessage() == f"done: {CrashPoint.SAVED_VALIDATING}":
             self._taken()
         if self.left is not None:
             self.left -= 1
@@ -66,7 +68,7 @@ class Events(NamedTuple):
 
 
 class _Script(StageScript):
-    def __init__(self, launched: Callable[[], None], now: Callable[[], Now]) -> None:
+    def __init__(self, launched: Callable[[], None], now: Callable[[], Instant]) -> None:
         super().__init__(SCRIPT_S, Ended(ScriptState.EXITED, code=7), now=now)
         self._launched = launched
 
@@ -150,33 +152,33 @@ class UndeadDesk:
 
     async def _live(self) -> None:
         requested, looked = asyncio.Event(), asyncio.Event()
-        patience = Patience(looked.wait)
+        write_retry = WriteRetry(looked.wait)
         markers = Markers(self.markers)
-        desk = Desk(self.store, markers, lambda: self._config, self._outside_for, self._here, patience)
+        worker = RequestWorker(self.store, markers, lambda: self._config, self._outside_for, self._here, write_retry)
 
         async def look_on() -> None:
             while True:
-                due_s = desk.look(self.now_s(), closed=self._closed)
+                due_s = worker.look(self.now_s(), closed=self._closed)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(max(due_s, TICK_S) if due_s else LOOK_S)  # virtual time stands still for less
 
         async with asyncio.TaskGroup() as group:
             group.create_task(look_on(), name="look")
-            await desk.pick_up(group, lambda: None)
+            await worker.pick_up(group, lambda: None)
             while True:
                 requested.clear()
                 await requested.wait()
-                await desk.serve(group)
+                await worker.serve(group)
 
     def _here(self) -> Moment:
         return Moment(THIS_BOOT, self.now_s(), LAUNCH_S + self.now_s())
 
-    def _outside_for(self, report: Report) -> Outside:
+    def _outside_for(self, report: Report) -> Dependencies:
         identifier = report.id
         if identifier not in self._scripts:
             launched = lambda: self._events.launched(identifier)  # noqa: E731
-            self._scripts[identifier] = _Script(launched, lambda: Now(self.now_s(), LAUNCH_S + self.now_s()))
+            self._scripts[identifier] = _Script(launched, lambda: Instant(self.now_s(), LAUNCH_S + self.now_s()))
 
         async def save(report: Report, *, must: bool) -> None:
             await asyncio.sleep(0)
@@ -186,11 +188,11 @@ class UndeadDesk:
             await asyncio.sleep(0)
             self.store.snapshot(identifier, files)
 
-        async def read_nodes() -> list[ReadFile]:
+        async def read_nodes() -> list[ParsedNodeFile]:
             await asyncio.sleep(0)
             files = [node_file(1)]
             self.during_the_reading()
             return files
 
         stage = Stage(script=self._scripts[identifier])
-        return replace(stage.outside(), save=save, snapshot=snapshot, read_nodes=read_nodes)
+        return replace(stage.dependencies(), save=save, snapshot=snapshot, read_nodes=read_nodes)

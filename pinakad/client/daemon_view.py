@@ -7,23 +7,23 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad.cli.console.session import FaultError
-from pinakad.deployment.dependencies import Moment
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.locks import is_locked
-from pinakad.polling.node_poll import Grid, NodeState, Now
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.vocabulary import NodeState
 from pinakad.problems import cause_of
 from pinakad.report.document import DaemonPart, Report, ScriptPart, Status
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
 from pinakad.report.wording import status_line, trouble_of
 from pinakad.script.supervisor import boot_id
 from pinakad.state.store import Store
-from pinakad.times import wall_s
+from pinakad.times import Instant, Moment, wall_s
 
 _MAX_STATUS_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Standing:
+class DaemonView:
     """What is known: whether a daemon runs, what it says about itself, and the running or latest deployment."""
 
     running: bool
@@ -32,19 +32,19 @@ class Standing:
     notes: list[str] = field(default_factory=list)
 
 
-def look(state_dir: Path, runtime_dir: Path) -> Standing:
+def look(state_dir: Path, runtime_dir: Path) -> DaemonView:
     """Read how it stands. A running daemon's word counts; without one the state folder is the truth."""
     store = Store(state_dir)
     status, notes = read_status(runtime_dir)
     running = is_locked(store.lock_file)
     if status and running:
-        return Standing(running, status.daemon, status.deployment, notes)
+        return DaemonView(running, status.daemon, status.deployment, notes)
     try:
         report = store.latest()
     except OSError as error:
         text = f"cannot read the state folder '{state_dir}': {cause_of(error)}; ask as root or as the daemon's user"
         raise FaultError(text) from error
-    return Standing(running, None, report or (status.deployment if status else None), notes)
+    return DaemonView(running, None, report or (status.deployment if status else None), notes)
 
 
 def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
@@ -61,18 +61,18 @@ def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
     return None, [f"cannot read '{path}': {cause}"]
 
 
-def this_moment() -> Now:
+def this_moment() -> Instant:
     """Return now, on the boot clock and for people."""
-    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
-def in_words(report: Report | None, now: Now) -> str:
+def in_words(report: Report | None, now: Instant) -> str:
     """Return the line that the daemon shows in `systemctl status`, as of now."""
-    grid = grid_of(report, boot_id(), now) if report else None
-    return status_line(report, grid, now.boot_s, now.wall_s)
+    schedule = schedule_of(report, boot_id(), now) if report else None
+    return status_line(report, schedule, now.boot_s, now.wall_s)
 
 
-def grid_of(report: Report, boot: str, now: Now) -> Grid | None:
+def schedule_of(report: Report, boot: str, now: Instant) -> Schedule | None:
     """Return the slots of a run, None before its launch. A put-off end after a restart is not in the report."""
     clock, poll, script = report.clock, report.policy.poll, report.script
     if clock.launched_boot_s is None:
@@ -80,15 +80,15 @@ def grid_of(report: Report, boot: str, now: Now) -> Grid | None:
     at = Moment(clock.boot_id, clock.launched_boot_s, wall_s(clock.launched_at) or 0.0)
     launched_s = at.on_clock(boot, now)
     exited_s = launched_s if script is None else _exited_s(script, now)
-    return Grid(launched_s, poll.delay_s, poll.interval_s, poll.attempts, exited_s)
+    return Schedule(launched_s, poll.delay_s, poll.interval_s, poll.attempts, exited_s)
 
 
-def by_trouble(nodes: list[NodePart]) -> list[NodePart]:
+def by_trouble(nodes: list[NodeReport]) -> list[NodeReport]:
     """Return the nodes that are not up, those that are furthest from it first."""
     waiting = [node for node in nodes if node.state is not NodeState.UP]
     return sorted(waiting, key=trouble_of)
 
 
-def _exited_s(script: ScriptPart, now: Now) -> float | None:
+def _exited_s(script: ScriptPart, now: Instant) -> float | None:
     ended_s = wall_s(script.finished_at)
     return None if ended_s is None else now.boot_s - (now.wall_s - ended_s)

@@ -1,7 +1,7 @@
 """How did the deployment end that is meant? Whoever waits looks at files, and so outlives the daemon's restarts.
 
-The law: what is waited for is chosen once (an `Aim`); from then on only a finished report of that one deployment is
-its verdict. A look costs two calls of stat(2) as long as nothing changes.
+The law: what is waited for is chosen once (a `DeploymentRef`); from then on only a finished report of that one
+deployment is its verdict. A look costs two calls of stat(2) as long as nothing changes.
 """
 
 import time
@@ -14,7 +14,8 @@ from pinakad.cli.console.exits import NoDaemonError, NothingError, TimedOutError
 from pinakad.cli.console.session import FaultError
 from pinakad.client.lookup import load, no_access
 from pinakad.linux.locks import is_locked
-from pinakad.markers.folder import Identity, Markers, Request
+from pinakad.markers.folder import Markers
+from pinakad.markers.request import Identity, Request
 from pinakad.problems import cause_of
 from pinakad.report.document import Report
 from pinakad.report.wording import duration_text
@@ -29,7 +30,7 @@ _ANSWER_S = 5.0
 """The verdict is durable first, then the answer is put out: whoever reads it after us should find it."""
 
 
-class Aim(Protocol):
+class DeploymentRef(Protocol):
     """Which deployment is meant, although it may not have begun."""
 
     def find(self, store: Store) -> str | None:
@@ -130,7 +131,7 @@ def latest(store: Store) -> Report | None:
         raise no_access(store.root, error) from error
 
 
-def aim_at_latest(store: Store, markers: Markers) -> Aim:
+def ref_to_latest(store: Store, markers: Markers) -> DeploymentRef:
     """Return what is meant by "the deployment": what is asked for but not served yet, else the latest one.
 
     Raises NothingError where there is neither.
@@ -183,8 +184,10 @@ def no_markers(folder: Path, error: OSError) -> FaultError:
 class Follower:
     """Follows one aim. `tell` is called with its report, None before there is one."""
 
-    def __init__(self, store: Store, markers: Markers, aim: Aim, tell: Callable[[Report | None], None]) -> None:
-        self._store, self._markers, self._aim, self._tell = store, markers, aim, tell
+    def __init__(
+        self, store: Store, markers: Markers, ref: DeploymentRef, tell: Callable[[Report | None], None]
+    ) -> None:
+        self._store, self._markers, self._ref, self._tell = store, markers, ref, tell
         self._identifier: str | None = None
         self._report: Report | None = None
         self._seen: tuple[int, ...] = ()
@@ -209,7 +212,7 @@ class Follower:
 
     def _look(self) -> None:
         if self._identifier is None:
-            self._identifier = self._aim.find(self._store)
+            self._identifier = self._ref.find(self._store)
         if self._identifier is None:
             return
         path = self._store.folder(self._identifier) / "report.json"

@@ -10,8 +10,8 @@ from pinakad import config
 from pinakad.cli.console.session import FaultError, WrongUseError
 from pinakad.problems import cause_of
 from pinakad.report.document import Report
-from pinakad.report.node import NodePart
-from pinakad.report.summary import read_headline
+from pinakad.report.node import NodeReport
+from pinakad.report.summary import read_summary
 from pinakad.state.store import StateUnreadableError, Store
 
 _SHOWN = 5
@@ -46,7 +46,7 @@ def complete_ids(_context: Context, _argument: Parameter, incomplete: str) -> li
         found = [identifier for identifier in reversed(store.ids()) if identifier.startswith(incomplete)]
     except OSError:
         return []
-    heads = ((identifier, read_headline(store.folder(identifier))) for identifier in found[:_OFFERED])
+    heads = ((identifier, read_summary(store.folder(identifier))) for identifier in found[:_OFFERED])
     return [CompletionItem(name, help=str(head.outcome or head.phase) if head else "") for name, head in heads]
 
 
@@ -78,7 +78,7 @@ def load(store: Store, identifier: str) -> Report:
         raise FaultError(f"{error}; pinakactl doctor tells more") from error
 
 
-def choose_node(report: Report, text: str) -> NodePart:
+def choose_node(report: Report, text: str) -> NodeReport:
     """Return the node that `text` names: by host name (without case, the short one too), address or file."""
     wanted = text.lower()
     for keys in (_full_names, _short_names):
@@ -106,9 +106,9 @@ def _by_counter(known: list[str], text: str) -> list[str]:
     return [name for name in known if int(name.rpartition(".")[2]) == int(digits)]
 
 
-def _full_names(node: NodePart) -> tuple[str, ...]:
+def _full_names(node: NodeReport) -> tuple[str, ...]:
     return node.hostname.lower(), node.address.lower(), node.file.lower()
 
 
-def _short_names(node: NodePart) -> tuple[str, ...]:
+def _short_names(node: NodeReport) -> tuple[str, ...]:
     return (node.hostname.split(".")[0].lower(),)

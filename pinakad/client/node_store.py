@@ -16,7 +16,7 @@ from pinakad.cli.console.access import no_write, opened
 from pinakad.cli.console.session import FaultError
 from pinakad.linux.lock_file import LockFile
 from pinakad.linux.open_folder import OpenFolder
-from pinakad.markers.folder import OURS
+from pinakad.markers.names import OURS
 from pinakad.nodes.node_file import number_of
 from pinakad.problems import cause_of
 

@@ -17,8 +17,11 @@ from pinakad.cli.console.session import FaultError
 from pinakad.client.follow import Serving, carries, is_served, latest, newer, unserved
 from pinakad.linux.locks import is_locked
 from pinakad.linux.open_folder import OpenFolder
-from pinakad.markers.folder import OURS, REQUEST, Identity, Markers, Request, read_request
-from pinakad.report.document import MAX_REQUEST_ID, Phase, RequestDocument
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import OURS, REQUEST
+from pinakad.markers.request import Identity, Request, read_request
+from pinakad.report.request import MAX_REQUEST_ID, RequestDocument
+from pinakad.report.vocabulary import Phase
 from pinakad.state.store import StateUnreadableError, Store
 
 _MODE = 0o664  # whoever may make a request may also touch one
@@ -38,11 +41,11 @@ def new_request_id() -> str:
 class Asked:
     """A request that was made: what to follow, and whether it became one with another that was not served yet."""
 
-    aim: Serving
+    ref: Serving
     joined: bool
 
 
-class Asking:
+class Submitter:
     """Makes requests in one marker folder. Of ours one at a time: the caller holds the lock of the nodes folder."""
 
     def __init__(self, store: Store, markers: Markers, place: OpenFolder) -> None:

@@ -18,20 +18,21 @@ from typing import NoReturn
 from pinakad import __version__, config
 from pinakad.config import Config, ConfigError
 from pinakad.daemon.wiring import Wiring, here
-from pinakad.daemon.worker import Desk
+from pinakad.daemon.worker import RequestWorker
 from pinakad.events import Event, fields
 from pinakad.linux.locks import FolderLock, LockedError, StateLock
 from pinakad.linux.notify import Notifier, watchdog_interval_s
-from pinakad.linux.waiting import happens
+from pinakad.linux.waiting import wait_until_set
 from pinakad.linux.watch import Watch
-from pinakad.markers.folder import OURS, REQUEST, Markers
+from pinakad.markers.folder import Markers
 from pinakad.markers.hints import MarkerHints
+from pinakad.markers.names import OURS, REQUEST
 from pinakad.problems import cause_of
 from pinakad.report.wording import status_line
 from pinakad.script.still_running import still_running
 from pinakad.state.metrics_file import MetricsFile
-from pinakad.state.retry import Patience
-from pinakad.state.status_file import Publisher
+from pinakad.state.retry import WriteRetry
+from pinakad.state.status_file import StatusFile
 from pinakad.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -60,20 +61,20 @@ class Daemon:
         self._blindness = ""
         self._homelessness = ""
         self._phase_changed = asyncio.Event()
-        self._metrics = MetricsFile(store, lambda: self.settings.metrics.textfile, lambda: self._publisher)
-        self._publisher = Publisher(runtime_dir, store, self._time, self._note_phase)
-        self._patience = Patience(self._wait_for_a_look)
+        self._metrics = MetricsFile(store, lambda: self.settings.metrics.textfile, lambda: self._status_file)
+        self._status_file = StatusFile(runtime_dir, store, self._time, self._note_phase)
+        self._write_retry = WriteRetry(self._wait_for_a_look)
         self._markers = Markers(settings.markers_dir)
         self._hints = MarkerHints(settings.markers_dir)
         self._marker_lock = FolderLock(settings.markers_dir)
-        self._wiring = Wiring(lambda: self.settings, store, self._publisher, self._patience)
-        self._desk = Desk(
+        self._wiring = Wiring(lambda: self.settings, store, self._status_file, self._write_retry)
+        self._worker = RequestWorker(
             store,
             self._markers,
             lambda: self.settings,
-            self._wiring.outside_for,
+            self._wiring.dependencies_for,
             here,
-            self._patience,
+            self._write_retry,
             lambda: still_running(store.deployments, in_units=self.settings.script.runner == "systemd"),
         )
         self._watch = Watch(
@@ -91,7 +92,7 @@ class Daemon:
         with self._signals():
             self._watch.start()
             self._watch.ensure()
-            self._publisher.tell(self._store.latest())
+            self._status_file.tell(self._store.latest())
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
@@ -125,7 +126,7 @@ class Daemon:
             self._looked_s = self._time()
             self._looked.set()
             self._looked = asyncio.Event()
-            await happens(self._woken, wait_s)
+            await wait_until_set(self._woken, wait_s)
 
     def _keep_state(self) -> None:
         """Make again what somebody has removed of the state folder: else no request is taken, nobody knows of us."""
@@ -146,8 +147,8 @@ class Daemon:
         self._watch.ensure()
         try:
             self._marker_lock.hold()
-            due_s = self._desk.look(self._time(), closed=closed, created=created)
-            self._publisher.queued = self._desk.is_queued()
+            due_s = self._worker.look(self._time(), closed=closed, created=created)
+            self._status_file.queued = self._worker.is_queued()
             self._hints.tell()
         except (OSError, LockedError) as error:
             self._note_blindness(f"cannot look at the markers: {cause_of(error)}")  # the watch names the folder
@@ -175,30 +176,30 @@ class Daemon:
                 self._wiring.nodes.tell_problems()
             except OSError as error:
                 log.debug("cannot look at the node files: %s", error)
-            if await happens(self._nodes_woken, NODES_RESCAN_S):
+            if await wait_until_set(self._nodes_woken, NODES_RESCAN_S):
                 await asyncio.sleep(NODES_QUIET_S)
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Serve one request after the other."""
-        await self._desk.pick_up(group, self._ready)
+        await self._worker.pick_up(group, self._ready)
         while True:
             self._requested.clear()
             self._woken.set()
             await self._requested.wait()
-            await self._desk.serve(group)
+            await self._worker.serve(group)
 
     async def _beat(self) -> None:
         """Tell systemd and readers how it stands, and that the loops make progress."""
         interval_s = min(watchdog_interval_s() or STATUS_IDLE_S, STATUS_IDLE_S)
         while True:
             self._phase_changed.clear()
-            running = self._desk.running
-            self._publisher.events_trusted = self._watch.trusted
-            self._publisher.tell(None, progress=False)
+            running = self._worker.running
+            self._status_file.events_trusted = self._watch.trusted
+            self._status_file.tell(None, progress=False)
             self._notifier.status(self._status())
             if self._is_sound():
                 self._notifier.alive()
-            await happens(self._phase_changed, min(interval_s, 1.0) if running else interval_s)
+            await wait_until_set(self._phase_changed, min(interval_s, 1.0) if running else interval_s)
 
     def _note_phase(self) -> None:
         self._phase_changed.set()
@@ -212,21 +213,21 @@ class Daemon:
         self._notifier.ready()
 
     def _status(self) -> str:
-        running = self._desk.running
-        line = status_line(self._publisher.latest, running.grid if running else None, self._time(), time.time())
+        running = self._worker.running
+        line = status_line(self._status_file.latest, running.schedule if running else None, self._time(), time.time())
         trouble = (
             self._blindness
             or self._homelessness
-            or self._patience.text
-            or self._desk.trouble
-            or self._publisher.trouble
+            or self._write_retry.text
+            or self._worker.trouble
+            or self._status_file.trouble
         )
         line = f"{trouble}; {line}" if trouble else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 
     def _is_sound(self) -> bool:
         """Tell whether the looks and the polling make progress; if not, systemd shall restart us."""
-        now_s, running = self._time(), self._desk.running
+        now_s, running = self._time(), self._worker.running
         if now_s - self._looked_s > 4 * RESCAN_S:
             return False
         polled_s = running.idle_since_s if running else None

@@ -12,21 +12,22 @@ from socket import gethostname
 from typing import Any
 
 from pinakad.config import Config
-from pinakad.deployment.dependencies import Moment, Outside, Started
+from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.threads import PatientThreads
 from pinakad.nodes.folder import NodesFolder
-from pinakad.polling.node_poll import NodeReason, Now, Probe
+from pinakad.polling.vocabulary import AttemptResult, NodeReason
 from pinakad.problems import Problem, cause_of
 from pinakad.report.document import Policy, Report
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
+from pinakad.script.outcome import Started
 from pinakad.script.permissions import key_warnings, script_warnings
 from pinakad.script.script import ScriptOnDisk
 from pinakad.script.supervisor import boot_id
 from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
-from pinakad.state.retry import Patience
-from pinakad.state.status_file import Publisher
+from pinakad.state.retry import WriteRetry
+from pinakad.state.status_file import StatusFile
 from pinakad.state.store import Store
-from pinakad.times import wall_s
+from pinakad.times import Instant, Moment, wall_s
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,9 @@ class BootClockLoop(asyncio.SelectorEventLoop):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def now() -> Now:
+def now() -> Instant:
     """Return this moment."""
-    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
 def here() -> Moment:
@@ -91,15 +92,15 @@ class Logins:
             return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
         return None
 
-    async def ask_all(self, nodes: Sequence[NodePart]) -> list[Probe]:
+    async def ask_baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         """Ask every node once who it is."""
         try:
             prober = self._get()
         except (SshKeyError, OSError) as error:  # it was there when it was looked for
             return [_not_made(str(error)) for _ in nodes]
-        return await prober.ask_all([_target(node, stalled=False) for node in nodes])
+        return await prober.ask_baselines([_target(node, stalled=False) for node in nodes])
 
-    async def ask(self, node: NodePart, stalled: bool) -> Probe:
+    async def attempt(self, node: NodeReport, stalled: bool) -> AttemptResult:
         """Make one attempt at a node."""
         try:
             prober = self._get()
@@ -109,7 +110,7 @@ class Logins:
             return _not_made(f"cannot begin to log in: {cause_of(error)}")
         if self._ready_command is None:
             return _not_made("the ready_command of this run cannot be read any more")
-        return await prober.ask(_target(node, stalled=stalled), None, self._ready_command)
+        return await prober.attempt(_target(node, stalled=stalled), None, self._ready_command)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned. Raises OSError."""
@@ -132,15 +133,17 @@ class Logins:
 class Wiring:
     """Makes what a deployment needs from outside."""
 
-    def __init__(self, config: Callable[[], Config], store: Store, publisher: Publisher, patience: Patience) -> None:
+    def __init__(
+        self, config: Callable[[], Config], store: Store, status_file: StatusFile, write_retry: WriteRetry
+    ) -> None:
         self._config = config
         self._store = store
-        self._publisher = publisher
-        self._patience = patience
+        self._status_file = status_file
+        self._write_retry = write_retry
         self._logins: Logins | None = None
         self.nodes = NodesFolder(config().nodes_dir)
 
-    def outside_for(self, report: Report) -> Outside:
+    def dependencies_for(self, report: Report) -> Dependencies:
         """Return the real parts for one run, with the settings that it keeps."""
         self.close()
         self._logins = logins = Logins(report.policy, self._store.known_hosts, self._store.ready_command(report))
@@ -158,21 +161,21 @@ class Wiring:
         async def snapshot(files: Mapping[str, bytes]) -> None:
             await self._insist("the snapshot", lambda: self._store.snapshot(report.id, files))
 
-        return Outside(
+        return Dependencies(
             boot_id=boot_id(),
             host=gethostname(),
             now=now,
             save=self._save,
             tell=self._tell,
-            tell_due=lambda: self._publisher.is_due,
+            tell_due=lambda: self._status_file.is_due,
             read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
             ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
             script=script,
             key_problem=logins.problem,
             loose_permissions=lambda: _loose(report.policy, script.path),
-            ask_all=logins.ask_all,
-            ask=logins.ask,
+            ask_baselines=logins.ask_baselines,
+            attempt=logins.attempt,
         )
 
     def close(self) -> None:
@@ -181,12 +184,12 @@ class Wiring:
             self._logins.close()
 
     def _tell(self, report: Report) -> None:
-        self._publisher.tell(report)
+        self._status_file.tell(report)
         if self._logins is not None:
             try:
                 self._logins.save_host_keys()
             except OSError as error:
-                self._patience.say(f"cannot write known_hosts: {cause_of(error)}")
+                self._write_retry.say(f"cannot write known_hosts: {cause_of(error)}")
 
     async def _save(self, report: Report, *, must: bool) -> None:
         if must:
@@ -195,21 +198,21 @@ class Wiring:
         try:
             await asyncio.to_thread(self._store.save, report, durable=True)
         except OSError as error:
-            self._patience.say(f"cannot write the report: {cause_of(error)}")
+            self._write_retry.say(f"cannot write the report: {cause_of(error)}")
 
     async def _insist(self, what: str, write: Callable[[], object]) -> None:
         while True:
             try:
                 await asyncio.to_thread(write)
             except OSError as error:
-                await self._patience.wait_out(what, error)
+                await self._write_retry.wait_out(what, error)
             else:
-                self._patience.over()
+                self._write_retry.over()
                 return
 
 
-def _not_made(cause: str) -> Probe:
-    return Probe(now().boot_s, None, NodeReason.ERROR, cause, not_made=True)
+def _not_made(cause: str) -> AttemptResult:
+    return AttemptResult(now().boot_s, None, NodeReason.ERROR, cause, not_made=True)
 
 
 def _seen(report: Report) -> Started | None:
@@ -228,5 +231,5 @@ def _loose(policy: Policy, script: Path) -> list[Problem]:
     return (script_warnings(script) if ours else []) + key_warnings(policy.ssh.key or Path())
 
 
-def _target(node: NodePart, *, stalled: bool) -> Target:
+def _target(node: NodeReport, *, stalled: bool) -> Target:
     return Target(node.address, node.port, node.user, stalled, node.fingerprints)

@@ -14,17 +14,21 @@ from typing import TypeVar
 
 from pinakad import __version__
 from pinakad.config import Config
-from pinakad.deployment.dependencies import Moment, Outside
+from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
 from pinakad.events import Event, fields
-from pinakad.markers.folder import CANCEL, REQUEST, TICK_S, Identity, Markers, Request
+from pinakad.markers.folder import TICK_S, Markers
+from pinakad.markers.names import CANCEL, REQUEST
+from pinakad.markers.request import Identity, Request
 from pinakad.problems import Code, Problem, Spot, cause_of
-from pinakad.report.document import ClockPart, Outcome, Phase, Reason, Report, RequestPart, policy_of
-from pinakad.state.crash_points import Step, step
-from pinakad.state.retry import Patience
-from pinakad.state.served import Place, ServedRequest, served_request
+from pinakad.report.document import ClockPart, Report, policy_of
+from pinakad.report.request import RequestPart
+from pinakad.report.vocabulary import Outcome, Phase, Reason
+from pinakad.state.crash_points import CrashPoint, crash_point
+from pinakad.state.retry import WriteRetry
+from pinakad.state.served import FolderIdentity, ServedRequest, served_request
 from pinakad.state.store import StateUnreadableError, Store
-from pinakad.times import rfc3339
+from pinakad.times import Moment, rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +40,10 @@ _Written = TypeVar("_Written")
 _NOBODY = RequestPart(id=None, inode=0, mtime_ns=0, size=0, sha256=sha256(b"").hexdigest(), nodes=None)
 
 
-class Desk:
+class RequestWorker:
     """Serves the requests of one marker folder from one state folder.
 
-    `outside_for(report)` gives a deployment what it needs, `here()` tells this moment, `still_running()` which
+    `dependencies_for(report)` gives a deployment what it needs, `here()` tells this moment, `still_running()` which
     deployments of this state folder have processes that live, and when the first of them began (wall clock).
     """
 
@@ -48,25 +52,25 @@ class Desk:
         store: Store,
         markers: Markers,
         config: Callable[[], Config],
-        outside_for: Callable[[Report], Outside],
+        dependencies_for: Callable[[Report], Dependencies],
         here: Callable[[], Moment],
-        patience: Patience,
+        write_retry: WriteRetry,
         still_running: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self.running: Deployment | None = None
         self._store = store
         self._markers = markers
         self._config = config
-        self._outside_for = outside_for
+        self._outside_for = dependencies_for
         self._here = here
-        self._patience = patience
+        self._write_retry = write_retry
         self._still_running = still_running
         self._served: Identity | None = None  # from the taking until it is out of the way
         self._busy = True  # until what an earlier daemon left is picked up; then while a request is served
         self._stuck = ""
         self._group: asyncio.TaskGroup | None = None  # from the picking up on
         self._ended_ns = 0  # when the last run of this life ended, by the clock of the markers' files
-        self._answered: tuple[str, Place] | None = None  # which answer was written last, and into which folder
+        self._answered: tuple[str, FolderIdentity] | None = None  # which answer was written last, and into which folder
 
     @property
     def trouble(self) -> str:
@@ -159,9 +163,9 @@ class Desk:
             request = self._markers.look()
             report = self._take(request) if request is not None else None
         except OSError as error:
-            await self._patience.wait_out("the request down", error)
+            await self._write_retry.wait_out("the request down", error)
             return
-        self._patience.over()
+        self._write_retry.over()
         if request is None or report is None:
             return
         text = "the request is taken as deployment %s"
@@ -211,7 +215,7 @@ class Desk:
         came_ns = self._markers.cancel_came_ns()
         if came_ns is not None and came_ns >= request.came_ns > self._ended_ns:
             return 0
-        with step(Step.CANCEL_CLEARED):
+        with crash_point(CrashPoint.CANCEL_CLEARED):
             if not self._markers.remove_cancel():
                 return 0
         text = f"'{CANCEL}' was there before the request, and is removed"
@@ -239,7 +243,7 @@ class Desk:
             try:
                 self._markers.remove_answers()
             except OSError as error:
-                await self._patience.wait_out("the marker folder", error)
+                await self._write_retry.wait_out("the marker folder", error)
             else:
                 return
 
@@ -275,12 +279,12 @@ class Desk:
             try:
                 report = self._put_answer(report)
                 self._ended_ns = self._markers.now_ns()
-                with step(Step.CANCEL_REMOVED):
+                with crash_point(CrashPoint.CANCEL_REMOVED):
                     self._markers.remove_cancel()
                 break
             except OSError as error:
-                await self._patience.wait_out("the answer", error)
-        self._patience.over()
+                await self._write_retry.wait_out("the answer", error)
+        self._write_retry.over()
         self._let_go(self._store.served.of(report.id) or served_request(report.id, report.request, None), group)
         with suppress(OSError):
             self._store.prune(self._config().history.keep, spare=self._markers.asides())
@@ -319,7 +323,7 @@ class Desk:
             self._served = None
             if entry.id == self._stuck:
                 self._stuck = ""
-                self._patience.over()
+                self._write_retry.over()
 
     def _forget(self, identifier: str) -> None:
         """Forget what was served, once it is not even set aside: what is, is known by it if its record is removed."""
@@ -349,7 +353,7 @@ class Desk:
             self._store.served.note(entry.id, answered=True)
         if not self._stuck:
             cause = cause_of(error)
-            self._patience.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
+            self._write_retry.say(f"cannot remove the served request '{REQUEST}': {cause}; it is not served again")
         self._stuck = entry.id
 
     def _let_go_of_served(self) -> None:
@@ -405,7 +409,7 @@ class Desk:
                 lost = self._lost()
                 break
             except OSError as error:
-                await self._patience.wait_out("the marker folder", error)
+                await self._write_retry.wait_out("the marker folder", error)
         unfinished = [report for _, report in left if report is not None and not report.is_finished]
         self._served = Identity.of(unfinished[0].request) if unfinished else None
         for identifier, served in asides:
@@ -542,4 +546,4 @@ class Desk:
             try:
                 return write()
             except OSError as error:
-                await self._patience.wait_out("the state folder", error)
+                await self._write_retry.wait_out("the state folder", error)

@@ -13,18 +13,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pinakad.deployment import verdict
-from pinakad.deployment.dependencies import Ended, Moment, Outside, Refusal, Started
-from pinakad.deployment.node_log import tell_change, tell_failed
+from pinakad.deployment.dependencies import Dependencies
+from pinakad.deployment.node_log import log_change, log_failed
 from pinakad.deployment.verdict import Verdict, failed
 from pinakad.events import Event, fields
-from pinakad.linux.waiting import happens
-from pinakad.nodes.selection import NodeSet, combine, no_node_file_text
-from pinakad.polling.node_poll import Grid, NodePoll, Probe
+from pinakad.linux.waiting import wait_until_set
+from pinakad.nodes.selection import NodeSet, no_node_file_text, select_nodes
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.poller import ASK_LIMIT_S, Poller
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Code, Problem, Severity, Spot, has_errors
-from pinakad.report.document import ClockPart, Outcome, Phase, Reason, Report, ScriptState
-from pinakad.report.node import NodePart, counts_of, node_parts, superseded_parts
-from pinakad.times import rfc3339, wall_s
+from pinakad.report.document import ClockPart, Report
+from pinakad.report.node import NodeReport, counts_of, node_reports, superseded_parts
+from pinakad.report.vocabulary import Outcome, Phase, Reason, Refusal, ScriptState
+from pinakad.script.outcome import Ended, Started
+from pinakad.times import Moment, rfc3339, wall_s
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +43,10 @@ _MAY_RUN = (ScriptState.LAUNCHING, ScriptState.RUNNING, ScriptState.LOST)
 class Deployment:
     """One run. `resumed`: the daemon was away meanwhile."""
 
-    def __init__(self, report: Report, outside: Outside, *, resumed: bool = False) -> None:
+    def __init__(self, report: Report, dependencies: Dependencies, *, resumed: bool = False) -> None:
         self.report = report
         self.cancelled = asyncio.Event()
-        self._outside = outside
+        self._dependencies = dependencies
         self._resumed = resumed
         self._poller: Poller | None = None
         self._asked_s: float | None = None  # when the nodes had been asked, if that was us
@@ -50,15 +54,15 @@ class Deployment:
     def get_ready(self) -> None:
         """Let begin what takes its time: a supervisor that stands by. Where that fails, the launch tells."""
         try:
-            if self._outside.script and not has_errors(self.report.problems):
-                self._outside.script.stand_by()
+            if self._dependencies.script and not has_errors(self.report.problems):
+                self._dependencies.script.stand_by()
         except Exception:
             log.exception("cannot get ready for the launch", extra=self._fields(Event.INTERNAL_ERROR))
 
     def stand_down(self) -> None:
         """Send away what stands by for a launch that did not come."""
-        if self._outside.script:
-            self._outside.script.stand_down()
+        if self._dependencies.script:
+            self._dependencies.script.stand_down()
 
     async def run(self) -> Report:
         """Tell the story to its end and return the finished report, which is durable then."""
@@ -84,16 +88,16 @@ class Deployment:
         """Read the node files for good. What speaks against launching is told in its order."""
         if has_errors(self.report.problems):  # of the request: they were written down when it was taken
             return verdict.refused(Reason.INVALID_REQUEST, self.report.problems)
-        files = await self._outside.read_nodes()
+        files = await self._dependencies.read_nodes()
         if isinstance(files, str):
             return failed(Reason.NODES_UNREADABLE, f"the nodes folder cannot be read: {files}")
         asked = self.report.request.nodes
-        found = combine(files, None if asked is None else frozenset(asked), ssh_port=self.report.policy.ssh.port)
+        found = select_nodes(files, None if asked is None else frozenset(asked), ssh_port=self.report.policy.ssh.port)
         wrong = verdict.request_problems(asked, files, found)
         if wrong:
             return self._refused(Reason.INVALID_REQUEST, wrong)
         if not files:
-            return failed(Reason.NO_NODES, no_node_file_text(self._outside.ignored_names()))
+            return failed(Reason.NO_NODES, no_node_file_text(self._dependencies.ignored_names()))
         self._change(superseded=superseded_parts(found.superseded))
         if not found.ok:
             return self._refused(Reason.INVALID_NODES, found.problems)
@@ -101,22 +105,22 @@ class Deployment:
 
     async def _accept(self, found: NodeSet) -> Verdict | None:
         """Take over the nodes: from here on only the snapshot counts."""
-        nodes = node_parts(found.nodes, self.report.policy.ssh)
+        nodes = node_reports(found.nodes, self.report.policy.ssh)
         self._change(nodes=nodes, counts=counts_of(nodes), problems=[*self.report.problems, *found.problems])
-        script = self._outside.script
+        script = self._dependencies.script
         problem = script.problem() if script else None
         if problem is not None:
             return failed(*problem)
-        key_problem = self._outside.key_problem()
+        key_problem = self._dependencies.key_problem()
         if key_problem is not None:
             return failed(Reason.SSH_KEY, key_problem)
-        for warning in self._outside.loose_permissions():
+        for warning in self._dependencies.loose_permissions():
             log.warning("%s", warning.line(), extra=self._fields(Event.PROBLEM, reason=warning.code))
             self.warn(warning)
         if script is not None and self.report.policy.script.launch:
             part, warnings = script.prepare()
             self._change(script=part, problems=[*self.report.problems, *warnings])
-        await self._outside.snapshot(found.files)
+        await self._dependencies.snapshot(found.files)
         return None
 
     async def _ask_who_they_are(self) -> Verdict | None:
@@ -124,8 +128,8 @@ class Deployment:
         nodes = list(self.report.nodes)
         if self.report.policy.poll.reboot != "ignore":
             async with self._foreign_run_is_seen():
-                probes = await self._outside.ask_all(nodes)
-            self._asked_s = self._outside.now().boot_s
+                probes = await self._dependencies.ask_baselines(nodes)
+            self._asked_s = self._dependencies.now().boot_s
             nodes = [_with_baseline(node, probe) for node, probe in zip(nodes, probes, strict=True)]
         nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]
         self._change(nodes=nodes)
@@ -138,15 +142,15 @@ class Deployment:
         """Until the launch, a run that somebody else begins meanwhile is adopted, however short it is."""
         async with asyncio.TaskGroup() as group:
             watch = None
-            if self._outside.script is not None:
-                watch = group.create_task(self._outside.script.watch_for_foreign_run(), name="foreign run")
+            if self._dependencies.script is not None:
+                watch = group.create_task(self._dependencies.script.watch_for_foreign_run(), name="foreign run")
             yield
             if watch is not None:
                 watch.cancel()
 
     async def _launch(self) -> Verdict | None:
         """Launch the script, or find that it was launched: `started` tells, and gives the time of the launch."""
-        started = await self._outside.script.launch() if self._outside.script else None
+        started = await self._dependencies.script.launch() if self._dependencies.script else None
         if isinstance(started, Refusal):
             return self._cancellation() or failed(started.reason, started.message)
         if started is None:
@@ -160,8 +164,8 @@ class Deployment:
 
     def _note_start(self, started: Started) -> None:
         """Take note of who runs the script."""
-        if self.report.script is None and self._outside.script is not None:
-            self._change(script=self._outside.script.prepare()[0])
+        if self.report.script is None and self._dependencies.script is not None:
+            self._change(script=self._dependencies.script.prepare()[0])
         text = "the script runs with pid %d"
         if started.adopted:
             text = "the script runs with pid %d, which somebody else started: its end is waited for"
@@ -206,9 +210,9 @@ class Deployment:
         if self.report.phase is Phase.LAUNCHING:
             await self._enter(Phase.WAITING, must=False)
         if self.report.phase is Phase.WAITING:
-            if await happens(decided, poller.grid.begins_s - self._outside.now().boot_s):
+            if await wait_until_set(decided, poller.schedule.begins_s - self._dependencies.now().boot_s):
                 return
-            self._change(polling_at=rfc3339(self._outside.now().wall_s))
+            self._change(polling_at=rfc3339(self._dependencies.now().wall_s))
             await self._enter(Phase.POLLING, must=False)
 
     async def _first_to_decide(
@@ -222,7 +226,7 @@ class Deployment:
         pending: set[asyncio.Task[Any]] = {script, polls, cancel}
         limit_s = self._launched_s() + self._script_limit_s()
         while True:
-            left_s = max(0.0, limit_s - self._outside.now().boot_s) if script in pending else None
+            left_s = max(0.0, limit_s - self._dependencies.now().boot_s) if script in pending else None
             done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             stop = self._cancellation()
             if stop is None and script in done:
@@ -239,14 +243,14 @@ class Deployment:
 
     def _time_is_up(self, poller: Poller) -> Verdict | None:
         """Look at the script before it is blamed: while we were away it may have ended in time."""
-        ended = self._outside.script.has_ended() if self._outside.script else None
+        ended = self._dependencies.script.has_ended() if self._dependencies.script else None
         if ended is not None:
             return self._script_ended(poller, ended)
         text = f"the script was still running after {self._script_limit_s():g} s"
         return failed(Reason.SCRIPT_TIMEOUT, text)
 
     async def _script_ends(self) -> Ended | None:
-        script = self._outside.script
+        script = self._dependencies.script
         if script is None:
             return None
         if self.report.script is None:  # it is not ours to launch
@@ -272,11 +276,11 @@ class Deployment:
     def _script_ended(self, poller: Poller, ended: Ended | None) -> Verdict | None:
         """Take note of how the script ended. From now on a node that is up has to show it."""
         if ended is None:  # there is none: the nodes alone decide
-            begins_s = self._foreign_begins_until_s() if self._outside.script else self._launched_s()
+            begins_s = self._foreign_begins_until_s() if self._dependencies.script else self._launched_s()
             self._polling_has_an_end(poller, begins_s)
             return None
         self._note_script(ended)
-        now = self._outside.now()
+        now = self._dependencies.now()
         if ended.state is ScriptState.INTERRUPTED and any(node.this_host for node in self.report.nodes):
             log.warning("this host was booted again as a node of the deployment: every node must prove a reboot")
             poller.require_reboot()
@@ -284,7 +288,7 @@ class Deployment:
             return None
         decided = verdict.on_script(ended, self._took_s(ended), self._script_limit_s())
         if decided is None:  # of an adopted script nothing may tell when it ended but that it is over now
-            exited_s = ended.at.on_clock(self._outside.boot_id, now) if ended.at else now.boot_s
+            exited_s = ended.at.on_clock(self._dependencies.boot_id, now) if ended.at else now.boot_s
             self._polling_has_an_end(poller, exited_s)
         return decided
 
@@ -298,7 +302,7 @@ class Deployment:
     def _polling_has_an_end(self, poller: Poller, exited_s: float) -> None:
         """Let the end count from the exit. Each restart after it puts the verdict off, but not for ever."""
         poller.script_exited(exited_s)
-        if not self._resumed or (poller.grid.ends_s or 0.0) > self._outside.now().boot_s:
+        if not self._resumed or (poller.schedule.ends_s or 0.0) > self._dependencies.now().boot_s:
             return
         times = self.report.clock.late_resumes + 1
         self._change(clock=self.report.clock.model_copy(update={"late_resumes": times}))
@@ -314,11 +318,11 @@ class Deployment:
             warnings = verdict.end_warnings(self.report.nodes, self.report.policy.poll)
             self._change(problems=[*self.report.problems, *warnings])
             self._poller = None
-            tell_failed(self.report)
+            log_failed(self.report)
             self._change(outcome=decided.outcome, reason=decided.reason, message=decided.message)
             await self._enter(Phase.FINISHING, must=not self._script_may_run())
         await self._end_script()
-        self._change(finished_at=rfc3339(self._outside.now().wall_s))
+        self._change(finished_at=rfc3339(self._dependencies.now().wall_s))
         await self._enter(Phase.FINISHED, must=True)
         level = logging.INFO if decided.outcome is Outcome.COMPLETED else logging.ERROR
         extra = self._fields(decided.event, reason=decided.reason)
@@ -327,10 +331,10 @@ class Deployment:
 
     async def _end_script(self) -> None:
         """End what may still run. Whatever goes wrong there, the verdict stands and the answer comes."""
-        if self._outside.script is None or not (self._script_may_run() or self._must_be_gone()):
+        if self._dependencies.script is None or not (self._script_may_run() or self._must_be_gone()):
             return
         try:
-            ended = await self._outside.script.end()
+            ended = await self._dependencies.script.end()
         except Exception:
             log.exception("cannot end the script", extra=self._fields(Event.INTERNAL_ERROR))
             return
@@ -395,9 +399,9 @@ class Deployment:
         self._change(problems=[*self.report.problems, problem])
 
     @property
-    def grid(self) -> Grid | None:
+    def schedule(self) -> Schedule | None:
         """The slots, once there are any."""
-        return self._poller.grid if self._poller else None
+        return self._poller.schedule if self._poller else None
 
     @property
     def idle_since_s(self) -> float | None:
@@ -406,33 +410,33 @@ class Deployment:
 
     def _make_poller(self) -> Poller:
         policy = self.report.policy
-        grid = Grid(
+        schedule = Schedule(
             launched_s=self._launched_s(),
             delay_s=policy.poll.delay_s,
             interval_s=policy.poll.interval_s,
             attempts=policy.poll.attempts,
-            back_s=self._outside.now().boot_s if self._resumed else 0.0,
+            back_s=self._dependencies.now().boot_s if self._resumed else 0.0,
         )
 
-        async def ask(index: int) -> Probe:
+        async def ask(index: int) -> AttemptResult:
             stalled = self._poller is not None and self._poller.polls[index].stalled
-            return await self._outside.ask(self.report.nodes[index], stalled)
+            return await self._dependencies.attempt(self.report.nodes[index], stalled)
 
         def told(index: int, before: NodePoll, after: NodePoll) -> None:
-            tell_change(self.report, self.report.nodes[index], before, after)
+            log_change(self.report, self.report.nodes[index], before, after)
 
         def was_away(seconds: float) -> None:
             text = "pinakad was paused for %.0f s: no node is given up before it was asked again"
             log.warning(text, seconds, extra=self._fields(Event.RESUMED))
 
         nodes = self.report.nodes
-        polls, subjects = [node.poll() for node in nodes], [node.subject for node in nodes]
+        polls, baselines = [node.poll() for node in nodes], [node.baseline for node in nodes]
         ask_limit_s = ASK_LIMIT_S + 2 * policy.ssh.attempt_limit_s  # far beyond: to wait for its turn is in it
-        return Poller(subjects, polls, policy.poll, grid, ask, self._outside.now, told, was_away, ask_limit_s)
+        return Poller(baselines, polls, policy.poll, schedule, ask, self._dependencies.now, told, was_away, ask_limit_s)
 
     async def _tell_on(self) -> None:
         while True:
-            if self._outside.tell_due():
+            if self._dependencies.tell_due():
                 self._take_stock()
                 self._tell()
             await asyncio.sleep(TELL_EVERY_S)
@@ -442,23 +446,23 @@ class Deployment:
         self._change(phase=phase)
         log.info("%s", phase, extra=self._fields(Event.PHASE))
         self._take_stock()
-        await self._outside.save(self.report, must=must)
+        await self._dependencies.save(self.report, must=must)
         if phase is Phase.LAUNCHING:  # while the script starts: it need not wait for what is only told
             asyncio.get_running_loop().call_soon(self._tell)
         else:
             self._tell()
 
     def _tell(self) -> None:
-        self._outside.tell(self.report)
+        self._dependencies.tell(self.report)
 
     def _launched_s(self) -> float:
         clock = self.report.clock
         at = Moment(clock.boot_id, clock.launched_boot_s or 0.0, wall_s(clock.launched_at) or 0.0)
-        return at.on_clock(self._outside.boot_id, self._outside.now())
+        return at.on_clock(self._dependencies.boot_id, self._dependencies.now())
 
-    def _is_this_host(self, node: NodePart) -> bool:
-        same_name = node.hostname.split(".")[0].lower() == self._outside.host.split(".")[0].lower()
-        return same_name or node.boot_id_before == self._outside.boot_id
+    def _is_this_host(self, node: NodeReport) -> bool:
+        same_name = node.hostname.split(".")[0].lower() == self._dependencies.host.split(".")[0].lower()
+        return same_name or node.boot_id_before == self._dependencies.boot_id
 
     def _change(self, **update: Any) -> None:
         self.report = self.report.model_copy(update=update)
@@ -471,7 +475,7 @@ class Deployment:
         return fields(event, deployment_id=self.report.id, phase=self.report.phase, **more)
 
 
-def _with_baseline(node: NodePart, probe: Probe) -> NodePart:
+def _with_baseline(node: NodeReport, probe: AttemptResult) -> NodeReport:
     return node.but(boot_id_before=probe.boot_id, host_key=probe.host_key, reported_hostname=probe.hostname)
 
 

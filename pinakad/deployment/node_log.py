@@ -4,14 +4,15 @@ import logging
 from typing import Any
 
 from pinakad.events import Event, fields
-from pinakad.polling.node_poll import HostKey, NodePoll, NodeState
+from pinakad.polling.node_poll import NodePoll
+from pinakad.polling.vocabulary import HostKey, NodeState
 from pinakad.report.document import Report
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
 
 log = logging.getLogger(__name__)
 
 
-def tell_change(report: Report, node: NodePart, before: NodePoll, after: NodePoll) -> None:
+def log_change(report: Report, node: NodeReport, before: NodePoll, after: NodePoll) -> None:
     """Log how an attempt changed what is known of a node, if it did."""
     if after.host_key is HostKey.CHANGED and before.host_key is not HostKey.CHANGED:
         text = "%s has another host key than before; the new one is remembered"
@@ -27,7 +28,7 @@ def tell_change(report: Report, node: NodePart, before: NodePoll, after: NodePol
         log.info(text, node.hostname, after.message, after.reason, extra=extra)
 
 
-def tell_failed(report: Report) -> None:
+def log_failed(report: Report) -> None:
     """Log every node that polling has given up."""
     for node in report.nodes:
         if node.state is NodeState.FAILED:
@@ -35,7 +36,7 @@ def tell_failed(report: Report) -> None:
             log.error("%s did not come up: %s (%s)", node.hostname, node.message, node.reason, extra=extra)
 
 
-def _fields(event: Event, report: Report, node: NodePart, poll: NodePoll) -> dict[str, Any]:
+def _fields(event: Event, report: Report, node: NodeReport, poll: NodePoll) -> dict[str, Any]:
     return fields(
         event,
         deployment_id=report.id,

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pinakad.deployment.dependencies import Ended
 from pinakad.events import Event
-from pinakad.nodes.selection import NodeSet, ReadFile
-from pinakad.polling.node_poll import HostKey, NodeState, PollSettings
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import HostKey, NodeState
 from pinakad.problems import Code, Problem, Severity, Spot, capped
-from pinakad.report.document import Outcome, Reason, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Outcome, Reason, ScriptState
+from pinakad.script.outcome import Ended
 
 _MAX_NAMES = 5
 _LOST = "the script's supervisor ended without a word; how the script ended is not known"
@@ -67,7 +68,7 @@ def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
     return next((failed(reason, text) for holds, reason, text in cases if holds), None)
 
 
-def on_nodes(nodes: Sequence[NodePart]) -> Verdict:
+def on_nodes(nodes: Sequence[NodeReport]) -> Verdict:
     """Return what the nodes' final states mean. One that is neither up nor failed could not be asked, and may be up."""
     down = [node for node in nodes if node.state is NodeState.FAILED]
     unasked = [node for node in nodes if node.state is NodeState.WAITING]
@@ -82,12 +83,12 @@ def on_nodes(nodes: Sequence[NodePart]) -> Verdict:
     return failed(Reason.NODES_UNREACHABLE, text)
 
 
-def _names(nodes: Sequence[NodePart]) -> str:
+def _names(nodes: Sequence[NodeReport]) -> str:
     names = ", ".join(f"{node.hostname} ({node.reason})" for node in nodes[:_MAX_NAMES])
     return names + (f" and {len(nodes) - _MAX_NAMES} more" if len(nodes) > _MAX_NAMES else "")
 
 
-def request_problems(asked: list[str] | None, files: list[ReadFile], found: NodeSet) -> list[Problem]:
+def request_problems(asked: list[str] | None, files: list[ParsedNodeFile], found: NodeSet) -> list[Problem]:
     """Return what is wrong with the files that a request names."""
     spot, names = Spot("deployment_in_progress"), {file.name for file in files}
     winners = {entry.file: entry.by for entry in found.superseded}
@@ -101,7 +102,7 @@ def request_problems(asked: list[str] | None, files: list[ReadFile], found: Node
     return capped(problems, spot.at("nodes"))
 
 
-def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]:
+def end_warnings(nodes: Sequence[NodeReport], poll: PollSettings) -> list[Problem]:
     """Return what is worth a look although it held nobody up."""
     problems = []
     for node in nodes:
@@ -112,7 +113,7 @@ def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]
         if (
             poll.identity == "report"
             and node.reported_hostname
-            and not node.subject.names_itself(node.reported_hostname)
+            and not node.baseline.names_itself(node.reported_hostname)
         ):
             text = f"the machine at {node.address} names itself otherwise than {node.hostname}"
             problems.append(spot.at("hostname").warning(Code.WRONG_HOST, text, node.reported_hostname))
@@ -122,9 +123,9 @@ def end_warnings(nodes: Sequence[NodePart], poll: PollSettings) -> list[Problem]
     return problems + (_same_machines(nodes) if poll.identity != "ignore" else [])
 
 
-def _same_machines(nodes: Sequence[NodePart]) -> list[Problem]:
+def _same_machines(nodes: Sequence[NodeReport]) -> list[Problem]:
     """Return a warning for each node whose boot another node has, too: a boot id is one kernel's alone (random(4))."""
-    problems, first = [], dict[str, NodePart]()
+    problems, first = [], dict[str, NodeReport]()
     for node in nodes:
         other = first.setdefault(node.boot_id_after or node.file, node)
         if other is not node and node.state == "up":

@@ -16,4 +16,3 @@ def _entry(event: Event) -> str:
     kind = event.value
     explanation = textwrap.fill(kind.explanation, _WIDTH)
     return f"-- {kind.message_id}\nSubject: {kind.subject}\nDefined-By: pinakad\n\n{explanation}\n"
-

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from pinakad.nodes.node_file import NodeFile
-from pinakad.report.document import Report, RequestDocument
+from pinakad.report.document import Report
+from pinakad.report.request import RequestDocument
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 
-async def happens(event: asyncio.Event, limit_s: float) -> bool:
+async def wait_until_set(event: asyncio.Event, limit_s: float) -> bool:
     """Wait for the event; return False where the limit (seconds on the loop's clock) comes first.
 
     Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes in the same moment as the event,

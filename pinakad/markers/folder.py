@@ -11,88 +11,36 @@ import os
 import secrets
 import stat
 import time
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pinakad.events import Event, fields
-from pinakad.linux.files import link_or_move, read_up_to, sync_folder, sync_if_regular, write_new
+from pinakad.linux.files import link_or_move, sync_folder, sync_if_regular, write_new
 from pinakad.linux.leases import is_open_for_writing
-from pinakad.nodes import strict_json
-from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
-from pinakad.report.document import Outcome, Report, RequestDocument, RequestPart
-from pinakad.report.summary import headline_of
+from pinakad.markers.names import AWAY, CANCEL, COMPLETED, FAILED, OURS, REQUEST
+from pinakad.markers.request import Identity, Request, read_request, status_of
+from pinakad.problems import cause_of
+from pinakad.report.document import Report
+from pinakad.report.summary import summary_of
+from pinakad.report.vocabulary import Outcome
 from pinakad.script.supervisor import boot_id
-from pinakad.state.crash_points import Step, step
-from pinakad.state.served import Place, ServedRequest
+from pinakad.state.crash_points import CrashPoint, crash_point
+from pinakad.state.served import FolderIdentity
 
 log = logging.getLogger(__name__)
 
-REQUEST = "deployment_in_progress"
-CANCEL = "deployment_cancel"
-COMPLETED = "deployment_completed"
-FAILED = "deployment_failed"
-OURS = ".pinakad-"
 _ASIDE = OURS + "request-"
 _DRAFT = OURS + "answer"
-AWAY = OURS + "away-"
-"""What had one of our names and could not be removed."""
 _OF_ONE_NAME = {errno.EPERM, errno.EACCES, errno.ENOTEMPTY, errno.EBUSY, errno.EISDIR, errno.ENOTDIR}
 _PROBE = OURS + "clock"
 TICK_S = time.clock_getres(5)  # CLOCK_REALTIME_COARSE (clock_gettime(2)): by it the kernel stamps files, at best
 _FUTURE_NS = 5 * 10**9  # more than the coarsest file system: FAT counts two seconds
-_READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
 QUIET_S = 0.2
 """A request that nobody closed is taken when it has been still for so long: a shell's `>` shows an empty file first."""
 OPEN_LIMIT_S, CLOSE_LIMIT_S = 10.0, 3.0
 """One that is empty, or half written, and still open for writing is waited for so long; where that cannot be known, and
 one that is empty was created and not closed, so long.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells one request from another. The device never counts: it changes over a boot."""
-
-    inode: int
-    mtime_ns: int
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, part: RequestPart | ServedRequest) -> "Identity":
-        """Return the identity that a report has written down."""
-        return cls(part.inode, part.mtime_ns, part.size, part.sha256)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that is there: its identity, when it was made (wall clock), what it asks for or why it cannot be."""
-
-    identity: Identity
-    requested_wall_s: float
-    document: RequestDocument | None
-    problems: tuple[Problem, ...] = ()
-    came_ns: int = field(default=0, compare=False)
-    """When it came there, or was touched last, by the file system's clock: whatever was done to it, its ctime tells."""
-
-    def part(self) -> RequestPart:
-        """Return the request as the report has it."""
-        document = self.document or RequestDocument.model_construct(nodes=None, request_id=None)
-        identity = self.identity
-        return RequestPart(
-            id=document.request_id,
-            nodes=document.nodes,
-            inode=identity.inode,
-            mtime_ns=identity.mtime_ns,
-            size=identity.size,
-            sha256=identity.sha256,
-        )
 
 
 class Markers:
@@ -115,14 +63,14 @@ class Markers:
         sync_if_regular(self._request)
         sync_folder(self.folder)
 
-    def place(self) -> Place:
+    def place(self) -> FolderIdentity:
         """Return which folder it is. Raises OSError where there is none."""
         status = self.folder.stat()
-        return Place(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
+        return FolderIdentity(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
 
     def is_requested(self) -> bool:
         """Tell whether there is something under the request's name."""
-        return _status(self._request) is not None
+        return status_of(self._request) is not None
 
     def has_settled(self, now_s: float, *, closed: bool, created: bool = False) -> float:
         """Return the seconds until the request that is there may be taken: 0 when its writer is done with it.
@@ -131,7 +79,7 @@ class Markers:
         none since that it was closed. `now_s`: any steady clock. One that says nothing sound yet and is still open is
         waited for, OPEN_LIMIT_S from its last change on.
         """
-        status = _status(self._request)
+        status = status_of(self._request)
         if status is None or closed:
             self._still = None
             return 0.0
@@ -161,7 +109,7 @@ class Markers:
 
     def cancel_came_ns(self) -> int | None:
         """Return when somebody asked to cancel, by the file system's clock (ctime); None where nobody does."""
-        status = _status(self.folder / CANCEL)
+        status = status_of(self.folder / CANCEL)
         return None if status is None else status.st_ctime_ns
 
     def remove_cancel(self) -> bool:
@@ -190,7 +138,7 @@ class Markers:
 
     def remove_answers(self) -> None:
         """Remove what answered an earlier request, and a draft that a crash left."""
-        with step(Step.ANSWERS_CLEARED):
+        with crash_point(CrashPoint.ANSWERS_CLEARED):
             self._remove_for_good(COMPLETED, FAILED, _DRAFT)
 
     def _remove_for_good(self, *names: str) -> bool:
@@ -236,7 +184,7 @@ class Markers:
 
     def answered_id(self) -> str | None:
         """Return the id of the deployment whose answer is there, None where there is none that can be read."""
-        found = headline_of(self.folder / COMPLETED) or headline_of(self.folder / FAILED)
+        found = summary_of(self.folder / COMPLETED) or summary_of(self.folder / FAILED)
         return found.id if found else None
 
     def answer(self, report: Report) -> bool:
@@ -246,7 +194,7 @@ class Markers:
         """
         completed = report.outcome is Outcome.COMPLETED
         name, other = (COMPLETED, FAILED) if completed else (FAILED, COMPLETED)
-        with step(Step.ANSWER_WRITTEN):
+        with crash_point(CrashPoint.ANSWER_WRITTEN):
             self._clear(other)
             if not _is_file_or_nothing(self.folder / name):
                 self._clear(name)
@@ -289,7 +237,7 @@ class Markers:
             return self._remove_for_good(REQUEST) and REQUEST not in self.obstacles
         aside = self.folder / (_ASIDE + identifier)
         try:
-            with step(Step.REQUEST_SET_ASIDE):
+            with crash_point(CrashPoint.REQUEST_SET_ASIDE):
                 self._request.rename(aside)
         except FileNotFoundError:
             return False
@@ -320,7 +268,7 @@ class Markers:
             return self._put_back(aside, running)
         if keep:
             return False
-        with step(Step.REQUEST_REMOVED):
+        with crash_point(CrashPoint.REQUEST_REMOVED):
             self._remove_for_good(aside.name)
         return True
 
@@ -332,7 +280,7 @@ class Markers:
         and then only the name aside goes. The touch is durable before both: without it, it would be the served one.
         """
         sync_if_regular(aside)
-        with step(Step.REQUEST_PUT_BACK):
+        with crash_point(CrashPoint.REQUEST_PUT_BACK):
             try:
                 link_or_move(aside, self._request, durable=True)
             except FileExistsError:
@@ -345,25 +293,18 @@ class Markers:
         return True
 
     def _is_standing(self, aside: Path) -> bool:
-        one, other = _status(aside), _status(self._request)
+        one, other = status_of(aside), status_of(self._request)
         return one is not None and other is not None and os.path.samestat(one, other)
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except FileNotFoundError:
-        return None
-
-
 def _is_folder(path: Path) -> bool:
-    status = _status(path)
+    status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def _is_file_or_nothing(path: Path) -> bool:
     """A file is replaced at one stroke: at no moment is there none."""
-    status = _status(path)
+    status = status_of(path)
     return status is None or stat.S_ISREG(status.st_mode)
 
 
@@ -378,94 +319,3 @@ def _remove(path: Path) -> bool:
             raise
         path.rmdir()
     return True
-
-
-def read_request(path: Path) -> Request | None:
-    """Read a request without following or waiting; read again where it changed under our eyes."""
-    before = _status(path)
-    for _ in range(_READS):
-        if before is None:
-            return None
-        raw, problem = _content(path, before)
-        after = _status(path)
-        if after is not None and _core(before) == _core(after):
-            return _as_request(before, raw, problem)
-        before = after
-    return None if before is None else _as_request(before, raw, problem)
-
-
-def _as_request(status: os.stat_result, raw: bytes, problem: Problem | None) -> Request:
-    identity = Identity(status.st_ino, status.st_mtime_ns, status.st_size, sha256(raw).hexdigest())
-    if problem is not None:
-        return Request(identity, status.st_mtime, None, (problem,), status.st_ctime_ns)
-    document, problems = parse_request(raw)
-    return Request(identity, status.st_mtime, document, tuple(problems), status.st_ctime_ns)
-
-
-def _core(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]:
-    spot = Spot(path.name if not path.name.startswith(OURS) else REQUEST)
-    if not stat.S_ISREG(status.st_mode):
-        text = "a request must be a regular file, not a folder, a link or the like"
-        return b"", spot.error(Code.NOT_A_FILE, text)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b"", None
-    except (PermissionError, OSError) as error:
-        text = f"cannot read the request: {cause_of(error)}; make it readable for the daemon's user"
-        return b"", spot.error(Code.UNREADABLE, text)
-    try:
-        return read_up_to(descriptor, strict_json.MAX_BYTES + 1), None
-    finally:
-        os.close(descriptor)
-
-
-def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
-    """Return what the bytes of a request ask for, or what is wrong with them: MAX_PROBLEMS at most, and how many more.
-
-    The same bytes are parsed once, however often the folder is listed.
-    """
-    document, problems = _parsed(raw)
-    return document, list(problems)
-
-
-@lru_cache(maxsize=2)  # the one that is served and the one that waits
-def _parsed(raw: bytes) -> tuple[RequestDocument | None, tuple[Problem, ...]]:
-    document, problems = _parse(raw)
-    return document, tuple(problems)
-
-
-def _parse(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
-    spot = Spot(REQUEST)
-    if len(raw) <= strict_json.MAX_BYTES and not raw.removeprefix(b"\xef\xbb\xbf").strip():
-        return RequestDocument.model_construct(nodes=None, request_id=None), []
-    try:
-        value = strict_json.parse(raw)
-    except strict_json.JsonError as error:
-        text = f'a request is empty or a JSON object such as {{"nodes": ["node_05.json"]}}: {error}'
-        return None, [spot.error(Code(error.code), text)]
-    if not isinstance(value, dict):
-        return None, [spot.error(Code.NOT_AN_OBJECT, "a request is empty or a JSON object", value)]
-    try:
-        document = RequestDocument.model_validate(value)
-    except ValidationError as error:
-        found = [_finding(spot, item) for item in error.errors(include_url=False)[:MAX_PROBLEMS]]
-        return None, capped(found, spot, left_out=error.error_count() - len(found))
-    doubled = [name for name, times in Counter(document.nodes or ()).items() if times > 1]
-    if doubled:
-        text = f"{len(doubled)} node file{'s are' if len(doubled) > 1 else ' is'} named twice"
-        return None, [spot.at("nodes").error(Code.BAD_VALUE, text, sorted(doubled)[:MAX_PROBLEMS])]
-    return document, []
-
-
-def _finding(spot: Spot, item: object) -> Problem:
-    assert isinstance(item, dict)  # noqa: S101 - pydantic's error details; for the type checker
-    place = spot.at(*item["loc"])
-    if item["type"] == "extra_forbidden":
-        return place.error(Code.UNKNOWN_KEY, 'unknown key; known are "nodes" and "request_id"', item["input"])
-    code = Code.WRONG_TYPE if item["type"].endswith("_type") else Code.BAD_VALUE
-    return place.error(code, item["msg"].removeprefix("Value error, ").lower(), item["input"])

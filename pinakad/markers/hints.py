@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pinakad.events import Event, fields
-from pinakad.markers.folder import CANCEL, COMPLETED, FAILED, OURS, REQUEST
+from pinakad.markers.names import CANCEL, COMPLETED, FAILED, OURS, REQUEST
 from pinakad.nodes.spelling import MAX_SLIPS, plain, slips_between
 from pinakad.problems import printable
 

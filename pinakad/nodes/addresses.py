@@ -4,7 +4,7 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError, ip_address
 
-from pinakad.nodes.node_file import NodeFile, Port, ports_of
+from pinakad.nodes.node_file import NamedInterface, NodeFile, interfaces_of
 
 _BROADCAST = IPv4Address("255.255.255.255")
 _LOOPBACK_NAMES = {"localhost.localdomain", "ip6-localhost", "ip6-loopback"}
@@ -108,7 +108,7 @@ def choose(node_file: NodeFile, *, allow_loopback: bool) -> tuple[str, AddressSo
     foreign = {address_key(node_file.server_vip), address_key(node_file.provider_gateway)}
     candidates = [
         port
-        for port in ports_of(node_file)
+        for port in interfaces_of(node_file)
         if not port.is_slave
         and is_usable(port.interface.address, allow_loopback=allow_loopback)
         and port.interface.address not in foreign
@@ -116,7 +116,7 @@ def choose(node_file: NodeFile, *, allow_loopback: bool) -> tuple[str, AddressSo
     return _by_type(candidates) or _by_gateway(candidates)
 
 
-def _by_type(candidates: list[Port]) -> tuple[str, AddressSource] | None:
+def _by_type(candidates: list[NamedInterface]) -> tuple[str, AddressSource] | None:
     for source in (AddressSource.MGMT, AddressSource.VXLAN, AddressSource.PRIMARY):
         for port in candidates:
             if source.value in port.types:
@@ -124,7 +124,7 @@ def _by_type(candidates: list[Port]) -> tuple[str, AddressSource] | None:
     return None
 
 
-def _by_gateway(candidates: list[Port]) -> tuple[str, AddressSource] | None:
+def _by_gateway(candidates: list[NamedInterface]) -> tuple[str, AddressSource] | None:
     inner = [port for port in candidates if not _WITHOUT_ADDRESS & set(port.types)]
     for port in inner:
         if port.interface.gateway:

@@ -8,7 +8,15 @@ from typing import NamedTuple
 
 from pinakad.nodes.addresses import choose, ip_value, ipv4, is_netmask, is_usable, subnet, why_no_login
 from pinakad.nodes.machine import is_disk
-from pinakad.nodes.node_file import Interface, NodeFile, Port, is_hostname, is_known_key, ports_of, present
+from pinakad.nodes.node_file import (
+    Interface,
+    NamedInterface,
+    NodeFile,
+    interfaces_of,
+    is_hostname,
+    is_known_key,
+    present,
+)
 from pinakad.nodes.spelling import plain, slips_between
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, printable
 
@@ -44,7 +52,7 @@ class _OwnNetwork(NamedTuple):
 def check(file: str, node_file: NodeFile, *, allow_loopback: bool) -> list[Problem]:
     """Return every problem of the file named `file` that can be seen without looking at another one."""
     spot = Spot(file)
-    ports = ports_of(node_file)
+    ports = interfaces_of(node_file)
     own = _own_network(ports)
     problems = [*_check_top(spot, node_file), *_check_roles(spot, node_file)]
     problems += _check_logins(spot, node_file, own, allow_loopback=allow_loopback)
@@ -121,7 +129,7 @@ def _check_roles(spot: Spot, node_file: NodeFile) -> Iterator[Problem]:
         yield spot.at("roles", index).warning(Code.UNKNOWN_ROLE, text, node_file.roles[index])
 
 
-def _check_bonds(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
+def _check_bonds(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
     bonds = {port.interface.interface_name for port in ports if port.is_bond}
     known = f"its bonds are {printable(', '.join(sorted(bonds)))}" if bonds else "it has no bond"
     slaves: dict[str, set[str]] = defaultdict(set)
@@ -148,7 +156,7 @@ def _check_bonds(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
             yield place.warning(Code.BOND_WITH_ONE_SLAVE, "a bond with one slave protects from nothing", name)
 
 
-def _check_vlans(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
+def _check_vlans(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
     used: dict[tuple[str, str], str] = {}
     for port in ports:
         place = spot.at("using_interfaces", port.key, "vlan_id")
@@ -164,7 +172,7 @@ def _check_vlans(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
                 yield place.warning(Code.VLAN_RANGE, "a VLAN id is a number from 1 to 4094", vlan)
 
 
-def _check_types(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
+def _check_types(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     told: set[str] = set()
     for port in ports:
@@ -176,7 +184,7 @@ def _check_types(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
             first.setdefault(name, port.key)
 
 
-def _check_own_addresses(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
+def _check_own_addresses(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for port in ports:
         address = port.interface.address
@@ -187,7 +195,7 @@ def _check_own_addresses(spot: Spot, ports: list[Port]) -> Iterator[Problem]:
                 yield place.error(Code.DUPLICATE_ADDRESS, f"{holder} of this node has this address already", address)
 
 
-def _check_port(spot: Spot, port: Port, own: _OwnNetwork) -> Iterator[Problem]:
+def _check_port(spot: Spot, port: NamedInterface, own: _OwnNetwork) -> Iterator[Problem]:
     interface = port.interface
     for name in list(dict.fromkeys(name for name in port.types if name not in KNOWN_TYPES))[:MAX_PROBLEMS]:
         text = f"unknown type; known are {', '.join(sorted(KNOWN_TYPES))}"
@@ -245,7 +253,7 @@ def _check_gateway(spot: Spot, gateway: str, own: _OwnNetwork) -> Iterator[Probl
         yield spot.error(Code.BAD_GATEWAY, "the gateway must not be a network or broadcast address", gateway)
 
 
-def _own_network(ports: list[Port]) -> _OwnNetwork:
+def _own_network(ports: list[NamedInterface]) -> _OwnNetwork:
     interfaces = [port.interface for port in ports if not port.is_slave]
     subnets = {net for net in map(_subnet_of, interfaces) if net is not None}
     shown = printable(", ".join(sorted(map(str, subnets))))

@@ -9,17 +9,17 @@ from collections.abc import Set as AbstractSet
 
 from pinakad.nodes.addresses import address_key, ip_value
 from pinakad.nodes.machine import is_kernel_name
-from pinakad.nodes.reading import ReadFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Code, Problem, Spot, capped
 
 _MAX_NAMESAKES = 20
 _MAX_NAMED = 5
-_Claim = tuple[ReadFile, str]
+_Claim = tuple[ParsedNodeFile, str]
 """A file that says that an address is its node's, and where it says so."""
 _Claims = Mapping[str, Sequence[_Claim]]
 
 
-def conflicts(files: Sequence[ReadFile], asked: AbstractSet[str], *, ssh_port: int) -> Iterator[Problem]:
+def conflicts(files: Sequence[ParsedNodeFile], asked: AbstractSet[str], *, ssh_port: int) -> Iterator[Problem]:
     """Return what is wrong between `files`, which all count, in order. `ssh_port` is polled where a file names none.
 
     Two machines behind one address are told apart by their ports.
@@ -36,7 +36,7 @@ def conflicts(files: Sequence[ReadFile], asked: AbstractSet[str], *, ssh_port: i
     yield from _virtual_addresses(files, owners, asked)
 
 
-def _owners(files: Iterable[ReadFile]) -> dict[str, list[_Claim]]:
+def _owners(files: Iterable[ParsedNodeFile]) -> dict[str, list[_Claim]]:
     owners: dict[str, list[_Claim]] = defaultdict(list)
     for file in files:
         for address, path in file.machine.addresses if file.stated else ():
@@ -44,7 +44,7 @@ def _owners(files: Iterable[ReadFile]) -> dict[str, list[_Claim]]:
     return owners
 
 
-def _logins(files: Iterable[ReadFile], ssh_port: int) -> dict[tuple[str, int], list[_Claim]]:
+def _logins(files: Iterable[ParsedNodeFile], ssh_port: int) -> dict[tuple[str, int], list[_Claim]]:
     """Return who is reached at the places that an `ssh.address` leads to: addresses and names, each with its port."""
     wanted = {file.machine.login for file in files if file.stated and file.machine.login}
     found: dict[tuple[str, int], list[_Claim]] = defaultdict(list)
@@ -80,9 +80,9 @@ def _shared(
         yield place.error(Code.DUPLICATE_ADDRESS, text, shown)
 
 
-def _virtual_addresses(files: Sequence[ReadFile], owners: _Claims, asked: AbstractSet[str]) -> Iterator[Problem]:
+def _virtual_addresses(files: Sequence[ParsedNodeFile], owners: _Claims, asked: AbstractSet[str]) -> Iterator[Problem]:
     """A virtual address moves from machine to machine: polled, it would show one node for another."""
-    vips: dict[str, list[ReadFile]] = defaultdict(list)
+    vips: dict[str, list[ParsedNodeFile]] = defaultdict(list)
     for file in files:
         if file.stated and file.stated.server_vip and ip_value(file.stated.server_vip) is not None:
             vips[address_key(file.stated.server_vip)].append(file)
@@ -97,7 +97,7 @@ def _virtual_addresses(files: Sequence[ReadFile], owners: _Claims, asked: Abstra
     yield from _different(vips, asked)
 
 
-def _held(vip: str, naming: list[ReadFile], holders: list[_Claim], asked: AbstractSet[str]) -> Iterator[Problem]:
+def _held(vip: str, naming: list[ParsedNodeFile], holders: list[_Claim], asked: AbstractSet[str]) -> Iterator[Problem]:
     asked_holder = next((claim for claim in holders if claim[0].name in asked), None)
     for file in naming:
         owner, path = holders[0] if file.name in asked else asked_holder or (None, "")
@@ -108,7 +108,7 @@ def _held(vip: str, naming: list[ReadFile], holders: list[_Claim], asked: Abstra
         yield place.error(Code.VIP_IS_NODE_ADDRESS, text, vip)
 
 
-def _different(vips: Mapping[str, list[ReadFile]], asked: AbstractSet[str]) -> Iterator[Problem]:
+def _different(vips: Mapping[str, list[ParsedNodeFile]], asked: AbstractSet[str]) -> Iterator[Problem]:
     (usual, *others), *_ = [sorted(vips, key=lambda vip: -len(vips[vip]))] if vips else [[""]]
     for vip in others:
         file = next((file for file in vips[vip] if file.name in asked), None)
@@ -119,7 +119,7 @@ def _different(vips: Mapping[str, list[ReadFile]], asked: AbstractSet[str]) -> I
             yield Spot(file.name).at("server_vip").warning(Code.DIFFERENT_VIPS, text, vip)
 
 
-def namesakes(group: Sequence[ReadFile], asked: AbstractSet[str] | None, *, ssh_port: int) -> list[Problem]:
+def namesakes(group: Sequence[ParsedNodeFile], asked: AbstractSet[str] | None, *, ssh_port: int) -> list[Problem]:
     """Return the problems of files with one host name, in order: does the last one speak of the machine of the others?
 
     It does where a chain of addresses or disks in common leads there. A file that shows neither is nobody's.
@@ -141,7 +141,7 @@ def namesakes(group: Sequence[ReadFile], asked: AbstractSet[str] | None, *, ssh_
     return capped(problems, Spot(latest.name), _MAX_NAMESAKES)
 
 
-def _namesake(place: Spot, file: ReadFile, latest: ReadFile, *, alike: bool) -> Problem:
+def _namesake(place: Spot, file: ParsedNodeFile, latest: ParsedNodeFile, *, alike: bool) -> Problem:
     remedy = (
         f"if {file.name} is out of date: `pinakactl retire {file.name}`, "
         f"else {latest.name} needs a host name of its own"

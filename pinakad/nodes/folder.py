@@ -13,7 +13,7 @@ from pinakad.events import Event, fields
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.selection import ReadFile, ignored_text, read_file, unreadable
+from pinakad.nodes.selection import ParsedNodeFile, ignored_text, read_file, unreadable
 from pinakad.problems import Code, Severity, cause_of, printable
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class NodesFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()  # read in threads: when files arrive, and when a request starts
-        self._known: dict[str, tuple[_State, ReadFile]] = {}
+        self._known: dict[str, tuple[_State, ParsedNodeFile]] = {}
         self._allowed = False
         self._told: set[tuple[str, str]] = set()
         self._told_strange: set[str] | None = set()
@@ -48,11 +48,11 @@ class NodesFolder:
         self.ignored: list[str] = []
         """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
 
-    def scan(self, *, allow_loopback: bool) -> list[ReadFile]:
+    def scan(self, *, allow_loopback: bool) -> list[ParsedNodeFile]:
         """Read what is new or has changed, and return all node files. Raises OSError where the folder is unreadable."""
         with self._lock:
             known = self._known if allow_loopback == self._allowed else {}
-            found: dict[str, tuple[_State, ReadFile]] = {}
+            found: dict[str, tuple[_State, ParsedNodeFile]] = {}
             strange, ignored = _FirstNames(MAX_TOLD), _FirstNames(MAX_IGNORED)
             left = MAX_TOTAL_BYTES
             with os.scandir(self.folder) as entries:
@@ -89,7 +89,7 @@ class NodesFolder:
             log.warning(text, more, extra=fields(Event.PROBLEM))
         self._told = {(read.name, read.sha256) for read in files}
 
-    async def read_for_good(self, *, allow_loopback: bool) -> list[ReadFile] | str:
+    async def read_for_good(self, *, allow_loopback: bool) -> list[ParsedNodeFile] | str:
         """Read all node files once their writers are done, or return why the folder cannot be read.
 
         A file that does not parse is read again until the folder has been still for STILL_S, PATIENCE_S at most.
@@ -159,8 +159,8 @@ def _may_be_meant(name: str) -> bool:
 
 
 def _read(
-    entry: "os.DirEntry[str]", known: tuple[_State, ReadFile] | None, *, allow_loopback: bool
-) -> tuple[_State, ReadFile] | None:
+    entry: "os.DirEntry[str]", known: tuple[_State, ParsedNodeFile] | None, *, allow_loopback: bool
+) -> tuple[_State, ParsedNodeFile] | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def _read(
         return None
 
 
-def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ReadFile:
+def _read_one(entry: "os.DirEntry[str]", *, allow_loopback: bool) -> ParsedNodeFile:
     try:
         raw = read_regular(Path(entry.path), strict_json.MAX_BYTES)
     except NotRegularError:

@@ -140,7 +140,7 @@ class NodeFile(_Object):
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class NamedInterface:
     """An interface of a node file together with its key, which tells a bond.
 
     `is_bond`: the key decides, the flat form has no `Bond_Slave` anywhere. `is_slave`: a bond's, which carries no
@@ -170,15 +170,15 @@ def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
         return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_TOLD))
 
 
-def ports_of(node_file: NodeFile) -> list[Port]:
+def interfaces_of(node_file: NodeFile) -> list[NamedInterface]:
     """Return the interfaces of the known keys, in the file's order."""
     return [_port(key, item) for key, item in node_file.using_interfaces.items() if is_known_key(key)]
 
 
-def _port(key: str, interface: Interface) -> Port:
+def _port(key: str, interface: Interface) -> NamedInterface:
     is_bond = is_bond_key(key)
     is_slave = not is_bond and interface.bond_slave.upper() == "YES"
-    return Port(key, interface, is_bond, is_slave, interface.types)
+    return NamedInterface(key, interface, is_bond, is_slave, interface.types)
 
 
 @lru_cache(maxsize=1024)

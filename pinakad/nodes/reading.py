@@ -23,7 +23,7 @@ _NEEDS_THE_WHOLE_FILE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class NodeFacts:
     """What a deployment needs of a node file's content: the whole of it takes ten times the room.
 
     `chosen` is the address to poll, None where there is none.
@@ -39,7 +39,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFile:
+class ParsedNodeFile:
     """One node file as it was found: what it states, or its problems. Kept while the file does not change.
 
     `machine` is what it shows of its machine, as far as it can be read at all.
@@ -48,7 +48,7 @@ class ReadFile:
     name: str
     raw: bytes
     sha256: str
-    stated: Stated | None
+    stated: NodeFacts | None
     hostname: str | None
     problems: tuple[Problem, ...]
     half_written: bool = False
@@ -60,14 +60,16 @@ class ReadFile:
         return (number_of(self.name) or 0, self.name)
 
 
-def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
+def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ParsedNodeFile:
     """Read and check one node file on its own. Every problem is in the result; nothing is raised."""
     digest = sha256(raw).hexdigest()
     try:
         value = strict_json.parse(raw)
     except strict_json.JsonError as error:
         problem = Spot(name).error(Code(error.code), f"cannot read the file as JSON: {error}")
-        return ReadFile(name, raw, digest, None, None, (problem,), half_written=error.code in ("not_json", "not_utf8"))
+        return ParsedNodeFile(
+            name, raw, digest, None, None, (problem,), half_written=error.code in ("not_json", "not_utf8")
+        )
     content, problems = read_node_file(name, value)
     if content is not None:
         found = check(name, content, allow_loopback=allow_loopback)
@@ -75,7 +77,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
     problems = capped(with_suggestions(Spot(name), value, problems), Spot(name))
-    return ReadFile(
+    return ParsedNodeFile(
         name=name,
         raw=raw,
         sha256=digest,
@@ -86,9 +88,9 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ReadFile:
     )
 
 
-def unreadable(name: str, code: Code, message: str) -> ReadFile:
+def unreadable(name: str, code: Code, message: str) -> ParsedNodeFile:
     """Return the result for a file that could not even be read."""
-    return ReadFile(name, b"", "", None, None, (Spot(name).error(code, message),))
+    return ParsedNodeFile(name, b"", "", None, None, (Spot(name).error(code, message),))
 
 
 def _hostname(value: Any) -> str | None:
@@ -96,9 +98,9 @@ def _hostname(value: Any) -> str | None:
     return hostname if isinstance(hostname, str) else None
 
 
-def _stated(content: NodeFile, *, allow_loopback: bool) -> Stated:
+def _stated(content: NodeFile, *, allow_loopback: bool) -> NodeFacts:
     ssh = content.ssh
-    return Stated(
+    return NodeFacts(
         hostname=content.hostname,
         chosen=choose(content, allow_loopback=allow_loopback),
         port=ssh.port if ssh else None,

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.conflicts import conflicts, namesakes
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.reading import ReadFile, read_file, unreadable
+from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
 from pinakad.problems import Code, Problem, Spot, has_errors, printable
 
 __all__ = [
     "Node",
     "NodeSet",
-    "ReadFile",
+    "ParsedNodeFile",
     "Superseded",
-    "combine",
     "ignored_text",
     "no_node_file_text",
     "read_file",
+    "select_nodes",
     "unreadable",
 ]
 
@@ -80,7 +80,9 @@ def no_node_file_text(ignored: Sequence[str]) -> str:
     return "there is no node file" + (f"; {ignored_text(ignored)}" if ignored else "")
 
 
-def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, ssh_port: int = SSH_PORT) -> NodeSet:
+def select_nodes(
+    files: Iterable[ParsedNodeFile], asked: frozenset[str] | None = None, *, ssh_port: int = SSH_PORT
+) -> NodeSet:
     """Return the nodes of all `files`, or of those named in `asked`.
 
     Of the files with one host name (without case) the one with the highest number counts; the others are superseded,
@@ -105,25 +107,25 @@ def combine(files: Iterable[ReadFile], asked: frozenset[str] | None = None, *, s
     )
 
 
-def _by_hostname(ordered: Iterable[ReadFile]) -> list[list[ReadFile]]:
-    groups: dict[str, list[ReadFile]] = defaultdict(list)
+def _by_hostname(ordered: Iterable[ParsedNodeFile]) -> list[list[ParsedNodeFile]]:
+    groups: dict[str, list[ParsedNodeFile]] = defaultdict(list)
     for file in ordered:
         groups[(file.hostname or f"/{file.name}").lower()].append(file)  # "/" is in no host name: it is alone
     return list(groups.values())
 
 
-def _superseded(groups: Sequence[Sequence[ReadFile]], asked: frozenset[str] | None) -> list[Superseded]:
+def _superseded(groups: Sequence[Sequence[ParsedNodeFile]], asked: frozenset[str] | None) -> list[Superseded]:
     older = [(file, group[-1]) for group in groups for file in group[:-1] if asked is None or file.name in asked]
     older.sort(key=lambda pair: pair[0].key)
     return [Superseded(file.name, file.hostname or "", latest.name) for file, latest in older]
 
 
-def _without_control(counted: Sequence[ReadFile]) -> Iterator[Problem]:
+def _without_control(counted: Sequence[ParsedNodeFile]) -> Iterator[Problem]:
     if counted and all(file.stated and not file.stated.has_control for file in counted):
         yield Spot("").warning(Code.NO_CONTROL, "no node has the role Control")
 
 
-def _node(file: ReadFile) -> Node | None:
+def _node(file: ParsedNodeFile) -> Node | None:
     stated = file.stated
     if stated is None or stated.chosen is None or has_errors(file.problems):
         return None

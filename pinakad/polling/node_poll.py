@@ -12,189 +12,24 @@ Nothing here asks a clock, opens a socket or waits: time comes in, a new frozen 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from math import ceil
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, NodeState, RebootEvidence, Rung
+from pinakad.times import Instant
 
 AUTH_FAILED_PAUSE_S = 15.0
 """OpenSSH 9.8 and later shut out a source whose logins keep failing (sshd_config(5), PerSourcePenalties)."""
-PLACES = 0.8
-"""The part of an interval that the nodes spread over: whoever is polled last still has time before the end."""
-TICK_S = 0.02
-"""Places are multiples of this: thousands of nodes wake the process 50 times a second, not thousands of times."""
 ROUND_EACH_S = 0.01
 """What a login costs us at most: with thousands of nodes, all of them cannot answer within one interval."""
 AWAY_S = 2.0
 """A pause of ours that counts: a busy machine with ten thousand nodes is late by half a second."""
 MAX_LATE_PAUSES = 10
 """How many pauses after the end put the verdict off: a machine that is always late gets its verdict too."""
-UNASKED_S = 300.0
-"""How long after the end it is tried to ask a node that could not be asked; at least two intervals."""
-
-
-class PollSettings(BaseModel):
-    """The table `[poll]`: when nodes are polled and what is asked of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    delay_s: float = Field(90, ge=0, le=86400, description="from the launch to the first slot")
-    interval_s: float = Field(5, ge=0.05, le=3600, description="from one slot to the next")
-    attempts: int = Field(120, ge=1, le=1_000_000, description="slots before a node counts as unreachable")
-    reboot: Literal["report", "require", "ignore"] = Field(
-        "report", description="what a node that has not provably rebooted means"
-    )
-    identity: Literal["report", "require", "ignore"] = Field(
-        "report", description="what a node that names itself otherwise than its file means"
-    )
-    stable_checks: int = Field(
-        1, ge=1, le=1000, description="successful attempts in a row, with one boot id, that make a node up"
-    )
-    ready_command: str = Field("", max_length=4096, description="must exit 0 on the node; empty: not asked")
-
-
-class NodeState(StrEnum):
-    """Where a node stands."""
-
-    WAITING = "waiting"
-    UP = "up"
-    FAILED = "failed"
-
-
-class Rung(StrEnum):
-    """The steps of an attempt, in order; a rung is reached when its step is done."""
-
-    CONNECT = "connect"
-    BANNER = "banner"
-    HOST_KEY = "host_key"
-    LOGIN = "login"
-    COMMAND = "command"
-    IDENTITY = "identity"
-    REBOOT = "reboot"
-    STABLE = "stable"
 
 
 _LADDER = {rung: step for step, rung in enumerate(Rung)}
-
-
-class NodeReason(StrEnum):
-    """Why an attempt failed. Any of them may pass while a node boots."""
-
-    UNRESOLVED = "unresolved"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    NOT_SSH = "not_ssh"
-    BANNER_TIMEOUT = "banner_timeout"
-    AUTH_FAILED = "auth_failed"
-    HOST_KEY_CHANGED = "host_key_changed"
-    HOST_KEY_UNKNOWN = "host_key_unknown"
-    WRONG_HOST = "wrong_host"
-    NOT_REBOOTED = "not_rebooted"
-    NOT_READY = "not_ready"
-    UNSTABLE = "unstable"
-    ERROR = "error"
-
-
-class HostKey(StrEnum):
-    """How the node's host key compares with the one that was pinned."""
-
-    NEW = "new"
-    SAME = "same"
-    CHANGED = "changed"
-
-
-class RebootEvidence(StrEnum):
-    """What told whether a node has rebooted."""
-
-    BOOT_ID = "boot_id"
-    UPTIME = "uptime"
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What one attempt found. Times are seconds on the boot clock; `reason` None: logged in, and the commands ran."""
-
-    began_s: float
-    rung: Rung | None
-    reason: NodeReason | None
-    message: str = ""
-    host_key: HostKey | None = None
-    boot_id: str | None = None
-    uptime_s: float | None = None
-    hostname: str | None = None
-    not_made: bool = False
-    """It could not be made, or not be ended, for want of something of ours; `message` says of what."""
-
-    @property
-    def stalled(self) -> bool:
-        """Tell whether the node let the attempt run into a time limit."""
-        return self.reason in (NodeReason.TIMEOUT, NodeReason.BANNER_TIMEOUT)
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """One moment: `boot_s` for durations, `wall_s` (seconds since 1970) for people."""
-
-    boot_s: float
-    wall_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The slots of a run, in seconds on the boot clock: `launched_s + delay_s + k * interval_s`, and a place in each.
-
-    `exited_s` is None while the script lives; there is no end before it. `back_s` is when the daemon was away for the
-    last time, by a restart or a pause, and came back; 0 if it never was.
-    """
-
-    launched_s: float
-    delay_s: float
-    interval_s: float
-    attempts: int
-    exited_s: float | None = None
-    back_s: float = 0.0
-
-    @property
-    def begins_s(self) -> float:
-        """When the first slot is."""
-        return self.launched_s + self.delay_s
-
-    @property
-    def ends_s(self) -> float | None:
-        """The moment at which polling is spent, the same for every node; None while nobody can know."""
-        if self.exited_s is None:
-            return None
-        return max(self.begins_s, self.exited_s) + self.attempts * self.interval_s
-
-    def asks_on(self, unasked_since_s: float, moment_s: float) -> bool:
-        """Tell whether it is still tried to ask a node that could not be asked since then."""
-        if self.ends_s is None:
-            return True
-        return moment_s < max(self.ends_s, self.back_s, unasked_since_s) + max(UNASKED_S, 2 * self.interval_s)
-
-    def gives_a_chance(self, began_s: float) -> bool:
-        """Tell whether an attempt that began then counts against its node, if it fails."""
-        return self.exited_s is not None and began_s >= max(self.exited_s, self.back_s)
-
-    def slot_from(self, moment_s: float, place: float) -> float:
-        """Return the first slot at or after the moment, for the node at `place` (0 to 1) in the interval."""
-        first = self.begins_s + round(place * PLACES * self.interval_s / TICK_S) * TICK_S
-        # the tiny subtraction: a sleep that ends exactly on a slot must find this slot, not the next one
-        number = ceil((moment_s - first) / self.interval_s - 1e-9)
-        return first + max(number, 0) * self.interval_s
-
-    def is_last(self, slot_s: float) -> bool:
-        """Tell whether this is the node's last slot that leaves time for a login before the end."""
-        if self.ends_s is None:
-            return False
-        latest_s = self.ends_s - (1 - PLACES) * self.interval_s + 1e-6
-        return slot_s <= latest_s < slot_s + self.interval_s
-
-    def number(self, moment_s: float) -> int:
-        """Return how many slots have begun, for people: `attempt 14/120`."""
-        return max(0, int((moment_s - self.begins_s) / self.interval_s) + 1) if moment_s >= self.begins_s else 0
 
 
 class Attention(NamedTuple):
@@ -214,7 +49,7 @@ class Attention(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Baseline:
     """What is known of a node before it is polled: what its answers are held against."""
 
     hostname: str
@@ -251,7 +86,7 @@ class NodePoll(NamedTuple):
     stalled: bool = False
     paused_until_s: float = 0.0
     chances: int = 0
-    """The attempts that count against the node, see `Grid.gives_a_chance`; none from before it was up."""
+    """The attempts that count against the node, see `Schedule.gives_a_chance`; none from before it was up."""
     answered_s: float = 0.0
     """When it was up for the last time, on the boot clock."""
     lack: str = ""
@@ -259,20 +94,22 @@ class NodePoll(NamedTuple):
     unasked_since_s: float = 0.0
     """Since when something was missing at every attempt, on the boot clock."""
 
-    def after(self, probe: Probe, subject: Subject, settings: PollSettings, grid: Grid, now: Now) -> "NodePoll":
+    def after(
+        self, probe: AttemptResult, baseline: Baseline, settings: PollSettings, schedule: Schedule, now: Instant
+    ) -> "NodePoll":
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
         if probe.not_made:
             return self._not_asked(probe.message, now)
-        facts = self._facts(probe, subject, grid, now)
-        reason, rung, message = self._judge(facts, probe, subject, settings)
+        facts = self._facts(probe, baseline, schedule, now)
+        reason, rung, message = self._judge(facts, probe, baseline, settings)
         if reason is not None:
             return self._replace(**(facts | self._failed_attempt(reason, rung, message, now)))
         return self._replace(
             **facts,
             state=NodeState.UP,
-            confirmed=grid.exited_s is not None and probe.began_s >= grid.exited_s,
+            confirmed=schedule.exited_s is not None and probe.began_s >= schedule.exited_s,
             rung=Rung.STABLE,
             last_rung=Rung.STABLE,
             reason=None,
@@ -281,12 +118,12 @@ class NodePoll(NamedTuple):
             up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
             paused_until_s=0.0,
             # an answer that waited for us while we were away is as old as its question
-            answered_s=now.boot_s if probe.began_s >= grid.back_s else probe.began_s,
+            answered_s=now.boot_s if probe.began_s >= schedule.back_s else probe.began_s,
         )
 
-    def may_use(self, slot_s: float, grid: Grid) -> bool:
+    def may_use(self, slot_s: float, schedule: Schedule) -> bool:
         """Tell whether an attempt is due in this slot; a pause is cut short by the last slot there is."""
-        return slot_s >= self.paused_until_s or grid.is_last(slot_s)
+        return slot_s >= self.paused_until_s or schedule.is_last(slot_s)
 
     def is_spent(self, settings: PollSettings) -> bool:
         """Tell whether the node has had its chance, so that it can be given up at the end of polling.
@@ -321,7 +158,7 @@ class NodePoll(NamedTuple):
             raise ValueError("cannot give up a node that has had no chance")
         return self._replace(state=NodeState.FAILED)
 
-    def _not_asked(self, cause: str, now: Now) -> "NodePoll":
+    def _not_asked(self, cause: str, now: Instant) -> "NodePoll":
         """Return how the node stands where it could not be asked: what it did before may be long over."""
         since_s = self.unasked_since_s if self.lack else now.boot_s
         poll = self._replace(chances=0, lack=cause, unasked_since_s=since_s)
@@ -329,7 +166,7 @@ class NodePoll(NamedTuple):
             return poll
         return poll._replace(reason=NodeReason.ERROR, message=cause)
 
-    def _facts(self, probe: Probe, subject: Subject, grid: Grid, now: Now) -> dict[str, Any]:
+    def _facts(self, probe: AttemptResult, baseline: Baseline, schedule: Schedule, now: Instant) -> dict[str, Any]:
         """Return the fields that tell what the attempt saw, whatever that is worth."""
         began_wall_s = now.wall_s - (now.boot_s - probe.began_s)
         facts: dict[str, Any] = {
@@ -337,13 +174,13 @@ class NodePoll(NamedTuple):
             "last_attempt_wall_s": began_wall_s,
             "stalled": probe.stalled,
             "stable_count": 0,
-            "chances": self.chances + grid.gives_a_chance(probe.began_s),
+            "chances": self.chances + schedule.gives_a_chance(probe.began_s),
         }
         if self.first_attempt_wall_s is None:
             facts["first_attempt_wall_s"] = began_wall_s
         if probe.rung is None:  # a node that is not there tells nothing: the case of thousands
             return facts
-        rebooted, evidence = _rebooted(probe, subject, grid)
+        rebooted, evidence = _rebooted(probe, baseline, schedule)
         if evidence is not None:  # what was proved once stays proved
             facts |= {"rebooted": rebooted, "reboot_evidence": evidence}
         same_boot = None in (probe.boot_id, self.boot_id) or probe.boot_id == self.boot_id
@@ -354,7 +191,7 @@ class NodePoll(NamedTuple):
             "stable_count": self.stable_count + 1 if same_boot else 1,
         }
 
-    def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Now) -> dict[str, Any]:
+    def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Instant) -> dict[str, Any]:
         """Return the fields that tell why the node is waited for."""
         failed: dict[str, Any] = {} if reason is NodeReason.UNSTABLE else {"stable_count": 0}
         if self.state is NodeState.UP:
@@ -373,13 +210,13 @@ class NodePoll(NamedTuple):
         }
 
     def _judge(
-        self, facts: dict[str, Any], probe: Probe, subject: Subject, settings: PollSettings
+        self, facts: dict[str, Any], probe: AttemptResult, baseline: Baseline, settings: PollSettings
     ) -> tuple[NodeReason | None, Rung | None, str]:
         """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
         if probe.reason is not None:
             return probe.reason, probe.rung, probe.message
-        if settings.identity == "require" and not subject.names_itself(probe.hostname):
-            text = f"it names itself {probe.hostname or 'nothing'}, its file says {subject.hostname}"
+        if settings.identity == "require" and not baseline.names_itself(probe.hostname):
+            text = f"it names itself {probe.hostname or 'nothing'}, its file says {baseline.hostname}"
             return NodeReason.WRONG_HOST, Rung.COMMAND, text
         rebooted = facts.get("rebooted", self.rebooted)
         if settings.reboot == "require" and rebooted is not True:
@@ -391,21 +228,23 @@ class NodePoll(NamedTuple):
         return None, Rung.STABLE, ""
 
 
-def old_confirmations(polls: Sequence[NodePoll], grid: Grid, now_s: float) -> list[int]:
+def old_confirmations(polls: Sequence[NodePoll], schedule: Schedule, now_s: float) -> list[int]:
     """Return which nodes answered so long before all were up that they may be down again."""
-    since_s = now_s - grid.interval_s - ROUND_EACH_S * len(polls)
+    since_s = now_s - schedule.interval_s - ROUND_EACH_S * len(polls)
     return [index for index, poll in enumerate(polls) if poll.answered_s < since_s]
 
 
-def _rebooted(probe: Probe, subject: Subject, grid: Grid) -> tuple[bool | None, RebootEvidence | None]:
+def _rebooted(
+    probe: AttemptResult, baseline: Baseline, schedule: Schedule
+) -> tuple[bool | None, RebootEvidence | None]:
     """Say whether the node has rebooted since the launch. A long uptime without a baseline proves nothing.
 
     The uptime was told after the attempt began; to count from its begin can only miss a proof, never invent one.
     """
-    if probe.boot_id and subject.boot_id_before:
-        return probe.boot_id != subject.boot_id_before, RebootEvidence.BOOT_ID
-    since_launch_s = probe.began_s - grid.launched_s
-    if not subject.boot_id_before and probe.uptime_s is not None and probe.uptime_s < since_launch_s:
+    if probe.boot_id and baseline.boot_id_before:
+        return probe.boot_id != baseline.boot_id_before, RebootEvidence.BOOT_ID
+    since_launch_s = probe.began_s - schedule.launched_s
+    if not baseline.boot_id_before and probe.uptime_s is not None and probe.uptime_s < since_launch_s:
         return True, RebootEvidence.UPTIME
     return None, None
 

@@ -4,23 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pinakad.polling.node_poll import (
-    PLACES,
-    ROUND_EACH_S,
-    TICK_S,
-    Attention,
-    Grid,
-    NodePoll,
-    NodeReason,
-    NodeState,
-    Now,
-    PollSettings,
-    Probe,
-    Subject,
-    old_confirmations,
-)
+from pinakad.polling.node_poll import ROUND_EACH_S, Attention, Baseline, NodePoll, old_confirmations
+from pinakad.polling.schedule import SPREAD, TICK_S, Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState
+from pinakad.times import Instant
 
-Ask = Callable[[int], Awaitable[Probe]]
+Ask = Callable[[int], Awaitable[AttemptResult]]
 """One attempt at the node with this index; it ends by limits of its own."""
 _LOOK_S = 0.5
 ASK_LIMIT_S = 3600.0
@@ -36,19 +26,19 @@ class Poller:
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        baselines: Sequence[Baseline],
         polls: Sequence[NodePoll],
         settings: PollSettings,
-        grid: Grid,
+        schedule: Schedule,
         ask: Ask,
-        now: Callable[[], Now],
+        now: Callable[[], Instant],
         told: Callable[[int, NodePoll, NodePoll], None],
         was_away: Callable[[float], None] = lambda _seconds: None,
         ask_limit_s: float = ASK_LIMIT_S,
     ) -> None:
         self.polls = list(polls)
-        self.grid = grid
-        self._subjects = subjects
+        self.schedule = schedule
+        self._subjects = baselines
         self._settings = settings
         self._ask = ask
         self._ask_limit_s = ask_limit_s
@@ -61,19 +51,19 @@ class Poller:
         self._busy: set[int] = set()
         self._unsettled = False
         self._progress_s = now().boot_s
-        if grid.exited_s is not None:
+        if schedule.exited_s is not None:
             self._exited.set()
 
     @property
     def idle_since_s(self) -> float | None:
         """Since when no attempt has ended; None while none is due: all are up, and the script still runs."""
         due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
-        return max(self._progress_s, self.grid.begins_s) if due else None
+        return max(self._progress_s, self.schedule.begins_s) if due else None
 
     def script_exited(self, moment_s: float) -> None:
         """From now on polling has an end, and who is up already must show it once more."""
         self._progress_s = self._now().boot_s
-        self.grid = replace(self.grid, exited_s=moment_s)
+        self.schedule = replace(self.schedule, exited_s=moment_s)
         self._exited.set()
 
     def require_reboot(self) -> None:
@@ -99,8 +89,8 @@ class Poller:
 
     async def _poll_until_settled(self) -> None:
         """Poll until all are up together: who came up long before the last one did is asked once more."""
-        first_s = max(self.grid.back_s, self._now().boot_s - self.grid.interval_s)
-        slots = {index: self.grid.slot_from(first_s, self._place(index)) for index in range(len(self.polls))}
+        first_s = max(self.schedule.back_s, self._now().boot_s - self.schedule.interval_s)
+        slots = {index: self.schedule.slot_from(first_s, self._place(index)) for index in range(len(self.polls))}
         self._unsettled = True
         while slots:
             await self._poll_each(slots)
@@ -110,7 +100,7 @@ class Poller:
         """Return who had been let go, and has a chance again because we were away, and when."""
         now_s = self._now().boot_s
         left = [index for index in range(len(self.polls)) if not self._is_settled(index, now_s)]
-        return {index: self.grid.slot_from(now_s, self._place(index)) for index in left}
+        return {index: self.schedule.slot_from(now_s, self._place(index)) for index in left}
 
     def _last_look(self) -> dict[int, float]:
         """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
@@ -118,8 +108,8 @@ class Poller:
             return {}
         self._unsettled = False
         now_s = self._now().boot_s
-        old = old_confirmations(self.polls, self.grid, now_s)
-        spread_s = PLACES * min(self.grid.interval_s, ROUND_EACH_S * len(self.polls))
+        old = old_confirmations(self.polls, self.schedule, now_s)
+        spread_s = SPREAD * min(self.schedule.interval_s, ROUND_EACH_S * len(self.polls))
         for index in old:
             self.polls[index] = self.polls[index].doubted()
         return {index: now_s + round(self._place(index) * spread_s / TICK_S) * TICK_S for index in old}
@@ -138,7 +128,7 @@ class Poller:
     async def _end(self, watchers: Mapping[int, "asyncio.Task[None]"]) -> None:
         """At the end let go of all that are spent. An attempt goes on where the node is not known to stall."""
         await self._exited.wait()
-        await asyncio.sleep((self.grid.ends_s or 0.0) - self._now().boot_s)
+        await asyncio.sleep((self.schedule.ends_s or 0.0) - self._now().boot_s)
         self._look_at_the_clock()
         for index, watcher in watchers.items():
             goes_on = index in self._busy and not self.polls[index].stalled
@@ -150,27 +140,27 @@ class Poller:
         while not self._is_over(index, time_s()):
             if self.polls[index].state is NodeState.UP and not self._exited.is_set():
                 await self._exited.wait()
-                slot_s = self.grid.slot_from(max(time_s(), slot_s), place)
+                slot_s = self.schedule.slot_from(max(time_s(), slot_s), place)
             await self._alarm.at(slot_s)
             self._look_at_the_clock()
-            if slot_s < self.grid.back_s:  # it passed while we were away: all at once would be a burst
-                slot_s = self.grid.slot_from(time_s(), place)
+            if slot_s < self.schedule.back_s:  # it passed while we were away: all at once would be a burst
+                slot_s = self.schedule.slot_from(time_s(), place)
                 continue
             if self._is_over(index, slot_s):
                 return
-            if self.polls[index].may_use(slot_s, self.grid):
+            if self.polls[index].may_use(slot_s, self.schedule):
                 await self._attempt(index)
             # half an interval on: a timer may fire a hair early, and a slot must not be used twice
-            slot_s = self.grid.slot_from(max(time_s(), slot_s + self.grid.interval_s / 2), place)
+            slot_s = self.schedule.slot_from(max(time_s(), slot_s + self.schedule.interval_s / 2), place)
 
     def _is_over(self, index: int, moment_s: float) -> bool:
-        poll, ends_s = self.polls[index], self.grid.ends_s
+        poll, ends_s = self.polls[index], self.schedule.ends_s
         return poll.confirmed or (ends_s is not None and moment_s >= ends_s and self._is_settled(index, moment_s))
 
     def _is_settled(self, index: int, moment_s: float) -> bool:
         """Tell whether the node needs no further attempt, once polling has ended."""
         poll = self.polls[index]
-        left_open = bool(poll.lack) and not self.grid.asks_on(poll.unasked_since_s, moment_s)
+        left_open = bool(poll.lack) and not self.schedule.asks_on(poll.unasked_since_s, moment_s)
         return poll.confirmed or poll.is_spent(self._settings) or left_open
 
     async def _attempt(self, index: int) -> None:
@@ -180,22 +170,22 @@ class Poller:
         finally:
             self._busy.discard(index)
         self._look_at_the_clock()
-        if probe.reason is not None and probe.began_s < self.grid.back_s:
+        if probe.reason is not None and probe.began_s < self.schedule.back_s:
             return  # our pause may have ended it, not the node: what the node did before still stands
         now, before = self._now(), self.polls[index]
-        after = before.after(probe, self._subjects[index], self._settings, self.grid, now)
+        after = before.after(probe, self._subjects[index], self._settings, self.schedule, now)
         self.polls[index], self._progress_s = after, now.boot_s
         self._unsettled |= not after.confirmed
         self._told(index, before, after)
 
-    async def _ask_within_limit(self, index: int) -> Probe:
+    async def _ask_within_limit(self, index: int) -> AttemptResult:
         began_s = self._now().boot_s
         try:
             async with asyncio.timeout(self._ask_limit_s):
                 return await self._ask(index)
         except TimeoutError:
             text = f"pinakad did not end the attempt within {self._ask_limit_s:.0f} s"
-            return Probe(began_s, None, NodeReason.ERROR, text, not_made=True)
+            return AttemptResult(began_s, None, NodeReason.ERROR, text, not_made=True)
 
     async def _pay_attention(self) -> None:
         while True:
@@ -205,9 +195,9 @@ class Poller:
     def _look_at_the_clock(self) -> None:
         """Notice a pause of the process before anything is decided: whoever wakes first after it comes here."""
         now_s, before_s = asyncio.get_running_loop().time(), self._attention.looked_s
-        self._attention, was_away = self._attention.at(now_s, self.grid.ends_s)
+        self._attention, was_away = self._attention.at(now_s, self.schedule.ends_s)
         if was_away:
-            self.grid = replace(self.grid, back_s=now_s)
+            self.schedule = replace(self.schedule, back_s=now_s)
             self.polls = [poll.away() for poll in self.polls]
             self._unsettled = True
             self._progress_s = now_s

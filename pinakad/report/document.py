@@ -4,100 +4,21 @@ The same object is the answer, `report.json`, `deployment` in status.json and wh
 crash the daemon resumes from it. Readers accept fields that they do not know. Times are RFC 3339 in UTC.
 """
 
-from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
 
 from pinakad.config import Config, ScriptSettings, SshSettings, readable_key
-from pinakad.polling.node_poll import PollSettings
+from pinakad.polling.settings import PollSettings
 from pinakad.problems import Problem
-from pinakad.report.node import CountsPart, NodePart, Part, SupersededPart
+from pinakad.report.node import CountsPart, NodeReport, Part, SupersededPart
+from pinakad.report.request import Id, RequestPart
+from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
 from pinakad.times import Timestamp
 
-MAX_REQUEST_ID = 200
 _DIGEST = "sha256:"
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z\.[0-9]{4,}$")]
-
-
-class Phase(StrEnum):
-    """Where a deployment stands; in this order."""
-
-    VALIDATING = "validating"
-    LAUNCHING = "launching"
-    WAITING = "waiting"
-    POLLING = "polling"
-    FINISHING = "finishing"
-    FINISHED = "finished"
-
-
-class Outcome(StrEnum):
-    """How a deployment ended."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class Reason(StrEnum):
-    """Why a deployment did not complete; where several hold at once, the first in this order is told."""
-
-    INVALID_REQUEST = "invalid_request"
-    NODES_UNREADABLE = "nodes_unreadable"
-    NO_NODES = "no_nodes"
-    INVALID_NODES = "invalid_nodes"
-    SCRIPT_NOT_FOUND = "script_not_found"
-    SCRIPT_NOT_RUNNABLE = "script_not_runnable"
-    SCRIPT_ALREADY_RUNNING = "script_already_running"
-    SSH_KEY = "ssh_key"
-    CANCELLED = "cancelled"
-    LAUNCH_FAILED = "launch_failed"
-    SCRIPT_FAILED = "script_failed"
-    SCRIPT_TIMEOUT = "script_timeout"
-    SCRIPT_LOST = "script_lost"
-    SCRIPT_INTERRUPTED = "script_interrupted"
-    NODES_UNREACHABLE = "nodes_unreachable"
-    NODES_NOT_ASKED = "nodes_not_asked"
-    STATE_UNREADABLE = "state_unreadable"
-    INTERNAL_ERROR = "internal_error"
-
-
-class ScriptState(StrEnum):
-    """Where the script stands."""
-
-    LAUNCHING = "launching"
-    RUNNING = "running"
-    EXITED = "exited"
-    LOST = "lost"
-    INTERRUPTED = "interrupted"
-
-
-class RequestDocument(BaseModel):
-    """What a request may say: the node files that it is limited to, and a text of the requester's own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    nodes: list[Annotated[str, StringConstraints(pattern=r"^node_[0-9]+\.json$")]] | None = Field(None, min_length=1)
-    request_id: str | None = Field(None, max_length=MAX_REQUEST_ID)
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "RequestDocument":
-        if self.nodes is None and self.request_id is None:
-            raise ValueError('must say "nodes", a list of node files, or be an empty file, which means all of them')
-        return self
-
-
-class RequestPart(Part):
-    """The request that is served: its identity, and what it asks for. `nodes` null means every node file."""
-
-    id: str | None
-    inode: int
-    mtime_ns: int
-    size: int
-    sha256: str
-    nodes: list[str] | None
 
 
 def _known(field: FieldInfo | None, table: Any) -> Any:
@@ -178,7 +99,7 @@ class Report(Part):
     clock: ClockPart
     script: ScriptPart | None = None
     counts: CountsPart = CountsPart()
-    nodes: list[NodePart] = Field(default_factory=list)
+    nodes: list[NodeReport] = Field(default_factory=list)
     superseded: list[SupersededPart] = Field(default_factory=list)
     problems: list[Problem] = Field(default_factory=list)
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from pinakad.config import SshSettings
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.selection import Node, Superseded
-from pinakad.polling.node_poll import HostKey, NodePoll, NodeReason, NodeState, RebootEvidence, Rung, Subject
+from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.vocabulary import HostKey, NodeReason, NodeState, RebootEvidence, Rung
 from pinakad.times import Timestamp, timestamp, wall_s
 
 
@@ -27,7 +28,7 @@ class CountsPart(Part):
     failed: int = 0
 
 
-class NodePart(Part):
+class NodeReport(Part):
     """One node: what its file says, and how its polling stands."""
 
     file: str
@@ -58,7 +59,7 @@ class NodePart(Part):
     stable_count: int = 0
     message: str = ""
 
-    def with_poll(self, poll: NodePoll) -> "NodePart":
+    def with_poll(self, poll: NodePoll) -> "NodeReport":
         """Return the node with how its polling stands now."""
         return self.but(
             state=poll.state,
@@ -79,7 +80,7 @@ class NodePart(Part):
             message=poll.message,
         )
 
-    def but(self, **changed: Any) -> "NodePart":
+    def but(self, **changed: Any) -> "NodeReport":
         """Return the node with other values."""
         node = self.model_copy(update=changed)
         object.__setattr__(node, "__pydantic_fields_set__", _EVERY_FIELD)  # one of its own would take 2 KB
@@ -107,12 +108,12 @@ class NodePart(Part):
         )
 
     @property
-    def subject(self) -> Subject:
+    def baseline(self) -> Baseline:
         """What the node's answers are held against."""
-        return Subject(self.hostname, self.boot_id_before)
+        return Baseline(self.hostname, self.boot_id_before)
 
 
-_EVERY_FIELD = set(NodePart.model_fields)
+_EVERY_FIELD = set(NodeReport.model_fields)
 
 
 class SupersededPart(Part):
@@ -123,10 +124,10 @@ class SupersededPart(Part):
     by: str
 
 
-def node_parts(nodes: Iterable[Node], ssh: SshSettings) -> list[NodePart]:
+def node_reports(nodes: Iterable[Node], ssh: SshSettings) -> list[NodeReport]:
     """Return the report's entries of the nodes, not polled yet."""
     return [
-        NodePart(
+        NodeReport(
             file=node.file,
             sha256=node.sha256,
             number=node.number,
@@ -146,7 +147,7 @@ def superseded_parts(entries: Iterable[Superseded]) -> list[SupersededPart]:
     return [SupersededPart(file=entry.file, hostname=entry.hostname, by=entry.by) for entry in entries]
 
 
-def counts_of(nodes: Iterable[NodePart]) -> CountsPart:
+def counts_of(nodes: Iterable[NodeReport]) -> CountsPart:
     """Count the nodes by state."""
     counts = dict.fromkeys(NodeState, 0)
     for node in nodes:

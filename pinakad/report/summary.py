@@ -7,14 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinakad.linux.files import NotRegularError, read_regular
-from pinakad.report.document import Id, Outcome, Phase, Reason
 from pinakad.report.node import CountsPart
+from pinakad.report.request import Id
+from pinakad.report.vocabulary import Outcome, Phase, Reason
 from pinakad.times import Timestamp, wall_s
 
 _MAX_BYTES = 1 << 30
 
 
-class Headline(BaseModel):
+class ReportSummary(BaseModel):
     """The fields of a report that tell what became of it. Named as there; what else the report has is not looked at."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,13 +43,13 @@ class Headline(BaseModel):
         return max(0.0, (now_wall_s if end_s is None else end_s) - (wall_s(self.started_at) or now_wall_s))
 
 
-def read_headline(folder: Path) -> Headline | None:
+def read_summary(folder: Path) -> ReportSummary | None:
     """Return the headline of the deployment in `folder`; None where its report is not there or cannot be read."""
-    return headline_of(folder / "report.json") or headline_of(folder / "report.durable.json")
+    return summary_of(folder / "report.json") or summary_of(folder / "report.durable.json")
 
 
-def headline_of(path: Path) -> Headline | None:
+def summary_of(path: Path) -> ReportSummary | None:
     """Return the headline of the report in a file; None where that is not there or cannot be read."""
     with suppress(OSError, ValueError, NotRegularError):  # pydantic's errors are ValueErrors
-        return Headline.model_validate_json(read_regular(path, _MAX_BYTES))
+        return ReportSummary.model_validate_json(read_regular(path, _MAX_BYTES))
     return None

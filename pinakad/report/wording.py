@@ -1,14 +1,16 @@
 """How does it stand, in one line for a person? ASCII, because systemd shows it."""
 
-from pinakad.polling.node_poll import Grid, NodeState, Rung
-from pinakad.report.document import Outcome, Phase, Report
-from pinakad.report.node import NodePart
+from pinakad.polling.schedule import Schedule
+from pinakad.polling.vocabulary import NodeState, Rung
+from pinakad.report.document import Report
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.times import wall_s
 
 _RUNGS = {rung: step for step, rung in enumerate(Rung)}
 
 
-def status_line(report: Report | None, grid: Grid | None, boot_s: float, wall_now_s: float) -> str:
+def status_line(report: Report | None, schedule: Schedule | None, boot_s: float, wall_now_s: float) -> str:
     """Return the state in words: what is running and how long it may take, or how the latest deployment ended."""
     if report is None:
         return "idle; no deployment yet"
@@ -16,9 +18,9 @@ def status_line(report: Report | None, grid: Grid | None, boot_s: float, wall_no
         ago = ago_text(wall_now_s - (wall_s(report.finished_at) or wall_now_s))
         return f"idle; last deployment {outcome_text(report)} {ago}"
     if report.phase is Phase.POLLING:
-        return f"polling: {polling_text(report, grid, boot_s)}"
-    if report.phase is Phase.WAITING and grid is not None:
-        left = duration_text(grid.begins_s - boot_s)
+        return f"polling: {polling_text(report, schedule, boot_s)}"
+    if report.phase is Phase.WAITING and schedule is not None:
+        left = duration_text(schedule.begins_s - boot_s)
         return f"waiting: polling of {report.counts.total} nodes begins in {left}"
     return f"{report.phase}: deployment {report.id}"
 
@@ -30,13 +32,13 @@ def outcome_text(report: Report) -> str:
     return str(report.outcome)
 
 
-def polling_text(report: Report, grid: Grid | None, boot_s: float) -> str:
+def polling_text(report: Report, schedule: Schedule | None, boot_s: float) -> str:
     """Return e.g. `7 of 12 nodes up, attempt 14/120, 8 min left; slowest: sqdn-004 (refused)`."""
     counts = report.counts
     parts = [f"{counts.up} of {counts.total} nodes up"]
-    if grid is not None:
-        parts.append(f"attempt {grid.number(boot_s)}/{grid.attempts}")
-        left = grid.ends_s
+    if schedule is not None:
+        parts.append(f"attempt {schedule.number(boot_s)}/{schedule.attempts}")
+        left = schedule.ends_s
         parts.append("the script still runs" if left is None else f"{duration_text(left - boot_s)} left")
     slowest = slowest_node(report.nodes)
     return ", ".join(parts) + (
@@ -44,12 +46,12 @@ def polling_text(report: Report, grid: Grid | None, boot_s: float) -> str:
     )
 
 
-def slowest_node(nodes: list[NodePart]) -> NodePart | None:
+def slowest_node(nodes: list[NodeReport]) -> NodeReport | None:
     """Return the node that is furthest from being up, None where all are."""
     return min((node for node in nodes if node.state is not NodeState.UP), key=trouble_of, default=None)
 
 
-def trouble_of(node: NodePart) -> tuple[int, int]:
+def trouble_of(node: NodeReport) -> tuple[int, int]:
     """Return what orders nodes by how far they are from being up: the fewest rungs first, then the most attempts."""
     return (-1 if node.last_rung is None else _RUNGS[node.last_rung], -node.attempts)
 

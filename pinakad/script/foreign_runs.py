@@ -5,11 +5,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pinakad.deployment.dependencies import Ended
 from pinakad.events import Event, fields
 from pinakad.problems import Code, Problem, Spot
 from pinakad.script import supervisor
 from pinakad.script.launch_record import this_moment
+from pinakad.script.outcome import Ended
 from pinakad.script.processes import end_family, is_alive, process_ends
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _MOST = 20
 _NOBODY = 0
 
 
-class Rivals:
+class ForeignRuns:
     """The processes that run `script`. `deployments`: the folder of all our deployments, by which ours are known."""
 
     def __init__(self, script: Path, deployments: Path) -> None:

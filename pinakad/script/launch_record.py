@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pinakad.deployment.dependencies import Ended, Moment, Started
 from pinakad.events import Event, fields
 from pinakad.linux.files import NotRegularError, read_regular, write_new, write_whole
 from pinakad.linux.locks import is_locked
-from pinakad.report.document import ScriptState
+from pinakad.report.vocabulary import ScriptState
 from pinakad.script import supervisor
+from pinakad.script.outcome import Ended, Started
 from pinakad.script.processes import is_alive, state_of
+from pinakad.times import Moment
 
 log = logging.getLogger(__name__)
 

@@ -79,4 +79,3 @@ def main() -> int:
     if code == REFUSED:
         sys.stderr.write(f"{text}\n")
     return 0
-

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad.linux.waiting import happens
+from pinakad.linux.waiting import wait_until_set
 from pinakad.script.supervisor import start_ticks, user_ids
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
@@ -164,7 +164,7 @@ async def process_ends(pid: int, ticks: int | None) -> None:
     loop.add_reader(descriptor, gone.set)
     try:
         if is_alive(pid, ticks):
-            await happens(gone, _RECHECK_S)
+            await wait_until_set(gone, _RECHECK_S)
         await asyncio.sleep(_AFTER_S)
     finally:
         loop.remove_reader(descriptor)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pinakad.config import ScriptSettings
-from pinakad.deployment.dependencies import Started
 from pinakad.linux.shortage import is_shortage
 from pinakad.problems import cause_of
 from pinakad.script import launch_service, supervisor
+from pinakad.script.outcome import Started
 from pinakad.script.processes import end_all, is_alive
 from pinakad.script.supervisor import start_ticks
 

@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from pinakad.config import ScriptSettings
-from pinakad.deployment.dependencies import Ended, Refusal, Started
 from pinakad.events import Event, fields
 from pinakad.linux import limits
 from pinakad.linux.files import sync_folder
 from pinakad.problems import Code, Problem, Spot, cause_of
-from pinakad.report.document import Reason, ScriptPart, ScriptState
+from pinakad.report.document import ScriptPart
+from pinakad.report.vocabulary import Reason, Refusal, ScriptState
 from pinakad.script import supervisor
 from pinakad.script.environment import environment, make_executable, unreadable
-from pinakad.script.foreign_runs import Rivals
+from pinakad.script.foreign_runs import ForeignRuns
 from pinakad.script.launch_record import LaunchRecord, started_of, this_moment
+from pinakad.script.outcome import Ended, Started
 from pinakad.script.permissions import refusal
 from pinakad.script.processes import end_family, is_ours, of_run, process_ends, processes, wake
 from pinakad.script.runners import Runner, runner_for
-from pinakad.state.crash_points import Step, step
+from pinakad.state.crash_points import CrashPoint, crash_point
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class ScriptOnDisk:
         self._resumed = expected is not None
         self._settings = settings
         self._record = LaunchRecord(folder, identifier, seen)
-        self._rivals = Rivals(self.path, folder.parent)
+        self._foreign_runs = ForeignRuns(self.path, folder.parent)
         self._runner = runner or runner_for(settings, identifier)
 
     def stand_by(self) -> None:
@@ -121,7 +122,7 @@ class ScriptOnDisk:
             return reason, f"cannot run '{self.path}': {cause_of(error)}"
         if cause:
             return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self.path}': {cause}"
-        others = self._rivals.foreign() if self._settings.foreign == "refuse" else []
+        others = self._foreign_runs.foreign() if self._settings.foreign == "refuse" else []
         return self._already_running(others[0][0]) if others else None
 
     def _already_running(self, pid: int) -> tuple[Reason, str]:
@@ -138,7 +139,7 @@ class ScriptOnDisk:
             runner=settings.runner,
             log=str(self.folder / supervisor.LOG) if settings.output == "file" and settings.launch else None,
         )
-        warnings = self._rivals.leftovers()
+        warnings = self._foreign_runs.leftovers()
         failure = None if self._runner.makes_executable or not settings.launch else make_executable(self.path)
         if failure is not None:
             text = f"cannot set the executable bit of '{self.path}': {failure}; it runs all the same"
@@ -204,11 +205,11 @@ class ScriptOnDisk:
                 self._record.require(self._sha256)
         except OSError:
             return "the start cannot be recorded in the state folder"
-        with step(Step.SUPERVISOR_STARTED):
+        with crash_point(CrashPoint.SUPERVISOR_STARTED):
             return await self._runner.start(self._spec())
 
     async def _adopt_if_any(self) -> bool:
-        others = self._rivals.foreign()
+        others = self._foreign_runs.foreign()
         if others:
             self._runner.stand_down()
             await self._write_down(lambda: self._record.adopt(*others[0]))
@@ -283,7 +284,7 @@ class ScriptOnDisk:
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self.folder}': it was not started")  # noqa: TRY004
             if not self._record.is_undecided(found.started):
-                self._rivals.look(found.started.script_pid)
+                self._foreign_runs.look(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_rivals(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
@@ -292,8 +293,8 @@ class ScriptOnDisk:
 
     async def _with_rivals(self, ended: Ended) -> Ended:
         if ended.state is ScriptState.EXITED and (ended.adopted or ended.code == 0):
-            ended = await self._rivals.outlast(ended)
-        return replace(ended, warnings=(*self._rivals.warnings, *self._edits(ended)))
+            ended = await self._foreign_runs.outlast(ended)
+        return replace(ended, warnings=(*self._foreign_runs.warnings, *self._edits(ended)))
 
     def _edits(self, ended: Ended) -> list[Problem]:
         """Return a warning where the file was changed since its check: a shell reads on in what is edited in place."""
@@ -335,7 +336,7 @@ class ScriptOnDisk:
             return found.ended  # nothing outlived the boot, and the pids are somebody else's now
         if found.started.adopted:
             return await self._end_adopted(found)
-        with step(Step.SCRIPT_ENDED):
+        with crash_point(CrashPoint.SCRIPT_ENDED):
             wake(found.started.supervisor_pid)  # it is to tell how the script ends
             await self._runner.stop(self._nodes_dir, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
@@ -343,13 +344,13 @@ class ScriptOnDisk:
         while isinstance(now := self.look(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         ended = now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
-        return replace(ended, warnings=tuple(self._rivals.warnings))
+        return replace(ended, warnings=tuple(self._foreign_runs.warnings))
 
     async def _end_adopted(self, found: Running | Over) -> Ended:
         pid = found.started.script_pid
-        with step(Step.SCRIPT_ENDED):
+        with crash_point(CrashPoint.SCRIPT_ENDED):
             gone = isinstance(found, Over) or await end_family(pid, found.started.script_start_ticks)
-            others_gone = await self._rivals.end(pid)
+            others_gone = await self._foreign_runs.end(pid)
         if gone and others_gone:
             now = self.look()
             return await self._with_time(now.ended if isinstance(now, Over) else Ended(ScriptState.LOST))

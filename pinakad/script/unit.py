@@ -232,4 +232,3 @@ def _control_group(pid: str) -> list[str]:
         return []
     paths = (line.split(":", 2) for line in lines)
     return [path for _, name, path in paths if name in ("", "name=systemd") and path != "/"]
-

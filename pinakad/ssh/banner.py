@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pinakad.linux.shortage import is_shortage
-from pinakad.polling.node_poll import NodeReason, Rung
+from pinakad.polling.vocabulary import NodeReason, Rung
 from pinakad.problems import cause_of, printable
 from pinakad.ssh.resolve import look_up
 from pinakad.ssh.tcp import Connector

@@ -7,7 +7,7 @@ from pathlib import Path
 from paramiko import PKey
 
 from pinakad.linux.files import write_whole
-from pinakad.polling.node_poll import HostKey, NodeReason
+from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.problems import cause_of
 from pinakad.ssh.keys import SshKeyError, read_regular
 from pinakad.ssh.known_hosts import Answer, KnownHosts, KnownHostsError, parse_known_hosts

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Place:
+class Permit:
     """Somebody is inside. `works`: not for so long that nothing but waiting can be what it does."""
 
     behind: bool
@@ -19,7 +19,7 @@ class Place:
     timer: asyncio.TimerHandle | None = None
 
 
-class Lane:
+class Limiter:
     """Lets `most` in at once, `most_behind` of those that hung last time; `width` of them less than `slow_s` ago."""
 
     def __init__(self, most: int, most_behind: int, width: int | None = None, slow_s: float = 0.0) -> None:
@@ -29,8 +29,8 @@ class Lane:
         self._width = width
         self._slow_s = slow_s
         self._inside = self._behind = self._working = 0
-        self._plain = (Place(behind=False), Place(behind=True))
-        self._queues: tuple[deque[asyncio.Future[Place]], ...] = (deque(), deque())
+        self._plain = (Permit(behind=False), Permit(behind=True))
+        self._queues: tuple[deque[asyncio.Future[Permit]], ...] = (deque(), deque())
 
     def is_full(self, *, behind: bool) -> bool:
         """Tell whether who comes now has to wait."""
@@ -40,11 +40,11 @@ class Lane:
             or (self._width is not None and self._working >= self._width)
         )
 
-    async def enter(self, *, behind: bool) -> Place:
+    async def enter(self, *, behind: bool) -> Permit:
         """Wait until there is room; the place must be given back to `leave`."""
         if not self.is_full(behind=behind):
             return self._let_in(behind=behind)
-        waiter: asyncio.Future[Place] = self._loop.create_future()
+        waiter: asyncio.Future[Permit] = self._loop.create_future()
         self._queues[behind].append(waiter)
         try:
             return await waiter
@@ -53,7 +53,7 @@ class Lane:
                 self.leave(waiter.result())
             raise
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Permit) -> None:
         """Make room for whoever is next."""
         self._inside -= 1
         self._behind -= place.behind
@@ -72,17 +72,17 @@ class Lane:
             self._most += 1
             self._call_next()
 
-    def _let_in(self, *, behind: bool) -> Place:
+    def _let_in(self, *, behind: bool) -> Permit:
         self._inside += 1
         self._behind += behind
         self._working += 1
         if self._width is None:
             return self._plain[behind]  # nothing will change about it
-        place = Place(behind)
+        place = Permit(behind)
         place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
         return place
 
-    def _is_slow(self, place: Place) -> None:
+    def _is_slow(self, place: Permit) -> None:
         place.works, place.timer = False, None
         self._working -= 1
         self._call_next()

@@ -16,7 +16,7 @@ import paramiko
 
 from pinakad.linux.shortage import is_shortage
 from pinakad.linux.threads import NoThreadError
-from pinakad.polling.node_poll import HostKey, NodeReason, Probe, Rung
+from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, Rung
 from pinakad.problems import printable
 from pinakad.ssh.facts import MarkedFacts, facts_command
 from pinakad.ssh.host_keys import HostKeys
@@ -72,7 +72,7 @@ class Login:
         """Let the socket go; for a login that no thread runs."""
         self._sock.close()
 
-    def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> Probe:
+    def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> AttemptResult:
         """Log in, ask for the facts, run `ready_command` if there is one. Everything that fails is in the result.
 
         Raises NoThreadError before anything was said: then it can be run again.
@@ -87,7 +87,7 @@ class Login:
         self._leave()
         return probe
 
-    def _attempt(self, began_s: float, ready_command: str, on_login: Callable[[], None]) -> Probe:
+    def _attempt(self, began_s: float, ready_command: str, on_login: Callable[[], None]) -> AttemptResult:
         self._sock.setblocking(True)
         self._transport = transport = Transport(self._sock, self._pace, self._was_cut)
         transport.prefer(self._host_keys.preferred(self._name))
@@ -144,7 +144,7 @@ class Login:
             self._notices.add(said)
         return None
 
-    def _ask(self, transport: Transport, began_s: float, ready_command: str) -> Probe:
+    def _ask(self, transport: Transport, began_s: float, ready_command: str) -> AttemptResult:
         token = secrets.token_hex(8)
         facts = MarkedFacts(token)
         code = self._execute(transport, facts_command(token), facts.feed)
@@ -158,7 +158,7 @@ class Login:
             code = self._execute(transport, ready_command, lambda _: None)
             if code != 0:
                 reason, message = NodeReason.NOT_READY, f"ready_command ended with status {code}"
-        return Probe(
+        return AttemptResult(
             began_s,
             Rung.COMMAND if reason is None else Rung.LOGIN,
             reason,
@@ -196,8 +196,8 @@ class Login:
         cause = printable(str(error)) or type(error).__name__
         return NodeReason.ERROR, f"the connection ended during {where}: {cause}"
 
-    def _probe(self, began_s: float, reason: NodeReason, message: str) -> Probe:
-        return Probe(began_s, self._rung, reason, message, self._host_key)
+    def _probe(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
+        return AttemptResult(began_s, self._rung, reason, message, self._host_key)
 
 
 def _start(transport: Transport) -> None:

@@ -16,11 +16,11 @@ import paramiko
 from pinakad.config import SshSettings
 from pinakad.events import Event, fields
 from pinakad.linux.threads import NoThreadError, beside
-from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.keys import SshKeyError, load_key
-from pinakad.ssh.limiter import Lane, Place
+from pinakad.ssh.limiter import Limiter, Permit
 from pinakad.ssh.login import Login
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.tcp import Connector
@@ -87,9 +87,9 @@ class Prober:
         self._settings = settings
         self._key = key
         self.host_keys = host_keys
-        self._logins = Lane(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
+        self._logins = Limiter(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
         self._most_open = connections or descriptors_left()
-        self._open = Lane(self._most_open, self._most_open - self._most_open // 8)
+        self._open = Limiter(self._most_open, self._most_open - self._most_open // 8)
         self._told_full = False
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
@@ -97,7 +97,7 @@ class Prober:
         self._notices: set[str] = set()
         self._own_time = OwnTime()
 
-    async def ask(self, target: Target, cut_s: float | None, ready_command: str = "") -> Probe:
+    async def attempt(self, target: Target, cut_s: float | None, ready_command: str = "") -> AttemptResult:
         """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
 
         To wait for room for one more connection is not charged to it: it begins after that.
@@ -112,12 +112,12 @@ class Prober:
         finally:
             self._open.leave(place)
 
-    async def ask_all(self, targets: Sequence[Target]) -> list[Probe]:
+    async def ask_baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
         """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
         began_s = self._loop.time()
         reached: list[Target] = []
 
-        async def one(target: Target) -> Probe:
+        async def one(target: Target) -> AttemptResult:
             place = await self._enter(target)
             try:
                 found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
@@ -135,14 +135,14 @@ class Prober:
             await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))
             for task in tasks:
                 task.cancel()
-        late = Probe(began_s, None, NodeReason.TIMEOUT, "it did not answer in time")
+        late = AttemptResult(began_s, None, NodeReason.TIMEOUT, "it did not answer in time")
         return [late if task.cancelled() else task.result() for task in tasks]
 
     def close(self) -> None:
         """Let go what was opened; a login that is under way ends with its socket."""
         self._connector.close()
 
-    async def _enter(self, target: Target) -> Place:
+    async def _enter(self, target: Target) -> Permit:
         """Wait until one more connection may be open; where that is ever needed, say so once."""
         if not self._told_full and self._open.is_full(behind=target.stalled):
             self._told_full = True
@@ -157,7 +157,7 @@ class Prober:
 
     async def _login(
         self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
-    ) -> Probe:
+    ) -> AttemptResult:
         """Log in, in a thread. To wait for one is not charged to the attempt."""
         name = name_for(target.address, target.port)
         shared = (self._key, self.host_keys, self._pace)
@@ -182,7 +182,7 @@ class Prober:
             if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
                 login.close()
                 text = f"no thread is left to log in with: {cause}"
-                return Probe(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
+                return AttemptResult(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
             try:
                 await asyncio.sleep(NO_THREAD_S)
             except BaseException:
@@ -190,8 +190,8 @@ class Prober:
                 raise
 
     async def _run(
-        self, login: Login, place: Place, left_s: float, began_s: float, cut_s: float | None, ready_command: str
-    ) -> Probe:
+        self, login: Login, place: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
+    ) -> AttemptResult:
         """Raises NoThreadError, with the place given back, where there is no thread for it."""
         loop = self._loop
         deadline = _Deadline(login, self._own_time, cut_s)
@@ -216,11 +216,11 @@ class Prober:
             deadline.clear()
 
 
-def _unreached(began_s: float, found: Failure) -> Probe:
-    return Probe(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
+def _unreached(began_s: float, found: Failure) -> AttemptResult:
+    return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
 
 
-def _if_not_kept_waiting(probe: Probe, waited_s: float) -> Probe:
+def _if_not_kept_waiting(probe: AttemptResult, waited_s: float) -> AttemptResult:
     """Blame no node for ending a connection on which it had to wait for us (sshd_config(5), LoginGraceTime)."""
     gave_up = probe.reason is NodeReason.ERROR and probe.rung in (Rung.BANNER, Rung.HOST_KEY)
     if waited_s < KEPT_WAITING_S or not gave_up:

@@ -12,7 +12,7 @@ from enum import StrEnum
 log = logging.getLogger(__name__)
 
 
-class Step(StrEnum):
+class CrashPoint(StrEnum):
     """The steps, in the order of a run that goes well (those of an end by force stand before the verdict)."""
 
     CANCEL_CLEARED = "cancel cleared"
@@ -38,7 +38,7 @@ class Step(StrEnum):
 
 
 @contextmanager
-def step(name: Step) -> Iterator[None]:
+def crash_point(name: CrashPoint) -> Iterator[None]:
     """Tell that a step begins, and that it is done; one that fails is not done."""
     log.debug("begins: %s", name)
     yield

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from pinakad import __version__
 from pinakad.linux.open_folder import open_folder
-from pinakad.linux.waiting import happens
-from pinakad.polling.node_poll import NodeReason, NodeState
-from pinakad.report.document import Outcome, Phase, Report
-from pinakad.report.summary import Headline, read_headline
+from pinakad.linux.waiting import wait_until_set
+from pinakad.polling.vocabulary import NodeReason, NodeState
+from pinakad.report.document import Report
+from pinakad.report.summary import ReportSummary, read_summary
+from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.state.store import Store, warn_unwritable
 from pinakad.times import wall_s
 
@@ -36,7 +37,7 @@ class Facts:
     up: bool
     events: bool
     queued: bool
-    heads: Sequence[Headline]
+    heads: Sequence[ReportSummary]
     latest: Report | None
     now_wall_s: float
 
@@ -46,13 +47,11 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._finished: dict[str, Headline] = {}
+        self._finished: dict[str, ReportSummary] = {}
 
-    def heads(self) -> list[Headline]:
+    def heads(self) -> list[ReportSummary]:
         """Return the headlines, oldest first; what cannot be read is left out. Raises OSError."""
-        known = {
-            name: self._finished.get(name) or read_headline(self._store.folder(name)) for name in self._store.ids()
-        }
+        known = {name: self._finished.get(name) or read_summary(self._store.folder(name)) for name in self._store.ids()}
         self._finished = {name: head for name, head in known.items() if head is not None and head.is_finished}
         return [head for head in known.values() if head is not None]
 
@@ -88,7 +87,7 @@ class MetricsFile:
             if path is not None:
                 facts = (teller.events_trusted, teller.queued, teller.latest, time.time())
                 await asyncio.to_thread(self._keep_up, path, *facts)
-            await happens(self.due, EVERY_S)
+            await wait_until_set(self.due, EVERY_S)
 
     def close(self) -> None:
         """Write, for the last time, that no daemon runs any more."""
@@ -116,7 +115,7 @@ class MetricsFile:
         else:
             self._failing = False
 
-    def _heads(self) -> list[Headline]:
+    def _heads(self) -> list[ReportSummary]:
         try:
             return self._ledger.heads()
         except OSError:  # whoever needs the state folder says so

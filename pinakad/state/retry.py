@@ -9,7 +9,7 @@ from pinakad.problems import cause_of
 log = logging.getLogger(__name__)
 
 
-class Patience:
+class WriteRetry:
     """Waits out a disk that is full or read-only. `text` tells what is waited for, "" where nothing is."""
 
     def __init__(self, looked: Callable[[], Awaitable[None]]) -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pinakad.linux.files import NotRegularError, read_regular, write_whole
-from pinakad.report.document import Id, RequestPart
 from pinakad.report.node import Part
-from pinakad.state.crash_points import Step, step
+from pinakad.report.request import Id, RequestPart
+from pinakad.state.crash_points import CrashPoint, crash_point
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ MAX_ENTRIES = 200
 _MAX_BYTES = 1 << 20
 
 
-class Place(Part):
+class FolderIdentity(Part):
     """Which folder a path leads to. The device counts within one boot only: another may number its disks otherwise."""
 
     boot_id: str
     device: int
     inode: int
 
-    def is_same(self, other: "Place") -> bool:
+    def is_same(self, other: "FolderIdentity") -> bool:
         """Tell whether it is the same folder."""
         return self.inode == other.inode and (self.boot_id != other.boot_id or self.device == other.device)
 
@@ -55,7 +55,7 @@ class ServedRequest(Part):
     mtime_ns: int
     size: int
     sha256: str
-    folder: Place | None = None
+    folder: FolderIdentity | None = None
     gone: bool = False
     answered: bool = False
     cancel_since_ns: int = 0
@@ -80,7 +80,7 @@ _ENTRIES = TypeAdapter(list[ServedRequest])
 
 
 def served_request(
-    identifier: str, request: RequestPart, folder: Place | None, cancel_since_ns: int = 0
+    identifier: str, request: RequestPart, folder: FolderIdentity | None, cancel_since_ns: int = 0
 ) -> ServedRequest:
     """Return the entry of a request that is taken."""
     identity = {"inode": request.inode, "mtime_ns": request.mtime_ns, "size": request.size, "sha256": request.sha256}
@@ -117,7 +117,7 @@ class ServedRequests:
     def remember(self, entry: ServedRequest) -> None:
         """Add an entry, durably, in place of one with its id. Raises OSError and leaves all as it was."""
         others = [other for other in self.entries if other.id != entry.id]
-        with step(Step.REQUEST_REMEMBERED):
+        with crash_point(CrashPoint.REQUEST_REMEMBERED):
             self._write([*others, entry][-MAX_ENTRIES:])
 
     def note(self, identifier: str, *, gone: bool = False, answered: bool = False) -> None:
@@ -131,7 +131,7 @@ class ServedRequests:
     def forget(self, identifier: str) -> None:
         """Remove an entry: its request is out of the way, and `answered` says so, durably. Raises OSError."""
         if self.of(identifier) is not None:
-            with step(Step.REQUEST_FORGOTTEN):
+            with crash_point(CrashPoint.REQUEST_FORGOTTEN):
                 self._write([entry for entry in self.entries if entry.id != identifier])
 
     def write_again(self) -> None:

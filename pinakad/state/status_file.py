@@ -5,13 +5,17 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pinakad import __version__
 from pinakad.linux.files import write_whole
 from pinakad.problems import cause_of
-from pinakad.report.document import DaemonPart, Phase, Report, Status
+from pinakad.report.document import DaemonPart, Report, Status
 from pinakad.state.store import Store, warn_unwritable
 from pinakad.times import rfc3339
+
+if TYPE_CHECKING:
+    from pinakad.report.vocabulary import Phase
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +24,7 @@ SHARE = 0.025
 """What writing may cost of the time: a large report is written less often. To put it together costs as much again."""
 
 
-class Publisher:
+class StatusFile:
     """Writes status.json and the running report's progress. Nothing of it is durable, and none of it can fail a run."""
 
     def __init__(

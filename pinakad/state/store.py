@@ -39,7 +39,7 @@ from pinakad.linux.files import (
 from pinakad.problems import cause_of, printable
 from pinakad.report.document import Report, digest_of, is_digest
 from pinakad.script import supervisor
-from pinakad.state.crash_points import Step, step
+from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.served import ServedRequests
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Store:
         known = [*self.ids(), *(entry.id for entry in self.served.entries)]  # one whose folder is gone counts, too
         number = max(map(_counter, known), default=0) + 1
         identifier = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{number:04d}"
-        with step(Step.FOLDER_MADE):
+        with crash_point(CrashPoint.FOLDER_MADE):
             try:
                 make_folder(self.folder(identifier))
             except FileNotFoundError:
@@ -201,7 +201,7 @@ class Store:
         if not durable:
             write_whole(path, data, durable=False)
             return
-        with step(Step(f"saved {report.phase}")):
+        with crash_point(CrashPoint(f"saved {report.phase}")):
             self._save_durably(report, path, data)
 
     def _save_durably(self, report: Report, path: Path, data: bytes) -> None:
@@ -244,7 +244,7 @@ class Store:
     def snapshot(self, identifier: str, files: Mapping[str, bytes]) -> Path:
         """Write the node files of a deployment, durable with one sync for all, and return their folder."""
         folder = self.folder(identifier) / "nodes"
-        with step(Step.SNAPSHOT_TAKEN):
+        with crash_point(CrashPoint.SNAPSHOT_TAKEN):
             if folder.exists():
                 shutil.rmtree(folder)
             make_folder(folder)
@@ -274,7 +274,7 @@ class Store:
         Durable itself before the request is forgotten and before one that was set aside goes: a file that is linked in
         again later is then never taken for the one that was answered.
         """
-        with step(Step.MARKED_ANSWERED):
+        with crash_point(CrashPoint.MARKED_ANSWERED):
             write_new(self.folder(identifier) / "answered", b"", 0o644, durable=False)
             sync_folder(self.folder(identifier))
 

@@ -26,8 +26,11 @@ from usage import peak_mb
 from pinakad.config import SshSettings
 from pinakad.daemon.wiring import BootClockLoop, now
 from pinakad.linux.limits import allow_many_files, collect_rarely
-from pinakad.polling.node_poll import PLACES, Grid, NodePoll, NodeState, PollSettings, Probe, Subject
+from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
+from pinakad.polling.schedule import SPREAD, Schedule
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeState
 from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
 Found = dict[str, Any]
@@ -50,7 +53,7 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
     async def run() -> Found:
         policy = PollSettings(delay_s=0, interval_s=interval_s, attempts=rounds, reboot="ignore")
         start_s = now().boot_s + 0.5 + len(targets) / 20_000  # all tasks stand before the first slot
-        grid = Grid(start_s, 0, interval_s, rounds, exited_s=start_s)
+        schedule = Schedule(start_s, 0, interval_s, rounds, exited_s=start_s)
         with tempfile.TemporaryDirectory() as folder:
             prober = Prober(settings, load_key(Path(key)), open_host_keys(Path(folder, "known_hosts"), settings))
         late: list[float] = []
@@ -59,18 +62,18 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
 
         begun = [0] * len(targets)
 
-        async def ask(index: int) -> Probe:
+        async def ask(index: int) -> AttemptResult:
             begun[index] += 1
-            probe = await prober.ask(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), None)
-            first_s = start_s + index / len(targets) * PLACES * interval_s
+            probe = await prober.attempt(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), None)
+            first_s = start_s + index / len(targets) * SPREAD * interval_s
             late.append((probe.began_s - first_s + 0.02) % interval_s)
             if probe.reason is None:
                 up.append(now().boot_s - first_s)
                 ended.append(now().boot_s - start_s)
             return probe
 
-        subjects, polls = [Subject("n") for _ in targets], [NodePoll() for _ in targets]
-        poller = Poller(subjects, polls, policy, grid, ask, now, lambda *_: None)
+        baselines, polls = [Baseline("n") for _ in targets], [NodePoll() for _ in targets]
+        poller = Poller(baselines, polls, policy, schedule, ask, now, lambda *_: None)
         begun_s, cpu_s, began_s = now().boot_s, time.process_time(), time.monotonic()
         await poller.run()
         cpu_s, wall_s = time.process_time() - cpu_s, time.monotonic() - began_s - (start_s - begun_s)
@@ -101,7 +104,7 @@ def epoll(*, count: int, network: int, port: int, interval_s: float, rounds: int
     watched, waiting = select.epoll(), dict[int, socket.socket]()
     deadlines: deque[tuple[float, socket.socket]] = deque()
     start_s = time.monotonic() + 0.1
-    due = [(start_s + index / count * PLACES * interval_s, index) for index in range(count)]
+    due = [(start_s + index / count * SPREAD * interval_s, index) for index in range(count)]
     left = count * rounds
     cpu_s = time.process_time()
     while left or waiting:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nodes import running
-from scene import DEAD_PORT, MUTE_PORT, UP_PORT, Scene, black_hole, client
+from scene import DEAD_PORT, MUTE_PORT, UP_PORT, CheckContext, black_hole, client
 from table import Row, median_of
 
 EACH_S = 5.0
@@ -11,24 +11,26 @@ FEW = 1000
 TARGET = 10_000
 
 
-def refused(scene: Scene) -> list[Row]:
+def refused(scene: CheckContext) -> list[Row]:
     """Target 1: nobody listens."""
     return median_of(scene.times, lambda: _dead(scene, scene.size(10_000), "refused", EACH_S, 4, ()))
 
 
-def hanging(scene: Scene) -> list[Row]:
+def hanging(scene: CheckContext) -> list[Row]:
     """Target 2: nothing answers, or a banner and then nothing; few open files."""
     count = scene.size(10_000)
     rows = median_of(scene.times, lambda: _dead(scene, count, "that never answer", EACH_S, 3, black_hole()))
     return rows + median_of(scene.times, lambda: _mute(scene, count)) + _few_files(scene, scene.size(10_000))
 
 
-def many(scene: Scene) -> list[Row]:
+def many(scene: CheckContext) -> list[Row]:
     """Target 6: 50,000 nodes, every 30 s."""
     return _dead(scene, scene.size(50_000), "refused", 30.0, 2, ())
 
 
-def _dead(scene: Scene, count: int, how: str, interval_s: float, rounds: int, prefix: Sequence[str]) -> list[Row]:
+def _dead(
+    scene: CheckContext, count: int, how: str, interval_s: float, rounds: int, prefix: Sequence[str]
+) -> list[Row]:
     place = {"interval_s": interval_s, "rounds": rounds}
     floor = client("epoll", prefix=prefix, count=count, network=30, port=DEAD_PORT, **place)
     ours = client("poller", prefix=prefix, groups=[[count, 30, DEAD_PORT]], key=scene.key, **place)
@@ -47,7 +49,7 @@ def _dead(scene: Scene, count: int, how: str, interval_s: float, rounds: int, pr
     ]
 
 
-def _mute(scene: Scene, count: int) -> list[Row]:
+def _mute(scene: CheckContext, count: int) -> list[Row]:
     with running("up", UP_PORT, scene.folder), running("mute", MUTE_PORT):
         groups = [[count // 2, 31, MUTE_PORT], [100, 30, UP_PORT], [count - count // 2, 40, MUTE_PORT]]
         found = client("poller", groups=groups, key=scene.key, interval_s=EACH_S, rounds=4)
@@ -61,7 +63,7 @@ def _mute(scene: Scene, count: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _few_files(scene: Scene, count: int) -> list[Row]:
+def _few_files(scene: CheckContext, count: int) -> list[Row]:
     """Nodes that never answer hold an open file for 5 s each: fewer files than nodes make them take turns."""
     prefix = ["prlimit", f"--nofile={FEW}:{FEW}", *black_hole()]
     groups, rounds = [[count, 30, DEAD_PORT]], 2 * count // FEW

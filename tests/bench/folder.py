@@ -7,21 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from forms import default
-from scene import Scene
+from scene import CheckContext
 from table import Row, median_of
 
 from pinakad.config import Config
 from pinakad.nodes.folder import NodesFolder
-from pinakad.nodes.selection import combine
-from pinakad.polling.node_poll import NodePoll, NodeReason
-from pinakad.report.document import ClockPart, Phase, Report, RequestPart, policy_of
-from pinakad.report.node import counts_of, node_parts
-from pinakad.state.status_file import SHARE, Publisher
+from pinakad.nodes.selection import select_nodes
+from pinakad.polling.node_poll import NodePoll
+from pinakad.polling.vocabulary import NodeReason
+from pinakad.report.document import ClockPart, Report, policy_of
+from pinakad.report.node import counts_of, node_reports
+from pinakad.report.request import RequestPart
+from pinakad.report.vocabulary import Phase
+from pinakad.state.status_file import SHARE, StatusFile
 from pinakad.state.store import Store
 from pinakad.times import rfc3339
 
 
-def node_files(scene: Scene) -> list[Row]:
+def node_files(scene: CheckContext) -> list[Row]:
     """Read, check and snapshot."""
     folder, count = scene.folder / "nodes", scene.size(10_000)
     folder.mkdir()
@@ -34,12 +37,12 @@ def node_files(scene: Scene) -> list[Row]:
     return median_of(scene.times, lambda: _read_all(folder, store, count))
 
 
-def publishing(scene: Scene) -> list[Row]:
+def publishing(scene: CheckContext) -> list[Row]:
     """Tell how the nodes stand, as often as the publisher does."""
     report, store = example(scene.folder, scene.size(10_000)), Store(scene.folder / "told")
     (store.folder(report.id)).mkdir(parents=True)
-    publisher = Publisher(scene.folder, store, time.monotonic, lambda: None)
-    publisher.tell(report)
+    status_file = StatusFile(scene.folder, store, time.monotonic, lambda: None)
+    status_file.tell(report)
     poll = NodePoll(attempts=3, reason=NodeReason.REFUSED, reasons={NodeReason.REFUSED: 3}, last_attempt_wall_s=1e9)
 
     def put_together() -> Report:
@@ -47,8 +50,8 @@ def publishing(scene: Scene) -> list[Row]:
         return report.model_copy(update={"nodes": nodes, "counts": counts_of(nodes)})
 
     def tell_it() -> None:
-        publisher._due_s = 0.0
-        publisher.tell(now_it_stands)
+        status_file._due_s = 0.0
+        status_file.tell(now_it_stands)
 
     together_s, _ = min(_cost(put_together) for _ in range(3))
     now_it_stands = put_together()
@@ -76,7 +79,7 @@ def example(folder: Path, count: int) -> Report:
     made.mkdir()
     for number in range(1, count + 1):
         write_node(made, number)
-    nodes = node_parts(combine(NodesFolder(made).scan(allow_loopback=True)).nodes, Config().ssh)
+    nodes = node_reports(select_nodes(NodesFolder(made).scan(allow_loopback=True)).nodes, Config().ssh)
     return Report(
         schema=1,
         id="20261123T212455Z.0001",
@@ -97,8 +100,8 @@ def _read_all(folder: Path, store: Store, count: int) -> list[Row]:
     nodes = NodesFolder(folder)
     scan = _cost(lambda: nodes.scan(allow_loopback=False))
     files = nodes.scan(allow_loopback=False)
-    found = combine(files)
-    together = _cost(lambda: combine(files))
+    found = select_nodes(files)
+    together = _cost(lambda: select_nodes(files))
     identifier = store.begin()
     snapshot = _cost(lambda: store.snapshot(identifier, found.files))
     store.drop(identifier)

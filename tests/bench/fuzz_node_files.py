@@ -15,8 +15,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pinakad"]):
-    from pinakad.markers.folder import parse_request
-    from pinakad.nodes.selection import combine, read_file
+    from pinakad.markers.request import parse_request
+    from pinakad.nodes.selection import read_file, select_nodes
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 tried = 0
@@ -32,7 +32,7 @@ def one_input(data: bytes) -> None:
     for file in files:
         for problem in file.problems:
             assert problem.line().isprintable()
-    found = combine(files[: 1 + bool(second)])
+    found = select_nodes(files[: 1 + bool(second)])
     assert found.nodes or not found.ok
     sound += found.ok
     document, problems = parse_request(first)

@@ -6,7 +6,7 @@ from pathlib import Path
 from shutil import which
 
 from nodes import running, sshd
-from scene import DEAD_PORT, SSHD_PORT, UP_PORT, Scene, client, timed
+from scene import DEAD_PORT, SSHD_PORT, UP_PORT, CheckContext, client, timed
 from table import Row, median_of
 
 EACH_S = 5.0
@@ -14,12 +14,12 @@ POOL = 32
 FOR_OTHERS = 50
 
 
-def logins(scene: Scene) -> list[Row]:
+def logins(scene: CheckContext) -> list[Row]:
     """Target 3: nodes that come up at once, against the least that paramiko can do."""
     return median_of(scene.times, lambda: _at_once(scene, scene.size(1000)))
 
 
-def mixed(scene: Scene) -> list[Row]:
+def mixed(scene: CheckContext) -> list[Row]:
     """Target 4: nearly all are up, and the dead ones delay nobody."""
     up, dead = scene.size(9900), scene.size(100)
     with running("up", UP_PORT, scene.folder):
@@ -35,7 +35,7 @@ def mixed(scene: Scene) -> list[Row]:
     ]  # fmt: skip
 
 
-def others(scene: Scene) -> list[Row]:
+def others(scene: CheckContext) -> list[Row]:
     """What users would take: Ansible, a thread for each node, a shell loop; against a real sshd."""
     count = scene.size(FOR_OTHERS * 10) // 10 or 5
     rows: list[Row] = []
@@ -62,7 +62,7 @@ def others(scene: Scene) -> list[Row]:
     return rows
 
 
-def _at_once(scene: Scene, count: int) -> list[Row]:
+def _at_once(scene: CheckContext, count: int) -> list[Row]:
     with running("up", UP_PORT, scene.folder):
         place = {"key": scene.key}
         floor = client("pool", count=count, network=50, port=UP_PORT, threads=POOL, **place)
@@ -94,7 +94,7 @@ def _ansible() -> str | None:
     return which("ansible")
 
 
-def _ansible_command(scene: Scene, program: str, hosts: Sequence[str], forks: int) -> list[str]:
+def _ansible_command(scene: CheckContext, program: str, hosts: Sequence[str], forks: int) -> list[str]:
     options = {
         "ansible_port": SSHD_PORT,
         "ansible_user": "root",

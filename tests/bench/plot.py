@@ -4,14 +4,14 @@ from pathlib import Path
 
 from logins import POOL
 from nodes import running
-from scene import DEAD_PORT, UP_PORT, Scene, client
+from scene import DEAD_PORT, UP_PORT, CheckContext, client
 
 SIZES = (10, 100, 1000, 10_000)
 THREADS_AT_MOST = 1000
 ROUNDS = 4
 
 
-def draw(scene: Scene, path: Path) -> None:
+def draw(scene: CheckContext, path: Path) -> None:
     """Measure 10 to 10,000 nodes and draw CPU and time, ours beside the others."""
     import matplotlib as mpl  # noqa: PLC0415 - nothing else needs it
 
@@ -35,7 +35,7 @@ def _lines(axis: object, title: str, unit: str, lines: dict[str, list[tuple[int,
     axis.legend(fontsize=8)  # type: ignore[attr-defined]
 
 
-def _dead(scene: Scene, sizes: tuple[int, ...]) -> dict[str, list[tuple[int, float]]]:
+def _dead(scene: CheckContext, sizes: tuple[int, ...]) -> dict[str, list[tuple[int, float]]]:
     lines: dict[str, list[tuple[int, float]]] = {"pinakad": [], "epoll loop": []}
     for count in sizes:
         place = {"interval_s": 5.0, "rounds": ROUNDS}
@@ -46,7 +46,7 @@ def _dead(scene: Scene, sizes: tuple[int, ...]) -> dict[str, list[tuple[int, flo
     return lines
 
 
-def _logins(scene: Scene, sizes: tuple[int, ...]) -> dict[str, list[tuple[int, float, float]]]:
+def _logins(scene: CheckContext, sizes: tuple[int, ...]) -> dict[str, list[tuple[int, float, float]]]:
     lines: dict[str, list[tuple[int, float, float]]] = {"pinakad": [], f"pool of {POOL}": [], "thread a node": []}
     for count in sizes:
         with running("up", UP_PORT, scene.folder):

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import bench_request_to_script
-from scene import Scene
+from scene import CheckContext
 from table import Row, median_of
 from usage import cpu_s, resident_mb, switches
 from world import World
@@ -17,12 +17,12 @@ from world import World
 WATCH_S = 15.0
 
 
-def idle(scene: Scene) -> list[Row]:
+def idle(scene: CheckContext) -> list[Row]:
     """Target 7."""
     return median_of(scene.times, lambda: _rest(5.0 if scene.quick else WATCH_S))
 
 
-def request_to_script(scene: Scene) -> list[Row]:
+def request_to_script(scene: CheckContext) -> list[Row]:
     """Target 8, with one node and with a thousand."""
     rounds = 5 if scene.quick else 15
     found = {}

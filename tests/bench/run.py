@@ -20,11 +20,11 @@ from folder import node_files, publishing
 from logins import logins, mixed, others
 from nodes import write_keys
 from resting import idle, request_to_script
-from scene import Scene
+from scene import CheckContext
 from table import Row, as_markdown, machine
 from whole import daemon, daemon_of_many
 
-TOPICS: dict[str, Callable[[Scene], list[Row]]] = {
+TOPICS: dict[str, Callable[[CheckContext], list[Row]]] = {
     "refused": refused,
     "hanging": hanging,
     "logins": logins,
@@ -53,7 +53,7 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="pinakad-bench-") as folder:
         Path(folder).chmod(0o755)
-        scene = Scene(Path(folder), write_keys(Path(folder)), options.quick)
+        scene = CheckContext(Path(folder), write_keys(Path(folder)), options.quick)
         for name in options.names or ([] if options.plot else TOPICS):
             sys.stderr.write(f"{name} ...\n")
             found = TOPICS[name](scene)

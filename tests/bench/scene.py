@@ -22,7 +22,7 @@ exec "$@"
 
 
 @dataclass(frozen=True)
-class Scene:
+class CheckContext:
     """The bench's own folder, with the keys; `size(n)` is n, or a tenth of it with --quick."""
 
     folder: Path

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from clients import addresses
 from folder import write_node
-from scene import Scene
+from scene import CheckContext
 from table import Row
 from usage import cpu_s, peak_mb
 from world import World
 
-from pinakad.polling.node_poll import TICK_S, Grid
+from pinakad.polling.schedule import TICK_S, Schedule
 from pinakad.times import wall_s
 
 FAR = 900.0
@@ -28,12 +28,12 @@ class Sample(NamedTuple):
     peak_mb: float
 
 
-def daemon(scene: Scene) -> list[Row]:
+def daemon(scene: CheckContext) -> list[Row]:
     """Run a deployment whose nodes all refuse, every 5 s."""
     return _deployment(scene.size(10_000), 5.0, 6)
 
 
-def daemon_of_many(scene: Scene) -> list[Row]:
+def daemon_of_many(scene: CheckContext) -> list[Row]:
     """Run a deployment of 50,000 nodes, every 30 s."""
     return _deployment(scene.size(50_000), 30.0, 3)
 
@@ -74,13 +74,13 @@ def _lateness_s(report: dict[str, Any], interval_s: float) -> list[float]:
     """Return how long after its slot each node's last attempt began, sorted."""
     launched_s, count = wall_s(report["clock"]["launched_at"]), len(report["nodes"])
     assert launched_s is not None
-    grid = Grid(launched_s, delay_s=0, interval_s=interval_s, attempts=1)
+    schedule = Schedule(launched_s, delay_s=0, interval_s=interval_s, attempts=1)
     found = []
     for index, node in enumerate(report["nodes"]):
         began_s = wall_s(node["last_attempt_at"])
         assert began_s is not None
         latest_s = began_s + TICK_S - interval_s  # times are told in milliseconds: it may seem to be early
-        found.append(began_s - grid.slot_from(latest_s, index / count))
+        found.append(began_s - schedule.slot_from(latest_s, index / count))
     return sorted(found)
 
 

@@ -23,18 +23,21 @@ from stage import Stage, node_file
 from world import ANSWERS, CANCEL
 
 from pinakad.config import Config, PathSettings, ScriptSettings
-from pinakad.daemon.worker import Desk
-from pinakad.deployment.dependencies import Moment, Outside, Started
-from pinakad.markers.folder import Identity, Markers
-from pinakad.nodes.selection import ReadFile
-from pinakad.polling.node_poll import Now
+from pinakad.daemon.worker import RequestWorker
+from pinakad.deployment.dependencies import Dependencies
+from pinakad.markers.folder import Markers
+from pinakad.markers.request import Identity
+from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Problem
-from pinakad.report.document import Reason, Report, ScriptPart
+from pinakad.report.document import Report, ScriptPart
+from pinakad.report.vocabulary import Reason
 from pinakad.script import supervisor
-from pinakad.script.foreign_runs import Rivals
+from pinakad.script.foreign_runs import ForeignRuns
+from pinakad.script.outcome import Started
 from pinakad.script.script import ScriptOnDisk
-from pinakad.state.retry import Patience
+from pinakad.state.retry import WriteRetry
 from pinakad.state.store import StateUnreadableError, Store
+from pinakad.times import Instant, Moment
 
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
 _LOOK_S = 0.3
@@ -127,7 +130,7 @@ class _ScriptOfNextBoot(ScriptOnDisk):
 
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
-        self._rivals = _Nobody(self.path, self.folder.parent)
+        self._foreign_runs = _Nobody(self.path, self.folder.parent)
 
     def _find_by_its_mark(self) -> None:
         """No process outlived the boot."""
@@ -139,7 +142,7 @@ class _ScriptOfNextBoot(ScriptOnDisk):
         return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), []
 
 
-class _Nobody(Rivals):
+class _Nobody(ForeignRuns):
     """Nobody else runs it: no process outlived the boot."""
 
     def foreign(self) -> list[tuple[int, int]]:
@@ -218,35 +221,35 @@ class NextBoot:
         markers = Markers(folders.markers)
         looked = asyncio.Event()
         requested = asyncio.Event()
-        desk = Desk(
+        worker = RequestWorker(
             store,
             markers,
             lambda: self._config,
-            lambda report: self._outside(report, store, recovery),
+            lambda report: self._dependencies(report, store, recovery),
             self._here,
-            Patience(looked.wait),
+            WriteRetry(looked.wait),
         )
 
         async def look_on() -> None:
             while True:
-                due_s = desk.look(self._loop.time(), closed=False)
+                due_s = worker.look(self._loop.time(), closed=False)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(_LOOK_S)
 
         async def serve(group: asyncio.TaskGroup) -> None:
-            await desk.pick_up(group, lambda: None)
+            await worker.pick_up(group, lambda: None)
             while True:
                 requested.clear()
                 await requested.wait()
-                await desk.serve(group)
+                await worker.serve(group)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(look_on()), group.create_task(serve(group))]
             ends_s = self._loop.time() + _LIMIT_S
             await asyncio.sleep(_LOOK_S)
             # the event is a file
-            while _is_busy(folders.markers, store, desk) and self._loop.time() < ends_s:  # noqa: ASYNC110
+            while _is_busy(folders.markers, store, worker) and self._loop.time() < ends_s:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S)
             for task in tasks:
                 task.cancel()
@@ -258,7 +261,7 @@ class NextBoot:
     def _clock(self) -> tuple[float, float]:
         return self._loop.time(), self._wall_s + self._loop.time()
 
-    def _outside(self, report: Report, store: Store, recovery: Recovery) -> Outside:
+    def _dependencies(self, report: Report, store: Store, recovery: Recovery) -> Dependencies:
         folder = store.folder(report.id)
 
         def launched(identifier: str) -> None:
@@ -277,12 +280,12 @@ class NextBoot:
             await asyncio.sleep(0)
             store.snapshot(report.id, files)
 
-        async def read_nodes() -> list[ReadFile]:
+        async def read_nodes() -> list[ParsedNodeFile]:
             await asyncio.sleep(0)
             return [node_file(1)]
 
-        parts = {"boot_id": supervisor.boot_id(), "now": lambda: Now(*self._clock()), "script": script}
-        return replace(Stage().outside(), save=save, snapshot=snapshot, read_nodes=read_nodes, **parts)
+        parts = {"boot_id": supervisor.boot_id(), "now": lambda: Instant(*self._clock()), "script": script}
+        return replace(Stage().dependencies(), save=save, snapshot=snapshot, read_nodes=read_nodes, **parts)
 
 
 def has_snapshot(report: Report, folder: Path) -> bool:
@@ -294,9 +297,9 @@ def has_snapshot(report: Report, folder: Path) -> bool:
     )
 
 
-def _is_busy(markers: Path, store: Store, desk: Desk) -> bool:
+def _is_busy(markers: Path, store: Store, worker: RequestWorker) -> bool:
     names = set(os.listdir(markers))  # noqa: PTH208 - one look at the folder
-    return bool(names - ANSWERS - {CANCEL}) or desk.running is not None or bool(_unanswered(store))
+    return bool(names - ANSWERS - {CANCEL}) or worker.running is not None or bool(_unanswered(store))
 
 
 def _unanswered(store: Store) -> list[str]:

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from recorded_site import Recording
 from world import ANSWERS, CANCEL, REQUEST
 
-from pinakad.markers.folder import Identity
-from pinakad.report.document import Outcome, Reason, Report
+from pinakad.markers.request import Identity
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome, Reason
 
 _ASIDE = ".pinakad-request-"
 

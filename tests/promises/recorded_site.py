@@ -17,7 +17,7 @@ from processes import mentioning
 from strace_log import Call
 from world import CANCEL, REQUEST, World
 
-from pinakad.markers.folder import Identity, read_request
+from pinakad.markers.request import Identity, read_request
 from pinakad.script.supervisor import start_ticks
 
 

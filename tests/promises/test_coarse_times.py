@@ -46,33 +46,33 @@ def test_a_touch_right_after_the_node_files_were_read_is_served_though_its_secon
     coarse: Path, crashes: bool
 ) -> None:
     launched: list[str] = []
-    desk = UndeadDesk(coarse, Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
-    request = desk.markers / REQUEST
+    worker = UndeadDesk(coarse, Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
+    request = worker.markers / REQUEST
 
     def touch_once() -> None:
-        desk.during_the_reading = lambda: None
+        worker.during_the_reading = lambda: None
         request.touch()
 
-    desk.during_the_reading = touch_once
+    worker.during_the_reading = touch_once
     try:
         begin_a_second()
         request.touch()
         assert request.stat().st_mtime_ns % 10**9 == 0
         if crashes:
-            desk.start()
-            desk.crash_at(6)
-            desk.advance(0.05)
-        if not desk.lives:
-            desk.start()
-        wait(desk, lambda: len(launched) == 2)
+            worker.start()
+            worker.crash_at(6)
+            worker.advance(0.05)
+        if not worker.lives:
+            worker.start()
+        wait(worker, lambda: len(launched) == 2)
         assert len(launched) == 2
     finally:
-        desk.close()
+        worker.close()
 
 
-def wait(desk: UndeadDesk, look: Callable[[], bool]) -> None:
+def wait(worker: UndeadDesk, look: Callable[[], bool]) -> None:
     for _ in range(100):
-        desk.advance(0.1)
+        worker.advance(0.1)
         if look():
             return
 

@@ -11,7 +11,8 @@ from access_lists import grant
 from operator_desk import Operator, ended
 from world import World, without_rights
 
-from pinakad.report.document import Reason, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Reason
 
 UNBROKEN = "script_failed"
 Break = Callable[[World], object]

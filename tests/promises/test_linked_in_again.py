@@ -15,16 +15,16 @@ from world import CANCEL, REQUEST, World
 FIRST_MTIME_NS = 1_700_000_000 * 10**9
 
 
-class Desk:
+class RequestWorker:
     """A desk without a daemon around it, on virtual time; the template that is linked in; what was launched."""
 
     def __init__(self, root: Path) -> None:
         self.launched: list[str] = []
-        self.desk = UndeadDesk(root, Events(lambda: None, self.launched.append))
-        self.template, self.request = root / "template", self.desk.markers / REQUEST
+        self.worker = UndeadDesk(root, Events(lambda: None, self.launched.append))
+        self.template, self.request = root / "template", self.worker.markers / REQUEST
         self.template.touch()
         os.utime(self.template, ns=(FIRST_MTIME_NS, FIRST_MTIME_NS))
-        self.desk.start()
+        self.worker.start()
 
     def link_in(self) -> None:
         os.link(self.template, self.request)
@@ -34,19 +34,19 @@ class Desk:
         for _ in range(400):
             if holds():
                 return
-            self.desk.advance(0.05)
+            self.worker.advance(0.05)
         raise AssertionError("it never holds")
 
     def restart(self) -> None:
-        self.desk.crash()
-        self.desk.start()
+        self.worker.crash()
+        self.worker.start()
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def worker(tmp_path: Path) -> Iterator[RequestWorker]:
+    made = RequestWorker(tmp_path)
     yield made
-    made.desk.close()
+    made.worker.close()
 
 
 def entries(state: Path) -> list[dict[str, object]]:
@@ -55,49 +55,51 @@ def entries(state: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize("rests_s", [0.0, 3.0])
-def test_each_linking_after_the_answer_has_a_run_of_its_own(desk: Desk, restarts: bool, rests_s: float) -> None:
+def test_each_linking_after_the_answer_has_a_run_of_its_own(
+    worker: RequestWorker, restarts: bool, rests_s: float
+) -> None:
     """`rests_s`: while the last one is still set aside, or when it is gone."""
     for number in range(1, 4):
-        desk.link_in()
-        desk.until(lambda number=number: len(desk.launched) == number and not desk.request.exists())
-        desk.desk.advance(rests_s)
+        worker.link_in()
+        worker.until(lambda number=number: len(worker.launched) == number and not worker.request.exists())
+        worker.worker.advance(rests_s)
         if restarts:
-            desk.restart()
-    desk.desk.advance(20)
-    assert len(desk.launched) == len(set(desk.launched)) == 3
+            worker.restart()
+    worker.worker.advance(20)
+    assert len(worker.launched) == len(set(worker.launched)) == 3
 
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_one_that_was_seen_to_go_during_its_run_and_is_linked_in_again_has_a_run_of_its_own(
-    desk: Desk, restarts: bool
+    worker: RequestWorker, restarts: bool
 ) -> None:
-    desk.link_in()
-    desk.until(lambda: desk.launched)
-    desk.request.unlink()
-    desk.desk.advance(0.7)
-    desk.link_in()
+    worker.link_in()
+    worker.until(lambda: worker.launched)
+    worker.request.unlink()
+    worker.worker.advance(0.7)
+    worker.link_in()
     if restarts:
-        desk.restart()
-    desk.desk.advance(20)
-    assert len(desk.launched) == len(set(desk.launched)) == 2
+        worker.restart()
+    worker.worker.advance(20)
+    assert len(worker.launched) == len(set(worker.launched)) == 2
 
 
-def test_one_that_stays_is_served_once_however_often_its_daemon_dies(desk: Desk) -> None:
-    desk.link_in()
-    desk.until(lambda: desk.launched)
+def test_one_that_stays_is_served_once_however_often_its_daemon_dies(worker: RequestWorker) -> None:
+    worker.link_in()
+    worker.until(lambda: worker.launched)
     for _ in range(5):
-        desk.restart()
-        desk.desk.advance(0.3)
-    desk.desk.advance(20)
-    assert len(desk.launched) == 1
+        worker.restart()
+        worker.worker.advance(0.3)
+    worker.worker.advance(20)
+    assert len(worker.launched) == 1
 
 
-def test_the_ledger_is_empty_when_all_is_over(desk: Desk) -> None:
+def test_the_ledger_is_empty_when_all_is_over(worker: RequestWorker) -> None:
     for _ in range(3):
-        desk.link_in()
-        desk.until(lambda: not desk.request.exists())
-    desk.desk.advance(20)
-    assert entries(desk.desk.store.root) == []
+        worker.link_in()
+        worker.until(lambda: not worker.request.exists())
+    worker.worker.advance(20)
+    assert entries(worker.worker.store.root) == []
 
 
 @pytest.mark.parametrize("during_the_run", [False, True])

@@ -11,7 +11,7 @@ from operator_desk import Operator
 from world import CANCEL, World
 
 from pinakad.report.document import Report
-from pinakad.state.crash_points import Step
+from pinakad.state.crash_points import CrashPoint
 
 COMPLETED, FAILED = "deployment_completed", "deployment_failed"
 ASIDE = ".pinakad-request-20200101T000000Z.0001"
@@ -126,9 +126,10 @@ def test_an_old_cancel_that_nobody_can_remove_cancels_nothing_also_after_a_resta
 
 
 @pytest.mark.parametrize(
-    "at", [Step.REQUEST_REMEMBERED, Step.ANSWERS_CLEARED, Step.SNAPSHOT_TAKEN, Step.SAVED_LAUNCHING]
+    "at",
+    [CrashPoint.REQUEST_REMEMBERED, CrashPoint.ANSWERS_CLEARED, CrashPoint.SNAPSHOT_TAKEN, CrashPoint.SAVED_LAUNCHING],
 )
-def test_a_cancel_that_stands_at_a_restart_is_seen_before_anything_is_launched(failing: World, at: Step) -> None:
+def test_a_cancel_that_stands_at_a_restart_is_seen_before_anything_is_launched(failing: World, at: CrashPoint) -> None:
     world = failing
     world.touch()
     crash(world, f"done: {at}")

@@ -13,7 +13,7 @@ from operator_desk import Operator
 from paramiko import ECDSAKey, PKey, RSAKey
 from world import World, write_key
 
-from pinakad.polling.node_poll import HostKey, NodeReason
+from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys
 from pinakad.ssh.known_hosts import KnownHosts, parse_known_hosts
 from pinakad.ssh.prober import SshKeyError, load_key

@@ -19,8 +19,8 @@ from promise import Expected, Judge
 from recorded_site import RecordedSite, Recording
 from world import World
 
-from pinakad.report.document import Outcome, Phase, Reason
-from pinakad.state.crash_points import Step
+from pinakad.report.vocabulary import Outcome, Phase, Reason
+from pinakad.state.crash_points import CrashPoint
 
 SHM = Path("/dev/shm")
 OTHER_BOOT = "6f2f2d7c0f0a4c31a6f2f7e9c8d1b2a3"
@@ -267,8 +267,12 @@ STORIES = {
     "is linked in again": Story(is_linked_in_again),
     "is linked in again during the run": Story(is_linked_in_again_during_the_run),
     "makes room for others": Story(makes_room_for_others, keep=1),
-    "is killed before the launch": Story(killed_at(f"done: {Step.FOLDER_MADE}", f"done: {Step.SAVED_LAUNCHING}")),
-    "is killed at the end": Story(killed_at(f"done: {Step.ANSWER_WRITTEN}", f"done: {Step.REQUEST_SET_ASIDE}")),
+    "is killed before the launch": Story(
+        killed_at(f"done: {CrashPoint.FOLDER_MADE}", f"done: {CrashPoint.SAVED_LAUNCHING}")
+    ),
+    "is killed at the end": Story(
+        killed_at(f"done: {CrashPoint.ANSWER_WRITTEN}", f"done: {CrashPoint.REQUEST_SET_ASIDE}")
+    ),
     "loses power and goes on": Story(loses_power_and_goes_on),
 }
 

@@ -22,7 +22,7 @@ STRANGER, DAEMON = 65533, 4712
 _SU = "/usr/bin/su"
 _SEES = """
 import os, sys, encodings.utf_8_sig
-from pinakad import supervisor
+from pinakad.script import supervisor
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 print([pid for pid, _ in supervisor.foreign_runs(sys.argv[2], "/var/lib/pinakad/deployments")])
 """

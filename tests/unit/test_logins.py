@@ -7,16 +7,16 @@ from report_example import finished_report
 from world import write_key
 
 from pinakad.daemon.wiring import Logins
-from pinakad.polling.node_poll import NodeReason, Probe
+from pinakad.polling.vocabulary import AttemptResult, NodeReason
 
 
-async def ask(folder: Path, ready_command: str | None) -> Probe:
+async def ask(folder: Path, ready_command: str | None) -> AttemptResult:
     report = finished_report()
     ssh = report.policy.ssh.model_copy(update={"key": folder / "key.pem", "allow_loopback": True})
     logins = Logins(report.policy.model_copy(update={"ssh": ssh}), folder / "known_hosts", ready_command)
     node = report.nodes[0].but(address="127.0.0.1", port=9)
     try:
-        return await logins.ask(node, stalled=False)
+        return await logins.attempt(node, stalled=False)
     finally:
         logins.close()
 

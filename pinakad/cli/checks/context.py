@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pinakad.cli.install.installation import UNITS
-from pinakad.client.daemon_view import Standing
+from pinakad.client.daemon_view import DaemonView
 from pinakad.config import Config
 from pinakad.problems import cause_of
 from pinakad.report.document import Report
@@ -88,14 +88,14 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Scene:
+class CheckContext:
     """All that the checks look at. `account` is the daemon's user, `by_systemd` whether units run the script."""
 
     settings: Config
     config_file: Path
     state_dir: Path
     runtime_dir: Path
-    standing: Standing
+    standing: DaemonView
     account: Account
     by_systemd: bool
 
@@ -137,19 +137,19 @@ class Check(NamedTuple):
 
     name: str
     about: str
-    look: Callable[[Scene], Iterator[Finding]]
+    look: Callable[[CheckContext], Iterator[Finding]]
 
-    def findings(self, scene: Scene) -> list[Finding]:
+    def findings(self, context: CheckContext) -> list[Finding]:
         """Look, and return what was found; what we may not look at is a finding too, but no failure."""
         found: list[Finding] = []
         try:
-            for finding in self.look(scene):
+            for finding in self.look(context):
                 found.append(finding)  # noqa: PERF402 - what was found before the error counts
         except PermissionError as error:
-            if scene.is_refused_to_the_daemon(error.filename):
-                text = f"{scene.account.name} may not look at '{error.filename}'"
+            if context.is_refused_to_the_daemon(error.filename):
+                text = f"{context.account.name} may not look at '{error.filename}'"
                 return [*found, fails(text, f"chown or chmod it, or what it is in: namei -l {error.filename}")]
-            text = f"we may not look at '{error.filename}', the daemon's user ({scene.account.name}) may be able to"
+            text = f"we may not look at '{error.filename}', the daemon's user ({context.account.name}) may be able to"
             found.append(warning(text, "sudo pinakactl doctor"))
         return found
 

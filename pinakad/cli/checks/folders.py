@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.context import Finding, Scene, fails, warning
+from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 
 _LIST = os.R_OK | os.X_OK
 _WRITE = _LIST | os.W_OK
@@ -15,27 +15,27 @@ _SPARE_BYTES = 64 << 20
 _LEAST_FILES = 64
 
 
-def rights(scene: Scene) -> Iterator[Finding]:
+def rights(context: CheckContext) -> Iterator[Finding]:
     """May the daemon use its folders, and could just anybody ask for a deployment?"""
-    settings = scene.settings
-    yield from _one(scene, "paths.work_dir", settings.paths.work_dir, os.X_OK)
-    yield from _one(scene, "paths.nodes", settings.nodes_dir, _LIST)
-    yield from _one(scene, "paths.markers", settings.markers_dir, _WRITE)
+    settings = context.settings
+    yield from _one(context, "paths.work_dir", settings.paths.work_dir, os.X_OK)
+    yield from _one(context, "paths.nodes", settings.nodes_dir, _LIST)
+    yield from _one(context, "paths.markers", settings.markers_dir, _WRITE)
     yield from _coarse_times(settings.markers_dir)
-    yield from _one(scene, "$STATE_DIRECTORY", scene.state_dir, _WRITE)
-    yield from _one(scene, "$RUNTIME_DIRECTORY", scene.runtime_dir, _WRITE)
+    yield from _one(context, "$STATE_DIRECTORY", context.state_dir, _WRITE)
+    yield from _one(context, "$RUNTIME_DIRECTORY", context.runtime_dir, _WRITE)
     if settings.metrics.textfile is not None:
-        yield from _textfile(scene, settings.metrics.textfile)
+        yield from _textfile(context, settings.metrics.textfile)
 
 
-def _one(scene: Scene, name: str, folder: Path, wanted: int) -> Iterator[Finding]:
-    account, place = scene.account, quote(str(folder))
+def _one(context: CheckContext, name: str, folder: Path, wanted: int) -> Iterator[Finding]:
+    account, place = context.account, quote(str(folder))
     try:
         obstacle = account.obstacle(folder, wanted)
     except FileNotFoundError:
-        made_by_systemd = name.startswith("$") and scene.by_systemd
+        made_by_systemd = name.startswith("$") and context.by_systemd
         by_hand = f"pinakactl setup (or by hand: {_making(account.name, place)})"
-        yield fails(f"there is no folder {name} = '{folder}'", scene.start_command if made_by_systemd else by_hand)
+        yield fails(f"there is no folder {name} = '{folder}'", context.start_command if made_by_systemd else by_hand)
         return
     status = folder.stat() if obstacle is None else None
     if obstacle is not None:
@@ -57,14 +57,14 @@ def _coarse_times(folder: Path) -> Iterator[Finding]:
         yield warning(text, "none is needed; a file system such as ext4 or xfs spares that time")
 
 
-def _textfile(scene: Scene, file: Path) -> Iterator[Finding]:
+def _textfile(context: CheckContext, file: Path) -> Iterator[Finding]:
     """The numbers hold nobody up. The unit's sandbox shows their folder only where a setup has seen the setting."""
     try:
-        obstacle = scene.account.obstacle(file.parent, _WRITE)
+        obstacle = context.account.obstacle(file.parent, _WRITE)
     except FileNotFoundError:
         obstacle = f"there is no folder '{file.parent}'"
     if obstacle is not None:
-        remedy = f"{_making(scene.account.name, quote(str(file.parent)))}, then pinakactl setup"
+        remedy = f"{_making(context.account.name, quote(str(file.parent)))}, then pinakactl setup"
         yield warning(f"the daemon cannot write [metrics] textfile = '{file}': {obstacle}", remedy)
     elif os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
         text = f"the daemon does not replace [metrics] textfile = '{file}': it is no regular file"
@@ -75,14 +75,14 @@ def _making(user: str, place: str) -> str:
     return f"install -d -o {user} {place}"
 
 
-def room(scene: Scene) -> Iterator[Finding]:
+def room(context: CheckContext) -> Iterator[Finding]:
     """Is there room for the state, the answer and the script's log?"""
-    script = scene.settings.script
+    script = context.settings.script
     log_bytes = script.log_max_bytes if script.launch and script.output == "file" else 0
     for place, more_bytes in (
-        (scene.state_dir, log_bytes + _SPARE_BYTES),
-        (scene.settings.markers_dir, 0),
-        (scene.runtime_dir, 0),
+        (context.state_dir, log_bytes + _SPARE_BYTES),
+        (context.settings.markers_dir, 0),
+        (context.runtime_dir, 0),
     ):
         folder = next(folder for folder in (place, *place.parents) if folder.exists())
         yield from _room_at(folder, more_bytes)

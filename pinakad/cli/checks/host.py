@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pinakad.cli.checks.context import Finding, Scene, warning
-from pinakad.linux.waiting import happens
+from pinakad.cli.checks.context import CheckContext, Finding, warning
+from pinakad.linux.waiting import wait_until_set
 from pinakad.linux.watch import Watch
-from pinakad.markers.folder import OURS
+from pinakad.markers.names import OURS
 
 _SYSCTLS = {"max_user_instances": 16, "max_user_watches": 64}
 _SPARE_DESCRIPTORS = 128
@@ -19,11 +19,11 @@ _CANARY_LIMIT_S = 4.0
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs"}
 
 
-def limits(scene: Scene) -> Iterator[Finding]:
+def limits(context: CheckContext) -> Iterator[Finding]:
     """May the daemon have enough open files and watches?"""
-    most = _open_files(scene.daemon_pid)
+    most = _open_files(context.daemon_pid)
     with suppress(OSError):
-        wanted = sum(1 for entry in os.scandir(scene.settings.nodes_dir)) + _SPARE_DESCRIPTORS
+        wanted = sum(1 for entry in os.scandir(context.settings.nodes_dir)) + _SPARE_DESCRIPTORS
         if most is not None and most < wanted:
             text = f"the daemon may have {most} files open, {wanted} would be needed to ask all nodes at once"
             yield warning(text, f"systemctl edit pinakad: [Service] LimitNOFILE={wanted}")
@@ -43,9 +43,9 @@ def _open_files(pid: int | None) -> int | None:
     return None
 
 
-def watches(scene: Scene) -> Iterator[Finding]:
+def watches(context: CheckContext) -> Iterator[Finding]:
     """Does a canary of our own come back as an event, and can the folders be watched?"""
-    folders = (scene.settings.markers_dir, scene.settings.nodes_dir)
+    folders = (context.settings.markers_dir, context.settings.nodes_dir)
     with tempfile.TemporaryDirectory(prefix="pinakad-doctor-") as name:
         ours, proof = Path(name, "ours"), Path(name, "proof")
         ours.mkdir()
@@ -71,7 +71,7 @@ async def _canary(ours: Path, proof: Path, folders: list[Path]) -> str:
         watch.ensure()
         came.clear()  # it is set when a watch begins
         (proof / "canary").touch()
-        if not await happens(came, _CANARY_LIMIT_S):
+        if not await wait_until_set(came, _CANARY_LIMIT_S):
             return watch.trouble or "a canary's event did not come"
     finally:
         watch.stop()

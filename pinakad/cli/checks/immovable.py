@@ -10,7 +10,7 @@ from shlex import quote
 
 from pinakad.cli.checks.context import Account, Finding, warning
 from pinakad.linux.files import NotRegularError, open_regular
-from pinakad.markers.folder import CANCEL, COMPLETED, FAILED, OURS, REQUEST
+from pinakad.markers.names import CANCEL, COMPLETED, FAILED, OURS, REQUEST
 
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS (ioctl_iflags(2))
 _IMMUTABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL

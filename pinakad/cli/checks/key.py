@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.context import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.cli.checks.context import UNIT_FILE, CheckContext, Finding, fails, warning
 from pinakad.config import KEY_CREDENTIAL
 from pinakad.script.permissions import opened_key
 from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
@@ -15,37 +15,37 @@ from pinakad.state.store import Store
 _CREDENTIAL = Path("/run/credentials/pinakad.service", KEY_CREDENTIAL)
 
 
-def key(scene: Scene) -> Iterator[Finding]:
+def key(context: CheckContext) -> Iterator[Finding]:
     """Is the key there, may the daemon read it, can it be used, and is it nobody else's? Then the host keys."""
-    path = scene.settings.key_path
+    path = context.settings.key_path
     place = quote(str(path))
     try:
-        obstacle = scene.account.obstacle(path, os.R_OK)
+        obstacle = context.account.obstacle(path, os.R_OK)
     except FileNotFoundError:
         text = f"cannot read the SSH key '{path}': no such file"
-        owner = "" if _is_handed_over(scene) else f" -o {scene.account.name}"
+        owner = "" if _is_handed_over(context) else f" -o {context.account.name}"
         yield fails(text, f"install -D -m 0600{owner} KEY {place}, or set [ssh] key")
         return
-    if obstacle is not None and _is_handed_over(scene):
-        yield from _handed_over(scene, path)
+    if obstacle is not None and _is_handed_over(context):
+        yield from _handed_over(context, path)
     elif obstacle is not None:
-        yield fails(f"cannot read the SSH key: {obstacle}", f"chown {scene.account.name} {place}")
+        yield fails(f"cannot read the SSH key: {obstacle}", f"chown {context.account.name} {place}")
     else:
         yield from _content(path)
-        yield from _mode(scene, path)
-    yield from _host_keys(scene)
+        yield from _mode(context, path)
+    yield from _host_keys(context)
 
 
-def _is_handed_over(scene: Scene) -> bool:
+def _is_handed_over(context: CheckContext) -> bool:
     """Tell whether systemd shows the daemon a key that only root may read (LoadCredential=, systemd.exec(5))."""
-    return scene.by_systemd and UNIT_FILE.exists()
+    return context.by_systemd and UNIT_FILE.exists()
 
 
-def _handed_over(scene: Scene, path: Path) -> Iterator[Finding]:
+def _handed_over(context: CheckContext, path: Path) -> Iterator[Finding]:
     """Root's key: the daemon has what it was at its start."""
     yield from _content(path)
     with suppress(OSError):
-        yield from _mode(scene, path)
+        yield from _mode(context, path)
         if _CREDENTIAL.exists() and _CREDENTIAL.read_bytes() != path.read_bytes():
             text = f"the SSH key '{path}' is not what the daemon was given at its start"
             yield fails(text, "systemctl restart pinakad (what runs is gone on with)")
@@ -63,17 +63,17 @@ def _content(path: Path) -> Iterator[Finding]:
         yield fails(str(error), remedy)
 
 
-def _mode(scene: Scene, path: Path) -> Iterator[Finding]:
-    opened = opened_key(path, scene.account.uid, scene.account.groups)
+def _mode(context: CheckContext, path: Path) -> Iterator[Finding]:
+    opened = opened_key(path, context.account.uid, context.account.groups)
     if opened is not None:
         remedy = opened[1].removesuffix("it") + quote(str(path))
         yield warning(f"the SSH key '{path}' is open to others ({opened[0]})", remedy)
 
 
-def _host_keys(scene: Scene) -> Iterator[Finding]:
-    ssh = scene.settings.ssh
+def _host_keys(context: CheckContext) -> Iterator[Finding]:
+    ssh = context.settings.ssh
     try:
-        open_host_keys(Store(scene.state_dir).known_hosts, ssh)
+        open_host_keys(Store(context.state_dir).known_hosts, ssh)
     except SshKeyError as error:
         place = quote(str(ssh.known_hosts))
         yield fails(str(error), f"ssh-keyscan NODE... > {place}, and compare the keys; or set [ssh] host_keys")

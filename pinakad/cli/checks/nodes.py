@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from pinakad.cli.checks.context import Finding, Scene, fails, warning
+from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.nodes.folder import NodesFolder
-from pinakad.nodes.selection import Node, NodeSet, combine, ignored_text
-from pinakad.polling.node_poll import Probe
+from pinakad.nodes.selection import Node, NodeSet, ignored_text, select_nodes
+from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Severity, cause_of
 from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.state.store import Store
@@ -17,12 +17,12 @@ _REACH_LIMIT_S = 20.0
 _SHOWN = 5
 
 
-def files(scene: Scene) -> Iterator[Finding]:
+def files(context: CheckContext) -> Iterator[Finding]:
     """Would the node files that are there now be taken?"""
-    folder, account = scene.settings.nodes_dir, scene.account
+    folder, account = context.settings.nodes_dir, context.account
     nodes = NodesFolder(folder)
     try:
-        found = _read(scene, nodes)
+        found = _read(context, nodes)
     except PermissionError:
         raise  # we may not look: that says nothing about the daemon
     except OSError as error:
@@ -37,7 +37,7 @@ def files(scene: Scene) -> Iterator[Finding]:
         place = quote(str(folder / problem.file))
         yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
     for name in found.files:
-        obstacle = _obstacle(scene, name)
+        obstacle = _obstacle(context, name)
         if obstacle:
             yield fails(f"cannot read '{name}': {obstacle}", f"chown {account.name} {quote(str(folder / name))}")
     if found.superseded:
@@ -46,61 +46,61 @@ def files(scene: Scene) -> Iterator[Finding]:
         yield warning(f"files are superseded by later ones of the same host: {text}{more}", "none is needed; rm them")
 
 
-def read(scene: Scene) -> NodeSet:
+def read(context: CheckContext) -> NodeSet:
     """Return what the node files say together. Raises OSError."""
-    return _read(scene, NodesFolder(scene.settings.nodes_dir))
+    return _read(context, NodesFolder(context.settings.nodes_dir))
 
 
-def _read(scene: Scene, nodes: NodesFolder) -> NodeSet:
-    ssh = scene.settings.ssh
-    return combine(nodes.scan(allow_loopback=ssh.allow_loopback), ssh_port=ssh.port)
+def _read(context: CheckContext, nodes: NodesFolder) -> NodeSet:
+    ssh = context.settings.ssh
+    return select_nodes(nodes.scan(allow_loopback=ssh.allow_loopback), ssh_port=ssh.port)
 
 
-def _obstacle(scene: Scene, name: str) -> str | None:
+def _obstacle(context: CheckContext, name: str) -> str | None:
     try:
-        return scene.account.obstacle(scene.settings.nodes_dir / name, os.R_OK)
+        return context.account.obstacle(context.settings.nodes_dir / name, os.R_OK)
     except FileNotFoundError:
         return None
 
 
-def reach(scene: Scene) -> list[tuple[Node, Probe]] | str:
+def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
     """Make one attempt at each node, as a deployment would; return what it found, or why none can be made.
 
     Nothing is remembered of it: no host key is pinned.
     """
-    settings = scene.settings
+    settings = context.settings
     try:
-        nodes = read(scene).nodes
+        nodes = read(context).nodes
         key = load_key(settings.key_path)
-        host_keys = open_host_keys(Store(scene.state_dir).known_hosts, settings.ssh)
+        host_keys = open_host_keys(Store(context.state_dir).known_hosts, settings.ssh)
     except OSError as error:
         return f"cannot read the node files: {cause_of(error)}"
     except SshKeyError as error:
         return str(error)
 
-    async def ask() -> list[Probe]:
+    async def ask() -> list[AttemptResult]:
         prober = Prober(settings.ssh, key, host_keys)
         cut_s = asyncio.get_running_loop().time() + _REACH_LIMIT_S
         ready = settings.poll.ready_command
         try:
-            return await asyncio.gather(*(prober.ask(_target(scene, node), cut_s, ready) for node in nodes))
+            return await asyncio.gather(*(prober.attempt(_target(context, node), cut_s, ready) for node in nodes))
         finally:
             prober.close()
 
     return list(zip(nodes, asyncio.run(ask()), strict=True))
 
 
-def unreached(scene: Scene, answers: Sequence[tuple[Node, Probe]]) -> Iterator[Finding]:
+def unreached(context: CheckContext, answers: Sequence[tuple[Node, AttemptResult]]) -> Iterator[Finding]:
     """Tell which nodes would not count as up now. Some of them may have to be so before their deployment."""
-    key = quote(str(scene.settings.key_path))
+    key = quote(str(context.settings.key_path))
     for node, probe in answers:
         if probe.reason is not None:
             said = f" ({probe.message})" if probe.message else ""
             text = f"{node.hostname} at {node.address} got to {probe.rung or 'nothing'}: {probe.reason}{said}"
-            target = _target(scene, node)
+            target = _target(context, node)
             yield warning(text, f"see what ssh says: ssh -v -i {key} -p {target.port} {target.user}@{target.address}")
 
 
-def _target(scene: Scene, node: Node) -> Target:
-    ssh = scene.settings.ssh
+def _target(context: CheckContext, node: Node) -> Target:
+    ssh = context.settings.ssh
     return Target(node.address, node.port or ssh.port, node.user or ssh.user)

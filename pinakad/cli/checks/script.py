@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.context import Finding, Scene, fails, warning
+from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.cli.install.backends import find_backends
 from pinakad.linux.ownership import weakness
 from pinakad.problems import cause_of, printable
@@ -17,16 +17,16 @@ _BASH = Path("/bin/bash")
 _SYNTAX_LIMIT_S = 10
 
 
-def script(scene: Scene) -> Iterator[Finding]:
+def script(context: CheckContext) -> Iterator[Finding]:
     """Is the script there, may it be run, is it bash, and does nobody else run it?"""
-    if not scene.settings.script.launch:
+    if not context.settings.script.launch:
         return
-    path = scene.settings.script_path
+    path = context.settings.script_path
     if not _BASH.exists():
         yield fails(f"there is no '{_BASH}', which runs the script", "apt-get install bash")
     try:
         status = path.stat()
-        obstacle = None if scene.by_systemd else scene.account.obstacle(path, os.R_OK)
+        obstacle = None if context.by_systemd else context.account.obstacle(path, os.R_OK)
     except PermissionError:
         raise  # we may not look: that says nothing about the daemon
     except OSError as error:
@@ -34,15 +34,15 @@ def script(scene: Scene) -> Iterator[Finding]:
         yield fails(text, f"install -D -m 0755 deployment_service.sh {quote(str(path))}, or set [paths] script")
         return
     if not stat.S_ISREG(status.st_mode):
-        yield fails(f"cannot run the script '{path}': it is not a file", f"set [paths] script in {scene.config_file}")
+        yield fails(f"cannot run the script '{path}': it is not a file", f"set [paths] script in {context.config_file}")
         return
     if obstacle is not None:
         yield fails(f"cannot run the script '{path}': {obstacle}", f"chmod a+r {quote(str(path))}")
     if status.st_size == 0:
         yield warning(f"the script '{path}' is empty: nothing would be deployed", "write it")
     yield from _syntax(path)
-    yield from _trust(scene, path)
-    yield from _others(path, adopted=scene.settings.script.foreign == "adopt")
+    yield from _trust(context, path)
+    yield from _others(path, adopted=context.settings.script.foreign == "adopt")
 
 
 def _syntax(path: Path) -> Iterator[Finding]:
@@ -61,22 +61,22 @@ def _syntax(path: Path) -> Iterator[Finding]:
         yield fails(f"bash cannot read the script: {said}", f"mend it, and try: bash -n {quote(str(path))}")
 
 
-def _trust(scene: Scene, path: Path) -> Iterator[Finding]:
+def _trust(context: CheckContext, path: Path) -> Iterator[Finding]:
     """What runs as root must be root's; else whoever can change it decides what runs as the daemon's user."""
-    own = f"put it into a folder of root's and name it in [paths] script in {scene.config_file}"
+    own = f"put it into a folder of root's and name it in [paths] script in {context.config_file}"
     try:
-        found = weakness(path, {0} if scene.by_systemd else {0, scene.account.uid})
-        refused = None if scene.by_systemd or scene.account.uid != 0 else refusal(path)
+        found = weakness(path, {0} if context.by_systemd else {0, context.account.uid})
+        refused = None if context.by_systemd or context.account.uid != 0 else refusal(path)
     except OSError as error:
         yield warning(f"cannot look at the way to '{path}': {cause_of(error)}", "sudo pinakactl doctor")
         return
-    if scene.by_systemd and found is not None:
+    if context.by_systemd and found is not None:
         remedy = f"{own}, or set User= for the script: systemctl edit pinakad-script@.service"
         yield fails(f"the script would run as root, but {found}: it is refused", remedy)
     elif refused is not None:
         yield fails(f"the script is refused: {refused}", own)
     elif found is not None:
-        yield warning(f"{found}, and with it what runs as {scene.account.name}", f"chmod go-w, or {own}")
+        yield warning(f"{found}, and with it what runs as {context.account.name}", f"chmod go-w, or {own}")
 
 
 def _others(path: Path, *, adopted: bool) -> Iterator[Finding]:

@@ -8,15 +8,17 @@ from pathlib import Path
 from shlex import quote
 
 from pinakad import __version__
-from pinakad.cli.checks.context import UNIT_FILE, Finding, Scene, fails, warning
+from pinakad.cli.checks.context import UNIT_FILE, CheckContext, Finding, fails, warning
 from pinakad.cli.checks.immovable import immovable
 from pinakad.cli.install.installation import wanted_files
 from pinakad.cli.install.setup_checks import work_dir_owner
 from pinakad.client.follow import is_served
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.ownership import weakness
-from pinakad.markers.folder import AWAY, CANCEL, COMPLETED, FAILED, REQUEST, Identity, Markers
+from pinakad.markers.folder import Markers
 from pinakad.markers.hints import hints
+from pinakad.markers.names import AWAY, CANCEL, COMPLETED, FAILED, REQUEST
+from pinakad.markers.request import Identity
 from pinakad.problems import Code, cause_of
 from pinakad.script.launch_service import SOCKET
 from pinakad.state.store import StateUnreadableError, Store
@@ -25,23 +27,25 @@ _TAKEN_AFTER_S = 10.0
 _MAX_ANSWER_BYTES = 1 << 30
 
 
-def configuration(scene: Scene) -> Iterator[Finding]:
+def configuration(context: CheckContext) -> Iterator[Finding]:
     """Where the script runs as root, the configuration decides what root runs."""
-    if not scene.by_systemd:
+    if not context.by_systemd:
         return
     with suppress(OSError):
-        found = weakness(scene.config_file)
+        found = weakness(context.config_file)
         if found is not None:
-            place = quote(str(scene.config_file))
+            place = quote(str(context.config_file))
             yield fails(f"the configuration is not trusted: {found}", f"chown root:root {place} && chmod go-w {place}")
 
 
-def daemon(scene: Scene) -> Iterator[Finding]:
+def daemon(context: CheckContext) -> Iterator[Finding]:
     """Does it run, is it of this version, does it see events?"""
-    standing = scene.standing
+    standing = context.standing
     if not standing.running:
         why = "; systemctl status pinakad tells why it does not" if UNIT_FILE.exists() else ""
-        yield fails(f"no daemon runs for '{scene.state_dir}': nobody would take a request", scene.start_command + why)
+        yield fails(
+            f"no daemon runs for '{context.state_dir}': nobody would take a request", context.start_command + why
+        )
         return
     restart = "systemctl restart pinakad (what runs is gone on with)"
     for note in standing.notes:
@@ -49,7 +53,7 @@ def daemon(scene: Scene) -> Iterator[Finding]:
     told = standing.daemon
     if told is None:
         if not standing.notes:
-            text = f"a daemon runs, but there is no '{scene.runtime_dir / 'status.json'}'"
+            text = f"a daemon runs, but there is no '{context.runtime_dir / 'status.json'}'"
             yield warning(text, "see that $RUNTIME_DIRECTORY is the daemon's")
         return
     if told.version != __version__:
@@ -59,21 +63,21 @@ def daemon(scene: Scene) -> Iterator[Finding]:
         yield warning(text, "journalctl -u pinakad -p warning tells why")
 
 
-def launcher(scene: Scene) -> Iterator[Finding]:
+def launcher(context: CheckContext) -> Iterator[Finding]:
     """Where the script runs in a unit, does root's side listen?"""
-    if scene.by_systemd and UNIT_FILE.exists() and scene.standing.running and not Path(SOCKET).exists():
+    if context.by_systemd and UNIT_FILE.exists() and context.standing.running and not Path(SOCKET).exists():
         yield fails(
             f"nobody listens at '{SOCKET}': no script would be started", "pinakactl setup && systemctl restart pinakad"
         )
 
 
-def installation(scene: Scene) -> Iterator[Finding]:
+def installation(context: CheckContext) -> Iterator[Finding]:
     """Are the files that a setup would write now those that are there?"""
     if not UNIT_FILE.exists():
         return
     root = Path("/")
     stale = []
-    for place, text in wanted_files(scene.settings, root, work_dir_owner(scene.settings, root)).items():
+    for place, text in wanted_files(context.settings, root, work_dir_owner(context.settings, root)).items():
         try:
             if (root / place).read_text(encoding="utf-8") != text:
                 stale.append(place.name)
@@ -84,9 +88,9 @@ def installation(scene: Scene) -> Iterator[Finding]:
         yield warning(text, "pinakactl setup && systemctl restart pinakad")
 
 
-def markers(scene: Scene) -> Iterator[Finding]:
+def markers(context: CheckContext) -> Iterator[Finding]:
     """Does a marker lie around that nobody serves?"""
-    folder, running = scene.settings.markers_dir, scene.standing.running
+    folder, running = context.settings.markers_dir, context.standing.running
     try:
         names = {entry.name for entry in os.scandir(folder)}
         nearly = hints(folder)
@@ -99,11 +103,11 @@ def markers(scene: Scene) -> Iterator[Finding]:
             f"if it is meant: mv {place} {quote(str(hint.right))}" if not hint.path.is_dir() else f"see ls -l {place}"
         )
         yield warning(hint.text, f"{remedy}; else remove it")
-    yield from immovable(folder, names, scene.account)
+    yield from immovable(folder, names, context.account)
     if REQUEST in names:
-        yield from _request(scene, folder / REQUEST)
-    yield from _in_the_way(scene, folder, names)
-    if CANCEL in names and (not running or scene.running is None):
+        yield from _request(context, folder / REQUEST)
+    yield from _in_the_way(context, folder, names)
+    if CANCEL in names and (not running or context.running is None):
         text = f"'{CANCEL}' lies around: it is removed when the next request is taken, and cancels nothing"
         yield warning(text, f"rm {quote(str(folder / CANCEL))}")
     if {COMPLETED, FAILED} <= names:
@@ -111,7 +115,7 @@ def markers(scene: Scene) -> Iterator[Finding]:
         yield warning(text, f"rm the older of both in {quote(str(folder))}")
 
 
-def _in_the_way(scene: Scene, folder: Path, names: set[str]) -> Iterator[Finding]:
+def _in_the_way(context: CheckContext, folder: Path, names: set[str]) -> Iterator[Finding]:
     """What the daemon could not remove, it has moved away, or its report says that the answer found no place."""
     for name in sorted(names):
         if name.startswith(AWAY):
@@ -119,7 +123,7 @@ def _in_the_way(scene: Scene, folder: Path, names: set[str]) -> Iterator[Finding
             yield warning(text, f"see what it is, then rm -r {quote(str(folder / name))}")
     report = None
     with suppress(OSError):
-        report = Store(scene.state_dir).latest()  # it was told to readers before its answer was to be put out
+        report = Store(context.state_dir).latest()  # it was told to readers before its answer was to be put out
     for problem in report.problems if report is not None else []:
         if report is not None and problem.code is Code.ANSWER_BLOCKED and not _has_answer(folder, report.id):
             yield fails(f"deployment {report.id}: {problem.message}", "remove it as the message says")
@@ -133,15 +137,17 @@ def _has_answer(folder: Path, identifier: str) -> bool:
     return False
 
 
-def _request(scene: Scene, path: Path) -> Iterator[Finding]:
-    if not scene.standing.running:
-        yield fails(f"'{REQUEST}' is there, and no daemon takes it", f"{scene.start_command}, or rm {quote(str(path))}")
+def _request(context: CheckContext, path: Path) -> Iterator[Finding]:
+    if not context.standing.running:
+        yield fails(
+            f"'{REQUEST}' is there, and no daemon takes it", f"{context.start_command}, or rm {quote(str(path))}"
+        )
         return
-    report, request = scene.standing.report, Markers(path.parent).look()
-    if request is None or scene.running is not None:
+    report, request = context.standing.report, Markers(path.parent).look()
+    if request is None or context.running is not None:
         return
     age_s = time.time() - path.lstat().st_mtime
-    if is_served(Store(scene.state_dir), request):
+    if is_served(Store(context.state_dir), request):
         if age_s > _TAKEN_AFTER_S:
             by = f" by {report.id}" if report is not None and Identity.of(report.request) == request.identity else ""
             text = f"'{REQUEST}' was served{by} and cannot be removed by the daemon"
@@ -151,25 +157,25 @@ def _request(scene: Scene, path: Path) -> Iterator[Finding]:
         yield fails(text, "systemctl status pinakad tells what it waits for")
 
 
-def state(scene: Scene) -> Iterator[Finding]:
+def state(context: CheckContext) -> Iterator[Finding]:
     """Can every deployment that was not answered be gone on with?"""
-    store = Store(scene.state_dir)
+    store = Store(context.state_dir)
     try:
         left = [identifier for identifier in store.ids() if not store.is_answered(identifier)]
     except OSError as error:
-        yield warning(f"cannot look at '{scene.state_dir}': {cause_of(error)}", "sudo pinakactl doctor")
+        yield warning(f"cannot look at '{context.state_dir}': {cause_of(error)}", "sudo pinakactl doctor")
         return
     for identifier in left:
-        yield from _unfinished(scene, store, identifier)
+        yield from _unfinished(context, store, identifier)
 
 
-def _unfinished(scene: Scene, store: Store, identifier: str) -> Iterator[Finding]:
+def _unfinished(context: CheckContext, store: Store, identifier: str) -> Iterator[Finding]:
     try:
         report = store.load(identifier)
     except StateUnreadableError as error:
-        if not scene.standing.running and store.was_started(identifier):
+        if not context.standing.running and store.was_started(identifier):
             yield fails(f"{error}; it would be answered with state_unreadable", "restore that file from a backup")
         return
-    if not scene.standing.running and not report.is_finished:
+    if not context.standing.running and not report.is_finished:
         text = f"deployment {identifier} is {report.phase} and stands still: the next one waits for its end"
-        yield warning(text, f"{scene.start_command}: it is gone on with")
+        yield warning(text, f"{context.start_command}: it is gone on with")

@@ -14,15 +14,15 @@ from pinakad.cli.console.screen import columns, open_console, plain, show, show_
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.client.node_store import file_name, locked, next_number, store
 from pinakad.client.sources import Source, as_drafts, read_sources
-from pinakad.client.submit import Asked, Asking, new_request_id
+from pinakad.client.submit import Asked, Submitter, new_request_id
 from pinakad.config import Config
 from pinakad.linux.locks import is_locked
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.markers.folder import Markers
 from pinakad.nodes.folder import NodesFolder
-from pinakad.nodes.selection import NodeSet, ReadFile, combine
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile, select_nodes
 from pinakad.problems import Severity
-from pinakad.report.document import MAX_REQUEST_ID
+from pinakad.report.request import MAX_REQUEST_ID
 from pinakad.state.store import Store
 
 _HELP = f"""Store node files and ask for their deployment.
@@ -94,23 +94,23 @@ def command(
     asked = _apply(console, settings, sources, request_id or new_request_id())
     tell_asked(console, asked)
     if wait:
-        end_with_verdict(settings, asked.aim, timeout)
+        end_with_verdict(settings, asked.ref, timeout)
 
 
 def _apply(console: Console, settings: Config, sources: list[Source], request_id: str) -> Asked:
     with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
-        asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir), place)
+        submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
         plan = _plan(settings, folder, sources)
-        asking.require_place()
-        asking.let_it_be_taken()
+        submitter.require_place()
+        submitter.let_it_be_taken()
         names = store(folder, [source.raw for source in sources])
         _print(console, plan, names, "stored")
-        return asking.ask(names, request_id, successors(settings, folder))
+        return submitter.ask(names, request_id, successors(settings, folder))
 
 
 def successors(settings: Config, folder: OpenFolder) -> "Successors":
     """Return which file counts in a file's place, as the folder is now. Raises FaultError."""
-    found = combine(node_files(settings, folder), ssh_port=settings.ssh.port)
+    found = select_nodes(node_files(settings, folder), ssh_port=settings.ssh.port)
     return Successors({entry.file: entry.by for entry in found.superseded})
 
 
@@ -125,10 +125,10 @@ class Successors(dict[str, str]):
 def tell_asked(console: Console, asked: Asked) -> None:
     """Tell that the request was made, and what that means."""
     nodes = (
-        "all nodes" if asked.aim.nodes is None else f"{len(asked.aim.nodes)} node{'s' * (len(asked.aim.nodes) != 1)}"
+        "all nodes" if asked.ref.nodes is None else f"{len(asked.ref.nodes)} node{'s' * (len(asked.ref.nodes) != 1)}"
     )
     joined = ", together with a request that was not served yet" if asked.joined else ""
-    show(console, plain("asked for   ", "dim"), plain(f"{nodes}, request {asked.aim.request_id}{joined}"))
+    show(console, plain("asked for   ", "dim"), plain(f"{nodes}, request {asked.ref.request_id}{joined}"))
     if not is_locked(Store(config.state_dir()).lock_file):
         text = "no daemon runs: it is served when one is started, systemctl start pinakad"
         show(open_console(stderr=True), plain(f"pinakactl: {text}", "yellow"))
@@ -137,7 +137,7 @@ def tell_asked(console: Console, asked: Asked) -> None:
 # --- the plan
 
 
-def node_files(settings: Config, folder: OpenFolder) -> list[ReadFile]:
+def node_files(settings: Config, folder: OpenFolder) -> list[ParsedNodeFile]:
     """Return all node files as they lie there. Raises FaultError."""
     try:
         return NodesFolder(folder.here).scan(allow_loopback=settings.ssh.allow_loopback)
@@ -151,7 +151,7 @@ def _plan(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
     drafts = as_drafts(sources, allow_loopback=loopback)
     labels = frozenset(source.label for source in sources)
     lying = node_files(settings, folder)
-    found = combine([*lying, *drafts], labels, ssh_port=settings.ssh.port)
+    found = select_nodes([*lying, *drafts], labels, ssh_port=settings.ssh.port)
     wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
     wrong += [
         f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
@@ -162,7 +162,7 @@ def _plan(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
     if wrong:
         raise FaultError("\n".join((*wrong, "nothing was stored")))
     replaced: dict[str, list[str]] = {label: [] for label in labels}
-    for entry in combine([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
+    for entry in select_nodes([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
         if entry.by in replaced:
             replaced[entry.by].append(entry.file)
     return Plan(sources, found, replaced)

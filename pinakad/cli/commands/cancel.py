@@ -14,8 +14,10 @@ from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.client.follow import GRACE_S, LOOK_S, Exactly, Follower, latest, unserved
 from pinakad.linux.locks import is_locked
-from pinakad.markers.folder import CANCEL, REQUEST, Markers
-from pinakad.report.document import Outcome, Report
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import CANCEL, REQUEST
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome
 from pinakad.state.store import Store
 
 _MODE = 0o664  # whoever may ask may also take it back

@@ -11,9 +11,10 @@ from pinakad.cli.console.session import FaultError, Session, pass_session
 from pinakad.cli.console.stopping import unless_stopped
 from pinakad.cli.rehearsal.child import Child, log_end
 from pinakad.cli.rehearsal.progress import Progress, View
-from pinakad.cli.rehearsal.sandbox import CAST, Stage
-from pinakad.report.document import Outcome, Report
-from pinakad.report.node import NodePart
+from pinakad.cli.rehearsal.sandbox import DEMO_NODES, Sandbox
+from pinakad.report.document import Report
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Outcome
 from pinakad.simulate import Rack
 from pinakad.times import wall_s
 
@@ -46,43 +47,45 @@ def command(session: Session, *, keep: bool) -> int:  # noqa: ARG001 - every com
 
 
 async def _demo(console: Console, *, keep: bool) -> int:
-    stage = Stage()
+    sandbox = Sandbox()
     try:
         with Progress(console) as progress:
-            path, report = await _play(stage, progress)
+            path, report = await _play(sandbox, progress)
             took_s = progress.elapsed_s
         _print_answer(console, report)
-        _print_places(console, stage, path, report, took_s=took_s, keep=keep)
+        _print_places(console, sandbox, path, report, took_s=took_s, keep=keep)
         if report.outcome is not Outcome.COMPLETED:
-            _print_log(console, stage.log)
+            _print_log(console, sandbox.log)
     finally:
         if not keep:
-            await stage.close()
+            await sandbox.close()
     return 0 if report.outcome is Outcome.COMPLETED else 1
 
 
-async def _play(stage: Stage, progress: Progress) -> tuple[Path, Report]:
+async def _play(sandbox: Sandbox, progress: Progress) -> tuple[Path, Report]:
     """Tell the story: the nodes are up, the daemon is ready, somebody asks, the answer comes."""
-    async with Rack(stage.prepare()) as rack:
-        stage.write_script(rack.control_port)
+    async with Rack(sandbox.prepare()) as rack:
+        sandbox.write_script(rack.control_port)
         port = rack.nodes[0].port
-        progress.tell(f"everything happens in {stage.root}")
-        progress.tell(f"{len(rack.nodes)} nodes answer SSH on {CAST[0].address} to {CAST[-1].address}, port {port}")
-        async with Child(stage.config, stage.state, stage.runtime, stage.log) as child:
+        progress.tell(f"everything happens in {sandbox.root}")
+        progress.tell(
+            f"{len(rack.nodes)} nodes answer SSH on {DEMO_NODES[0].address} to {DEMO_NODES[-1].address}, port {port}"
+        )
+        async with Child(sandbox.config, sandbox.state, sandbox.runtime, sandbox.log) as child:
             await child.ready()
             progress.tell(f"the daemon is ready, pid {child.pid}")
-            marker = stage.request()
-            progress.tell(f"a front end asks for the deployment: touch {marker.relative_to(stage.root)}")
-            return await _follow(stage, child, rack, progress)
+            marker = sandbox.request()
+            progress.tell(f"a front end asks for the deployment: touch {marker.relative_to(sandbox.root)}")
+            return await _follow(sandbox, child, rack, progress)
 
 
-async def _follow(stage: Stage, child: Child, rack: Rack, progress: Progress) -> tuple[Path, Report]:
+async def _follow(sandbox: Sandbox, child: Child, rack: Rack, progress: Progress) -> tuple[Path, Report]:
     deadline_s = progress.elapsed_s + LIMIT_S
-    while (answer := stage.answer()) is None:
+    while (answer := sandbox.answer()) is None:
         child.check()
         if progress.elapsed_s > deadline_s:
-            raise FaultError(f"there was no answer within {LIMIT_S:g} s; the daemon says:\n{log_end(stage.log)}")
-        progress.show(View(rack.nodes, stage.report()))
+            raise FaultError(f"there was no answer within {LIMIT_S:g} s; the daemon says:\n{log_end(sandbox.log)}")
+        progress.show(View(rack.nodes, sandbox.report()))
         await asyncio.sleep(_LOOK_S)
     progress.show(View(rack.nodes, answer[1]))
     progress.tell(f"the request is gone, and the answer is there: {answer[0].name}")
@@ -99,25 +102,27 @@ def _print_answer(console: Console, report: Report) -> None:
     show(console, plain(f"{report.outcome}{reason}: ", style), plain(report.message))
     console.print()
     table = columns("node", "address", "attempts", "up at", "rebooted", "host key", "the machine")
-    about = {actor.hostname: actor.about for actor in CAST}
+    about = {actor.hostname: actor.about for actor in DEMO_NODES}
     for node in report.nodes:
         cells = (node.hostname, node.address, node.attempts, _up_text(report, node), _reboot_text(node))
         table.add_row(*map(plain, cells), plain(node.host_key or "-"), plain(about.get(node.hostname, ""), "dim"))
     show_table(console, table)
 
 
-def _print_places(console: Console, stage: Stage, answer: Path, report: Report, *, took_s: float, keep: bool) -> None:
+def _print_places(
+    console: Console, sandbox: Sandbox, answer: Path, report: Report, *, took_s: float, keep: bool
+) -> None:
     places = {
         "answer": answer,
-        "report": stage.state / "deployments" / report.id / "report.json",
-        "script's output": stage.state / "deployments" / report.id / "script.log",
-        "daemon's log": stage.log,
+        "report": sandbox.state / "deployments" / report.id / "report.json",
+        "script's output": sandbox.state / "deployments" / report.id / "script.log",
+        "daemon's log": sandbox.log,
     }
     console.print()
     for name, path in places.items():
-        show(console, plain(f"{name:<17}", "dim"), plain(path.relative_to(stage.root)))
+        show(console, plain(f"{name:<17}", "dim"), plain(path.relative_to(sandbox.root)))
     ends = "is kept" if keep else "is removed again (--keep keeps it)"
-    show(console, plain(f"It took {took_s:.1f} s. {stage.root} {ends}."))
+    show(console, plain(f"It took {took_s:.1f} s. {sandbox.root} {ends}."))
 
 
 def _print_log(console: Console, log: Path) -> None:
@@ -126,12 +131,12 @@ def _print_log(console: Console, log: Path) -> None:
         show(console, plain(f"  {line}", "dim"))
 
 
-def _up_text(report: Report, node: NodePart) -> str:
+def _up_text(report: Report, node: NodeReport) -> str:
     up_s, launched_s = wall_s(node.up_at), wall_s(report.clock.launched_at)
     return "-" if up_s is None or launched_s is None else f"{up_s - launched_s:.1f} s"
 
 
-def _reboot_text(node: NodePart) -> str:
+def _reboot_text(node: NodeReport) -> str:
     if node.rebooted is None:
         return "not known"
     proof = {"boot_id": "new boot id", "uptime": "short uptime"}.get(node.reboot_evidence or "", "")

@@ -11,17 +11,17 @@ from rich.console import Console
 
 from pinakad import config
 from pinakad.cli.checks import CHECKS
-from pinakad.cli.checks.context import Finding, Scene, Weight, account_of, fails, is_run_by_systemd, warning
+from pinakad.cli.checks.context import CheckContext, Finding, Weight, account_of, fails, is_run_by_systemd, warning
 from pinakad.cli.checks.nodes import reach, unreached
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
-from pinakad.client.daemon_view import Standing, look
+from pinakad.client.daemon_view import DaemonView, look
 from pinakad.nodes.selection import Node
-from pinakad.polling.node_poll import Probe
+from pinakad.polling.vocabulary import AttemptResult
 
 _MAX_SHOWN = 20
 _STYLES = {Weight.FAILS: "bold red", Weight.WARNING: "yellow"}
-_Answers = list[tuple[Node, Probe]]
+_Answers = list[tuple[Node, AttemptResult]]
 
 _HELP = """Tell what would make the next deployment fail, before it does.
 
@@ -57,34 +57,34 @@ def command(session: Session, *, asks: bool, as_json: bool) -> None:
 def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], _Answers | None]:
     """Run every check; return the findings by the name of the check, and what the nodes say where they are asked."""
     try:
-        scene = _scene(session)
+        context = _scene(session)
     except WrongUseError as error:
         file, _ = config.config_file(session.config)
         return {"configuration": [fails(line, f"edit {file}") for line in error.message.splitlines()]}, None
-    found = {check.name: check.findings(scene) for check in CHECKS}
+    found = {check.name: check.findings(context) for check in CHECKS}
     if not asks:
         return found, None
-    answers = reach(scene)
+    answers = reach(context)
     if isinstance(answers, str):
         found["reach"] = [
             warning(f"no node can be asked: {answers}", "see above, or try: sudo pinakactl doctor --reach")
         ]
         return found, None
-    found["reach"] = list(unreached(scene, answers))
+    found["reach"] = list(unreached(context, answers))
     return found, answers
 
 
-def _scene(session: Session) -> Scene:
+def _scene(session: Session) -> CheckContext:
     settings = session.settings()
     file, _ = config.config_file(session.config, os.environ)
     state, runtime = config.state_dir(), config.runtime_dir()
     try:
         standing = look(state, runtime)
     except FaultError as error:  # told by the check of the folders, with who may not do what
-        standing = Standing(running=False, daemon=None, report=None, notes=[error.message])
+        standing = DaemonView(running=False, daemon=None, report=None, notes=[error.message])
     pid = standing.daemon.pid if standing.running and standing.daemon else None
     by_systemd = is_run_by_systemd(pid, settings)
-    return Scene(settings, Path(file), state, runtime, standing, account_of(pid), by_systemd)
+    return CheckContext(settings, Path(file), state, runtime, standing, account_of(pid), by_systemd)
 
 
 # --- telling
@@ -99,7 +99,7 @@ def _document(found: dict[str, list[Finding]], answers: _Answers | None) -> dict
     return {"findings": findings, "nodes": None if answers is None else [_answer(*answer) for answer in answers]}
 
 
-def _answer(node: Node, probe: Probe) -> dict[str, Any]:
+def _answer(node: Node, probe: AttemptResult) -> dict[str, Any]:
     return {
         "file": node.file,
         "hostname": node.hostname,

@@ -10,7 +10,7 @@ from pinakad.cli.console.screen import OUTCOME_STYLES, columns, open_console, pl
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.client.daemon_view import this_moment
 from pinakad.client.lookup import known_ids
-from pinakad.report.summary import Headline, read_headline
+from pinakad.report.summary import ReportSummary, read_summary
 from pinakad.report.wording import ago_text, duration_text
 from pinakad.state.store import Store
 from pinakad.times import wall_s
@@ -39,7 +39,7 @@ def command(session: Session, rows: int, *, as_json: bool) -> None:  # noqa: ARG
     """Print one line a deployment."""
     store, now_s = Store(config.state_dir()), this_moment().wall_s
     newest = list(reversed(known_ids(store)))[:rows]
-    found = [(identifier, read_headline(store.folder(identifier))) for identifier in newest]
+    found = [(identifier, read_summary(store.folder(identifier))) for identifier in newest]
     if as_json:
         click.echo(json.dumps([_document(identifier, head, now_s) for identifier, head in found], indent=1))
         return
@@ -53,7 +53,7 @@ def command(session: Session, rows: int, *, as_json: bool) -> None:  # noqa: ARG
     show_table(console, table)
 
 
-def _cells(identifier: str, head: Headline | None, now_s: float) -> list[Any]:
+def _cells(identifier: str, head: ReportSummary | None, now_s: float) -> list[Any]:
     if head is None:
         return [plain(identifier), plain("-"), plain("unreadable", "red"), plain("-"), plain("-"), plain("-")]
     style = OUTCOME_STYLES[head.outcome] if head.outcome else "bold"
@@ -68,7 +68,7 @@ def _cells(identifier: str, head: Headline | None, now_s: float) -> list[Any]:
     ]
 
 
-def _document(identifier: str, head: Headline | None, now_s: float) -> dict[str, Any]:
+def _document(identifier: str, head: ReportSummary | None, now_s: float) -> dict[str, Any]:
     if head is None:
         return {"id": identifier, "phase": None}
     return head.model_dump(mode="json", exclude={"schema_"}) | {"duration_s": round(head.duration_s(now_s), 3)}

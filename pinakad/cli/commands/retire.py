@@ -10,9 +10,10 @@ from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass
 from pinakad.client.follow import unserved
 from pinakad.client.node_store import RETIRED, locked, retire
 from pinakad.config import Config
-from pinakad.markers.folder import REQUEST, Markers
+from pinakad.markers.folder import Markers
+from pinakad.markers.names import REQUEST
 from pinakad.nodes.conflicts import namesakes
-from pinakad.nodes.selection import ReadFile
+from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import has_errors
 from pinakad.state.store import Store
 
@@ -66,7 +67,7 @@ def _tell_rest(console: Console, left: int) -> None:
         show(console, plain("no node file is left: a deployment would fail with no_nodes", "yellow"))
 
 
-def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile]:
+def _chosen(files: list[ParsedNodeFile], text: str, settings: Config) -> list[ParsedNodeFile]:
     """Return the files that `text` names: one file, or all files of a node. Raises WrongUseError."""
     wanted = text.lower()
     for file in files:
@@ -80,7 +81,7 @@ def _chosen(files: list[ReadFile], text: str, settings: Config) -> list[ReadFile
     return group
 
 
-def _named(files: list[ReadFile], text: str, settings: Config) -> ReadFile:
+def _named(files: list[ParsedNodeFile], text: str, settings: Config) -> ParsedNodeFile:
     """Return a file of the node with this host name, polled address or first label. Raises WrongUseError."""
     wanted = text.lower()
     found = [file for file in files if (file.hostname or "").lower() == wanted]
@@ -96,18 +97,18 @@ def _named(files: list[ReadFile], text: str, settings: Config) -> ReadFile:
     return found[0]
 
 
-def _same_name(files: list[ReadFile], file: ReadFile) -> list[ReadFile]:
+def _same_name(files: list[ParsedNodeFile], file: ParsedNodeFile) -> list[ParsedNodeFile]:
     """Return the files with the host name of `file`, in order: the last one counts, the others are superseded."""
     hostname = (file.hostname or "").lower()
     found = [other for other in files if hostname and (other.hostname or "").lower() == hostname]
     return sorted(found or [file], key=lambda other: other.key)
 
 
-def _are_two_machines(group: list[ReadFile], settings: Config) -> bool:
+def _are_two_machines(group: list[ParsedNodeFile], settings: Config) -> bool:
     return has_errors(namesakes(group, None, ssh_port=settings.ssh.port))
 
 
-def _address(file: ReadFile) -> str | None:
+def _address(file: ParsedNodeFile) -> str | None:
     chosen = file.stated.chosen if file.stated else None
     return chosen[0].lower() if chosen else None
 

@@ -14,11 +14,12 @@ from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass
 from pinakad.client.follow import ids
 from pinakad.client.lookup import choose_id, load
 from pinakad.client.node_store import locked
-from pinakad.client.submit import Asked, Asking, new_request_id
+from pinakad.client.submit import Asked, Submitter, new_request_id
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
-from pinakad.polling.node_poll import NodeState
-from pinakad.report.document import Reason, Report
+from pinakad.polling.vocabulary import NodeState
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Reason
 from pinakad.state.store import Store
 
 _CODES = {
@@ -78,18 +79,18 @@ def command(
     asked = _ask(settings, report, request_id or new_request_id(), failed=failed)
     tell_asked(open_console(), asked)
     if wait:
-        end_with_verdict(settings, asked.aim, timeout)
+        end_with_verdict(settings, asked.ref, timeout)
 
 
 def _ask(settings: Config, report: Report, request_id: str, *, failed: bool) -> Asked:
     with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
-        asking = Asking(Store(config.state_dir()), Markers(settings.markers_dir), place)
+        submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
         newer = successors(settings, folder)
         there = {file.name for file in node_files(settings, folder)}
         again = _again(_names(report, failed=failed), newer, there, report)
-        asking.require_place()
+        submitter.require_place()
         _tell(again)
-        return asking.ask(again.nodes, request_id, newer)
+        return submitter.ask(again.nodes, request_id, newer)
 
 
 def _names(report: Report, *, failed: bool) -> list[str] | None:

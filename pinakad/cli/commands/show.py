@@ -11,10 +11,11 @@ from pinakad.cli.console.session import Session, pass_session
 from pinakad.cli.views.overview import script_text
 from pinakad.client.daemon_view import by_trouble, in_words, this_moment
 from pinakad.client.lookup import choose_id, choose_node, complete_ids, complete_nodes, load
-from pinakad.polling.node_poll import NodeState
+from pinakad.polling.vocabulary import NodeState
 from pinakad.problems import Problem, Severity
-from pinakad.report.document import Report, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.document import Report
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import ScriptState
 from pinakad.state.store import Store
 from pinakad.times import wall_s
 
@@ -116,7 +117,7 @@ def _print_nodes(console: Console, report: Report) -> None:
 # --- one node
 
 
-def node_timeline(report: Report, node: NodePart) -> list[tuple[str, str]]:
+def node_timeline(report: Report, node: NodeReport) -> list[tuple[str, str]]:
     """Return what happened to a node as (timestamp, words), in the order of the times."""
     last = f"asked for the last time (attempt {node.attempts}): {node.reason or 'it answered as it should'}"
     steps = [
@@ -129,7 +130,7 @@ def node_timeline(report: Report, node: NodePart) -> list[tuple[str, str]]:
     return sorted(((at, words) for at, words in steps if at is not None), key=lambda entry: entry[0])
 
 
-def _print_node(console: Console, report: Report, node: NodePart) -> None:
+def _print_node(console: Console, report: Report, node: NodeReport) -> None:
     _line(console, "deployment", report.id)
     for field, value in node.model_dump(mode="json").items():
         style = _NODE_STYLES[node.state] if field == "state" else ""

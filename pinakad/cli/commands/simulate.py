@@ -12,7 +12,7 @@ from pinakad.cli.console.screen import columns, open_console, plain, show, show_
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.console.stopping import unless_stopped
 from pinakad.cli.rehearsal.progress import Progress, View
-from pinakad.cli.rehearsal.sandbox import REQUEST, Stage
+from pinakad.cli.rehearsal.sandbox import REQUEST, Sandbox
 from pinakad.cli.rehearsal.scenarios import cast, table
 from pinakad.linux.ownership import weakness
 from pinakad.simulate import CONTROL_ADDRESS, Rack, SimulatedNode, is_free
@@ -67,12 +67,12 @@ def command(
         raise WrongUseError(f"cannot use the folder '{into}': it is not empty; name a new one")
     for folder in filter(None, (into, node_files)):
         _require_own(folder)
-    stage = Stage(actors, into)
+    sandbox = Sandbox(actors, into)
     if node_files is not None:
         node_files.mkdir(parents=True, exist_ok=True)
-        stage.write_nodes(node_files)
+        sandbox.write_nodes(node_files)
     key = key.resolve() if key else None
-    work = _simulate(open_console(), stage, key, port, limit_s, keep=into is not None)
+    work = _simulate(open_console(), sandbox, key, port, limit_s, keep=into is not None)
     click.get_current_context().exit(asyncio.run(unless_stopped("the simulation", work)))
 
 
@@ -87,53 +87,54 @@ def _require_own(folder: Path) -> None:
 
 
 async def _simulate(
-    console: Console, stage: Stage, key: Path | None, port: int | None, limit_s: float | None, *, keep: bool
+    console: Console, sandbox: Sandbox, key: Path | None, port: int | None, limit_s: float | None, *, keep: bool
 ) -> int:
     try:
-        async with Rack(_nodes(stage, key, port)) as rack:
-            stage.write_script(rack.control_port)
-            _print(console, stage, rack, keep=keep)
+        async with Rack(_nodes(sandbox, key, port)) as rack:
+            sandbox.write_script(rack.control_port)
+            _print(console, sandbox, rack, keep=keep)
             with Progress(console) as progress:
-                await _go_on(stage, rack, progress, limit_s)
+                await _go_on(sandbox, rack, progress, limit_s)
     finally:
         if not keep:
-            await stage.close()
+            await sandbox.close()
     return 0
 
 
-def _nodes(stage: Stage, key: Path | None, port: int | None) -> list[SimulatedNode]:
-    if port is not None and not is_free([actor.address for actor in stage.cast], port):
+def _nodes(sandbox: Sandbox, key: Path | None, port: int | None) -> list[SimulatedNode]:
+    if port is not None and not is_free([actor.address for actor in sandbox.cast], port):
         raise FaultError(f"cannot use port {port} on the addresses of the nodes; leave --port out, or name another")
     try:
-        return stage.prepare(key, port)
+        return sandbox.prepare(key, port)
     except SshKeyError as error:
         raise FaultError(str(error)) from error
 
 
-async def _go_on(stage: Stage, rack: Rack, progress: Progress, limit_s: float | None) -> None:
+async def _go_on(sandbox: Sandbox, rack: Rack, progress: Progress, limit_s: float | None) -> None:
     while limit_s is None or progress.elapsed_s < limit_s:
-        progress.show(View(rack.nodes, stage.report()))
+        progress.show(View(rack.nodes, sandbox.report()))
         await asyncio.sleep(_LOOK_S)
 
 
-def _print(console: Console, stage: Stage, rack: Rack, *, keep: bool) -> None:
+def _print(console: Console, sandbox: Sandbox, rack: Rack, *, keep: bool) -> None:
     rows = columns("node", "address", "after an order to reboot it")
-    for actor in stage.cast:
+    for actor in sandbox.cast:
         rows.add_row(plain(actor.hostname), plain(actor.address), plain(actor.about))
     show_table(console, rows)
-    port, marker = rack.nodes[0].port, stage.markers / REQUEST
+    port, marker = rack.nodes[0].port, sandbox.markers / REQUEST
     ends = "is kept" if keep else "is removed at the end"
     lines = (
         "",
-        f"{len(rack.nodes)} nodes answer SSH on port {port}; {stage.root} {ends}",
+        f"{len(rack.nodes)} nodes answer SSH on port {port}; {sandbox.root} {ends}",
         "",
         "A daemon for them, in another terminal:",
-        f"  export STATE_DIRECTORY='{stage.state}' RUNTIME_DIRECTORY='{stage.runtime}' PINAKAD_CONFIG='{stage.config}'",
+        f"  export STATE_DIRECTORY='{sandbox.state}' RUNTIME_DIRECTORY='{sandbox.runtime}'"
+        f" PINAKAD_CONFIG='{sandbox.config}'",
         f"  pinakad & touch '{marker}'; pinakactl status --watch",
         "",
         "Or a daemon of your own, with this in its configuration:",
-        f"  [ssh] allow_loopback = true, port = {port}, key = '{stage.key}'",
-        f"  pinakactl apply '{stage.nodes_dir}'/*.json --wait",
+        f"  [ssh] allow_loopback = true, port = {port}, key = '{sandbox.key}'",
+        f"  pinakactl apply '{sandbox.nodes_dir}'/*.json --wait",
         f"  its script orders a reboot so: echo 'reboot NODE' > /dev/tcp/{CONTROL_ADDRESS}/{rack.control_port}",
         "",
     )

@@ -7,7 +7,7 @@ from pinakad.cli.console.exits import EXIT_NO_DAEMON, EXIT_NOTHING, exit_code_of
 from pinakad.cli.console.screen import json_text, open_console, plain, show, show_part
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.overview import node_table, overview
-from pinakad.client.daemon_view import Standing, look, this_moment
+from pinakad.client.daemon_view import DaemonView, look, this_moment
 
 _OTHER_LINES = 15
 MAX_ROWS = 10
@@ -56,7 +56,7 @@ def command(session: Session, *, as_json: bool, all_nodes: bool, watch: bool, wi
         click.get_current_context().exit(_exit_code(standing))
 
 
-def _print(standing: Standing, *, as_json: bool, all_nodes: bool) -> None:
+def _print(standing: DaemonView, *, as_json: bool, all_nodes: bool) -> None:
     if as_json:
         text = standing.report.json_text().decode() if standing.report else "null"
         click.echo(json_text(text), nl=standing.report is None)
@@ -71,7 +71,7 @@ def _print(standing: Standing, *, as_json: bool, all_nodes: bool) -> None:
         show(console, plain(f"{len(standing.report.nodes)} nodes"))
 
 
-def _exit_code(standing: Standing) -> int:
+def _exit_code(standing: DaemonView) -> int:
     if standing.report is None:
         return EXIT_NOTHING
     if not standing.running and not standing.report.is_finished:

@@ -17,7 +17,7 @@ from pinakad.nodes import strict_json
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.selection import NodeSet, ReadFile, combine, read_file, unreadable
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
 from pinakad.problems import Code, Problem, Severity, cause_of
 
 STDIN_NAME = "stdin"
@@ -47,7 +47,7 @@ Exit code: 0 good (warnings hold nobody up), 1 a deployment of these files would
 
 
 @dataclass(frozen=True, slots=True)
-class Draft(ReadFile):
+class Draft(ParsedNodeFile):
     """A file that has no number yet: it is newer than all that have one."""
 
     position: int = 0
@@ -67,7 +67,7 @@ def command(session: Session, paths: tuple[Path, ...], *, as_json: bool) -> None
     settings = session.settings()
     loopback = settings.ssh.allow_loopback
     files = _read_all(paths or (settings.nodes_dir,), allow_loopback=loopback)
-    found = combine(files, ssh_port=settings.ssh.port)
+    found = select_nodes(files, ssh_port=settings.ssh.port)
     good = found.ok and bool(files)
     if as_json:
         click.echo(json.dumps({"ok": good} | _document(found, settings), indent=1))
@@ -79,9 +79,9 @@ def command(session: Session, paths: tuple[Path, ...], *, as_json: bool) -> None
 # --- reading
 
 
-def _read_all(paths: tuple[Path, ...], *, allow_loopback: bool) -> list[ReadFile]:
+def _read_all(paths: tuple[Path, ...], *, allow_loopback: bool) -> list[ParsedNodeFile]:
     """Read what the paths name, each file once. Raises WrongUseError."""
-    found: dict[str, tuple[Path, ReadFile]] = {}
+    found: dict[str, tuple[Path, ParsedNodeFile]] = {}
     for path in paths:
         for place, file in _read_path(path, len(found), allow_loopback=allow_loopback):
             known = found.setdefault(file.name, (place, file))
@@ -91,7 +91,7 @@ def _read_all(paths: tuple[Path, ...], *, allow_loopback: bool) -> list[ReadFile
     return [file for _, file in found.values()]
 
 
-def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple[Path, ReadFile]]:
+def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple[Path, ParsedNodeFile]]:
     if str(path) == "-":
         raw = sys.stdin.buffer.read(strict_json.MAX_BYTES + 1)
         return [(path, as_draft(read_file(STDIN_NAME, raw, allow_loopback=allow_loopback), position))]
@@ -106,7 +106,7 @@ def _read_path(path: Path, position: int, *, allow_loopback: bool) -> list[tuple
     return [(place, file if number_of(path.name) is not None else as_draft(file, position))]
 
 
-def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
+def _read_one(path: Path, *, allow_loopback: bool) -> ParsedNodeFile:
     """Read one file as the daemon reads it. Raises WrongUseError where there is none."""
     try:
         return read_file(path.name, read_regular(path, strict_json.MAX_BYTES), allow_loopback=allow_loopback)
@@ -119,9 +119,9 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ReadFile:
         return unreadable(path.name, Code.UNREADABLE, f"cannot read the file: {cause_of(error)}")
 
 
-def as_draft(file: ReadFile, position: int) -> Draft:
+def as_draft(file: ParsedNodeFile, position: int) -> Draft:
     """Return the file as one without a number, at this place among such."""
-    values = {item.name: getattr(file, item.name) for item in fields(ReadFile)}
+    values = {item.name: getattr(file, item.name) for item in fields(ParsedNodeFile)}
     return Draft(**values, position=position)
 
 
@@ -147,7 +147,7 @@ def _document(found: NodeSet, settings: Config) -> dict[str, Any]:
     return {"nodes": nodes, "superseded": superseded, "problems": problems}
 
 
-def _print(console: Console, files: list[ReadFile], found: NodeSet) -> None:
+def _print(console: Console, files: list[ParsedNodeFile], found: NodeSet) -> None:
     if not files:
         show(console, plain("there is no node file (node_<digits>.json): a deployment would fail with no_nodes", "red"))
         return
@@ -170,7 +170,7 @@ def _print_problem(console: Console, problem: Problem) -> None:
     show(console, plain(f"{problem.severity:<12}", style), plain(problem.line()))
 
 
-def _sum(files: list[ReadFile], found: NodeSet) -> str:
+def _sum(files: list[ParsedNodeFile], found: NodeSet) -> str:
     errors = sum(problem.severity is Severity.ERROR for problem in found.problems)
     counts = {
         "file": len(files),

@@ -13,11 +13,12 @@ from pinakad.cli.console.exits import exit_code_of, exit_codes
 from pinakad.cli.console.screen import OUTCOME_STYLES, open_console, plain, show
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.client.daemon_view import in_words, this_moment
-from pinakad.client.follow import Aim, Exactly, Follower, aim_at_latest
+from pinakad.client.follow import DeploymentRef, Exactly, Follower, ref_to_latest
 from pinakad.client.lookup import choose_id
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
-from pinakad.report.document import Phase, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Phase
 from pinakad.report.wording import duration_text, outcome_text
 from pinakad.state.store import Store
 from pinakad.times import wall_s
@@ -61,15 +62,15 @@ def command(session: Session, deployment: str | None, timeout: float | None, *, 
     """Wait."""
     settings = session.settings()
     store, markers = Store(config.state_dir()), Markers(settings.markers_dir)
-    aim: Aim = aim_at_latest(store, markers) if deployment is None else Exactly(choose_id(store, deployment))
-    end_with_verdict(settings, aim, timeout, quiet=quiet)
+    ref: DeploymentRef = ref_to_latest(store, markers) if deployment is None else Exactly(choose_id(store, deployment))
+    end_with_verdict(settings, ref, timeout, quiet=quiet)
 
 
-def end_with_verdict(settings: Config, aim: Aim, limit_s: float | None, *, quiet: bool = False) -> None:
+def end_with_verdict(settings: Config, ref: DeploymentRef, limit_s: float | None, *, quiet: bool = False) -> None:
     """Follow the aim to its verdict, tell it, and end pinakactl with its exit code."""
     console = open_console()
     with Line(quiet=quiet) as line:
-        follower = Follower(Store(config.state_dir()), Markers(settings.markers_dir), aim, line.tell)
+        follower = Follower(Store(config.state_dir()), Markers(settings.markers_dir), ref, line.tell)
         report = follower.follow(limit_s)
     tell_verdict(console, report)
     click.get_current_context().exit(exit_code_of(report))

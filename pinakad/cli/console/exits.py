@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from pinakad.cli.console.session import EXIT_USAGE, FaultError
-from pinakad.report.document import Outcome, Report
+from pinakad.report.document import Report
+from pinakad.report.vocabulary import Outcome
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1

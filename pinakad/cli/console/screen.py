@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pinakad.problems import printable
-from pinakad.report.document import Outcome
+from pinakad.report.vocabulary import Outcome
 
 OUTCOME_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}
 _PIPE_WIDTH = 1000

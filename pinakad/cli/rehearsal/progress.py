@@ -13,9 +13,9 @@ from rich.text import Text
 
 from pinakad.cli.console.screen import columns, plain, show
 from pinakad.client.daemon_view import in_words, this_moment
-from pinakad.polling.node_poll import NodeState
+from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import Report
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
 from pinakad.simulate import Face, SimulatedNode
 
 _MACHINE = {
@@ -111,7 +111,7 @@ def machine_text(machine: SimulatedNode) -> Text:
     return plain(*_MACHINE[machine.face])
 
 
-def knowledge(node: NodePart | None) -> Text:
+def knowledge(node: NodeReport | None) -> Text:
     """Return what pinakad knows of a node."""
     if node is None or not node.attempts:
         return plain("not asked yet", "dim") if node else plain("")

@@ -28,7 +28,7 @@ _A_NET = 250  # addresses of a /24 that are used
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class NodeSpec:
     """A simulated node: its life, and that in a word."""
 
     hostname: str
@@ -37,17 +37,17 @@ class Actor:
     about: str
 
 
-CAST = (
-    Actor("demo-01", "127.0.1.1", Scenario(shutdown_s=0.4, down_s=1.8), "reboots"),
-    Actor("demo-02", "127.0.1.2", Scenario(shutdown_s=0.6, down_s=2.6), "reboots"),
-    Actor(
+DEMO_NODES = (
+    NodeSpec("demo-01", "127.0.1.1", Scenario(shutdown_s=0.4, down_s=1.8), "reboots"),
+    NodeSpec("demo-02", "127.0.1.2", Scenario(shutdown_s=0.6, down_s=2.6), "reboots"),
+    NodeSpec(
         "demo-03",
         "127.0.1.3",
         Scenario(shutdown_s=0.3, down_s=1.2, installer_s=1.6, new_host_key=True),
         "is reinstalled",
     ),
-    Actor("demo-04", "127.0.1.4", Scenario(shutdown_s=1.4, down_s=2.2), "reboots late"),
-    Actor("demo-05", "127.0.1.5", Scenario(shutdown_s=0.5, down_s=6.8), "is slow"),
+    NodeSpec("demo-04", "127.0.1.4", Scenario(shutdown_s=1.4, down_s=2.2), "reboots late"),
+    NodeSpec("demo-05", "127.0.1.5", Scenario(shutdown_s=0.5, down_s=6.8), "is slow"),
 )
 
 _SCRIPT = """\
@@ -72,10 +72,10 @@ done
 """
 
 
-class Stage:
+class Sandbox:
     """One work_dir with all that a deployment needs, below `root` or a new temporary folder. `close` removes it."""
 
-    def __init__(self, cast: Sequence[Actor] = CAST, root: Path | None = None) -> None:
+    def __init__(self, cast: Sequence[NodeSpec] = DEMO_NODES, root: Path | None = None) -> None:
         self.cast = tuple(cast)
         self.root = (root or Path(tempfile.mkdtemp(prefix="pinakad-demo-"))).resolve()
         self.work_dir = self.root / "work_dir"
@@ -165,7 +165,7 @@ identity = "require"  # and only one that names itself as its file does: an inst
 """
 
 
-def _node_file(number: int, actor: Actor) -> dict[str, Any]:
+def _node_file(number: int, actor: NodeSpec) -> dict[str, Any]:
     """Return what a producer writes for a node of the segregated layout, with a bond for its management network."""
     gateway = f"{actor.address.rpartition('.')[0]}.254"
     properties = {"IP_ADDRESS": actor.address, "Netmask": _NETMASK, "gateway": gateway, "DNS": gateway, "mtu": "1500"}

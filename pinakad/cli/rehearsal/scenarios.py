@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pinakad.cli.console.session import WrongUseError
-from pinakad.cli.rehearsal.sandbox import CAST, Actor
+from pinakad.cli.rehearsal.sandbox import DEMO_NODES, NodeSpec
 from pinakad.simulate import Scenario
 
 DEMO = "demo"
@@ -30,19 +30,19 @@ def table() -> str:
     return "\n".join(("\b", "Lives:", *(f"  {name:<16} {about}" for name, about in names.items())))
 
 
-def cast(words: Sequence[str], down_s: float | None, trouble_s: float | None) -> list[Actor]:
+def cast(words: Sequence[str], down_s: float | None, trouble_s: float | None) -> list[NodeSpec]:
     """Return the nodes that `NAME` and `NAME=NUMBER` ask for, each on an address of its own. Raises WrongUseError."""
     wanted = [_parsed(word) for word in words]
     if any(name == DEMO for name, _ in wanted):
         if len(wanted) > 1:
             raise WrongUseError(f"'{DEMO}' stands alone: it names its nodes itself")
-        return list(CAST)
+        return list(DEMO_NODES)
     total = sum(number for _, number in wanted)
     if total > MAX_NODES:
         raise WrongUseError(f"cannot simulate {total} nodes, {MAX_NODES} are the most; they share this machine")
     places = iter(f"127.0.{2 + place // _PER_NET}.{1 + place % _PER_NET}" for place in range(total))
     return [
-        Actor(hostname, next(places), _timed(SCENARIOS[name][0], down_s, trouble_s), SCENARIOS[name][1])
+        NodeSpec(hostname, next(places), _timed(SCENARIOS[name][0], down_s, trouble_s), SCENARIOS[name][1])
         for name, hostname in _hostnames(wanted)
     ]
 

@@ -7,13 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pinakad.cli.console.screen import OUTCOME_STYLES, columns, plain
-from pinakad.client.daemon_view import Standing, by_trouble, in_words
-from pinakad.polling.node_poll import NodeState, Now
+from pinakad.client.daemon_view import DaemonView, by_trouble, in_words
+from pinakad.polling.vocabulary import NodeState
 from pinakad.problems import Severity
-from pinakad.report.document import Report, ScriptPart, ScriptState
-from pinakad.report.node import NodePart
+from pinakad.report.document import Report, ScriptPart
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import ScriptState
 from pinakad.report.wording import ago_text, duration_text
-from pinakad.times import wall_s
+from pinakad.times import Instant, wall_s
 
 MAX_PROBLEMS = 5
 _LAST = "what it says"
@@ -22,7 +23,7 @@ _FROM_WIDTH = {"address": 60, "got to": 70, "attempts": 100, "asked for": 100, _
 _STATE_STYLES = {NodeState.UP: "green", NodeState.FAILED: "red"}
 
 
-def overview(standing: Standing, now: Now, rows: int, width: int) -> Iterator[Text | Table]:
+def overview(standing: DaemonView, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
     """Return the parts of one screen; of the nodes that are not up at most `rows`, those furthest from it first."""
     report = standing.report
     yield _line("daemon", plain(_daemon_text(standing, now), "" if standing.running else "yellow"))
@@ -41,7 +42,7 @@ def overview(standing: Standing, now: Now, rows: int, width: int) -> Iterator[Te
     yield from _slowest(report, now, rows, width)
 
 
-def _details(standing: Standing, report: Report, now: Now) -> Iterator[Text]:
+def _details(standing: DaemonView, report: Report, now: Instant) -> Iterator[Text]:
     if report.message:
         yield _line("verdict", plain(report.message))
     if not standing.running and not report.is_finished:
@@ -67,7 +68,7 @@ def _problems(report: Report) -> Iterator[Text]:
         yield _line("", plain(f"and {len(report.problems) - len(shown)} more, see --json"))
 
 
-def _slowest(report: Report, now: Now, rows: int, width: int) -> Iterator[Text | Table]:
+def _slowest(report: Report, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
     slowest = by_trouble(report.nodes)
     if not rows or not slowest or not any(node.attempts for node in slowest):
         return
@@ -77,7 +78,7 @@ def _slowest(report: Report, now: Now, rows: int, width: int) -> Iterator[Text |
         yield plain(f"and {len(slowest) - rows} more, see --nodes")
 
 
-def node_table(nodes: Sequence[NodePart], now: Now, title: str, width: int, *, with_state: bool = True) -> Table:
+def node_table(nodes: Sequence[NodeReport], now: Instant, title: str, width: int, *, with_state: bool = True) -> Table:
     """Return how nodes stand, a row each. On a narrow screen the columns that matter least are left out."""
     cells = [_cells(node, now, title) for node in nodes]
     names = [name for name in (cells[0] if cells else {title: plain("")}) if with_state or name != "state"]
@@ -91,7 +92,7 @@ def node_table(nodes: Sequence[NodePart], now: Now, title: str, width: int, *, w
     return table
 
 
-def _cells(node: NodePart, now: Now, title: str) -> dict[str, Text]:
+def _cells(node: NodeReport, now: Instant, title: str) -> dict[str, Text]:
     asked_s = now.wall_s - (wall_s(node.first_attempt_at) or now.wall_s)
     return {
         title: plain(node.hostname),
@@ -105,7 +106,7 @@ def _cells(node: NodePart, now: Now, title: str) -> dict[str, Text]:
     }
 
 
-def script_text(script: ScriptPart, now: Now) -> str:
+def script_text(script: ScriptPart, now: Instant) -> str:
     """Return how the script stands, e.g. `exited with status 0 after 12 s`."""
     began_s, ended_s = wall_s(script.started_at), wall_s(script.finished_at)
     if script.state is ScriptState.RUNNING and began_s is not None:
@@ -120,7 +121,7 @@ def script_text(script: ScriptPart, now: Now) -> str:
     return f"exited {how}{took}"
 
 
-def _daemon_text(standing: Standing, now: Now) -> str:
+def _daemon_text(standing: DaemonView, now: Instant) -> str:
     if not standing.running:
         return "not running; systemctl start pinakad"
     daemon = standing.daemon

@@ -13,11 +13,11 @@ from rich.live import Live
 
 from pinakad.cli.console.screen import plain, show
 from pinakad.cli.views.overview import overview
-from pinakad.client.daemon_view import Standing, in_words, look, this_moment
+from pinakad.client.daemon_view import DaemonView, in_words, look, this_moment
 from pinakad.linux.locks import is_locked
-from pinakad.polling.node_poll import NodeState
+from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import Report
-from pinakad.report.node import NodePart
+from pinakad.report.node import NodeReport
 from pinakad.report.wording import outcome_text
 from pinakad.state.store import Store
 
@@ -27,7 +27,7 @@ MAX_LINES = 20
 _MIN_ROWS = 3
 
 
-def watch(console: Console, state: Path, runtime: Path, *, until_over: bool) -> Standing:
+def watch(console: Console, state: Path, runtime: Path, *, until_over: bool) -> DaemonView:
     """Show how it stands until Ctrl-C, or (`until_over`) until the deployment is over; return the last look."""
     view = _Screen(console) if console.is_interactive and sys.stdout.isatty() else _Lines(console)
     source = _Source(state, runtime)
@@ -47,9 +47,9 @@ class _Source:
         self._state, self._runtime = state, runtime
         self._store = Store(state)
         self._seen: object = None
-        self._standing: Standing | None = None
+        self._standing: DaemonView | None = None
 
-    def look(self) -> Standing:
+    def look(self) -> DaemonView:
         seen = (self._stamp(), is_locked(self._store.lock_file), self._latest())
         if self._standing is None or seen != self._seen:
             self._standing, self._seen = look(self._state, self._runtime), seen
@@ -82,7 +82,7 @@ class _Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: DaemonView) -> None:
         now = this_moment()
         width = self._console.width
         head = list(overview(standing, now, 0, width))
@@ -106,7 +106,7 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: DaemonView) -> None:
         if not standing.running:
             self._once("daemon", "the daemon is not running")
         elif self._told.get("daemon"):
@@ -147,7 +147,7 @@ class _Lines:
         sys.stdout.flush()
 
 
-def _state(node: NodePart) -> str:
+def _state(node: NodeReport) -> str:
     if node.state is NodeState.UP:
         return "up"
     return f"{node.state} ({node.reason})" if node.reason else str(node.state)

@@ -8,7 +8,7 @@ import pytest
 
 from pinakad.cli.checks.context import Account
 from pinakad.cli.checks.immovable import immovable
-from pinakad.markers.folder import CANCEL, COMPLETED, FAILED, REQUEST
+from pinakad.markers.names import CANCEL, COMPLETED, FAILED, REQUEST
 
 DAEMON = Account("pinakasupport", 40_711, frozenset({40_711}))
 

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from field import DOWN, HANGS, LAUNCHED_S, LIMIT_S, UP, Field, poller, since_launch_s, states
 
-from pinakad.polling.node_poll import ROUND_EACH_S, NodePoll, NodeReason, PollSettings, Rung
+from pinakad.polling.node_poll import ROUND_EACH_S, NodePoll
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import NodeReason, Rung
 
 pytestmark = pytest.mark.looptime(start=LAUNCHED_S)
 SETTINGS = PollSettings(delay_s=90, interval_s=5, attempts=4)

@@ -6,8 +6,10 @@ from itertools import pairwise, product
 import pytest
 from field import DOWN, HANGS, LAUNCHED_S, LIMIT_S, UP, Field, pause, pause_at, poller, since_launch_s, states, time_s
 
-from pinakad.polling.node_poll import AWAY_S, MAX_LATE_PAUSES, NodeReason, PollSettings, Probe, Rung
+from pinakad.polling.node_poll import AWAY_S, MAX_LATE_PAUSES
 from pinakad.polling.poller import Poller
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 
 pytestmark = pytest.mark.looptime(start=LAUNCHED_S)
 SETTINGS = PollSettings(delay_s=10, interval_s=5, attempts=4)
@@ -187,13 +189,13 @@ async def test_a_pause_in_the_time_that_the_end_was_put_off_puts_it_off_once_mor
 async def test_a_pause_between_the_alarm_and_the_attempt_is_no_reason_for_another_one() -> None:
     asked: list[float] = []
 
-    async def ask(_index: int) -> Probe:
+    async def ask(_index: int) -> AttemptResult:
         began_s = time_s()
         asked.append(since_launch_s())
         if len(asked) == 1:
             pause(LONG_S)
         await asyncio.sleep(0.01)
-        return Probe(began_s, None, NodeReason.REFUSED)
+        return AttemptResult(began_s, None, NodeReason.REFUSED)
 
     nodes = Field(lambda _i, _t: DOWN)
     run = poller(1, nodes, SETTINGS)

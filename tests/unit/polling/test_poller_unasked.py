@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pytest
 from field import DOWN, HANGS, LAUNCHED_S, UP, Field, pause_at, poller, since_launch_s, states, time_s
 
-from pinakad.polling.node_poll import UNASKED_S, NodePoll, NodeReason, NodeState, PollSettings, Probe, Rung
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.poller import ASK_LIMIT_S
+from pinakad.polling.schedule import UNASKED_S
+from pinakad.polling.settings import PollSettings
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState, Rung
 
 pytestmark = pytest.mark.looptime(start=LAUNCHED_S)
 SETTINGS = PollSettings(delay_s=90, interval_s=5, attempts=4)
@@ -21,10 +24,10 @@ class Starved(Field):
 
     lacks: Callable[[int, float], bool] = lambda _index, _moment: True
 
-    async def ask(self, index: int) -> Probe:
+    async def ask(self, index: int) -> AttemptResult:
         if self.lacks(index, since_launch_s()):
             self.attempts.append((index, since_launch_s()))
-            return Probe(time_s(), Rung.BANNER, NodeReason.ERROR, NO_THREAD, not_made=True)
+            return AttemptResult(time_s(), Rung.BANNER, NodeReason.ERROR, NO_THREAD, not_made=True)
         return await super().ask(index)
 
 

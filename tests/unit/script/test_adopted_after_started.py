@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from scripts import Place, until_there
 
-from pinakad.deployment.dependencies import Started
 from pinakad.script import supervisor
 from pinakad.script.launch_record import LaunchRecord
+from pinakad.script.outcome import Started
 from pinakad.script.script import Running
 from pinakad.script.supervisor import adopted_record, start_ticks
 

@@ -14,7 +14,7 @@ from world import write_key
 
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
-from pinakad.polling.node_poll import NodeReason, Probe, Rung
+from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.prober import Prober, Target, _if_not_kept_waiting, load_key, open_host_keys
 
 
@@ -40,8 +40,8 @@ async def prober(tmp_path: Path) -> AsyncIterator[Prober]:
     prober.close()
 
 
-async def ask(prober: Prober, address: str) -> Probe:
-    return await prober.ask(Target(address, 9, "anybody"), None)
+async def ask(prober: Prober, address: str) -> AttemptResult:
+    return await prober.attempt(Target(address, 9, "anybody"), None)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
@@ -57,7 +57,7 @@ async def test_an_attempt_that_the_node_ends_is_one(prober: Prober) -> None:
         writer.close()
 
     server = await asyncio.start_server(closes, "127.0.0.1", 0)
-    probe = await prober.ask(Target("127.0.0.1", server.sockets[0].getsockname()[1], "anybody"), None)
+    probe = await prober.attempt(Target("127.0.0.1", server.sockets[0].getsockname()[1], "anybody"), None)
     assert (probe.reason, probe.not_made) == (NodeReason.NOT_SSH, False)
     server.close()
 
@@ -93,5 +93,5 @@ def test_memory_and_the_resolvers_own_lacks_are_shortages(error: Exception) -> N
 def test_a_node_that_ends_a_connection_on_which_we_let_it_wait_is_not_blamed(
     reason: NodeReason | None, rung: Rung, waited_s: float, ours: bool
 ) -> None:
-    probe = Probe(1.0, rung, reason, "it closed the connection")
+    probe = AttemptResult(1.0, rung, reason, "it closed the connection")
     assert _if_not_kept_waiting(probe, waited_s).not_made is ours

@@ -1,0 +1,13 @@
+"""The file names of the marker folder, which other programs match on."""
+
+REQUEST = "deployment_in_progress"
+CANCEL = "deployment_cancel"
+
+
+COMPLETED = "deployment_completed"
+FAILED = "deployment_failed"
+
+
+OURS = ".pinakad-"
+AWAY = OURS + "away-"
+"""What had one of our names and could not be removed."""

@@ -1,0 +1,64 @@
+"""The words of a report: phases, outcomes, reasons, and why something cannot be done."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a deployment stands; in this order."""
+
+    VALIDATING = "validating"
+    LAUNCHING = "launching"
+    WAITING = "waiting"
+    POLLING = "polling"
+    FINISHING = "finishing"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a deployment ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why a deployment did not complete; where several hold at once, the first in this order is told."""
+
+    INVALID_REQUEST = "invalid_request"
+    NODES_UNREADABLE = "nodes_unreadable"
+    NO_NODES = "no_nodes"
+    INVALID_NODES = "invalid_nodes"
+    SCRIPT_NOT_FOUND = "script_not_found"
+    SCRIPT_NOT_RUNNABLE = "script_not_runnable"
+    SCRIPT_ALREADY_RUNNING = "script_already_running"
+    SSH_KEY = "ssh_key"
+    CANCELLED = "cancelled"
+    LAUNCH_FAILED = "launch_failed"
+    SCRIPT_FAILED = "script_failed"
+    SCRIPT_TIMEOUT = "script_timeout"
+    SCRIPT_LOST = "script_lost"
+    SCRIPT_INTERRUPTED = "script_interrupted"
+    NODES_UNREACHABLE = "nodes_unreachable"
+    NODES_NOT_ASKED = "nodes_not_asked"
+    STATE_UNREADABLE = "state_unreadable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class ScriptState(StrEnum):
+    """Where the script stands."""
+
+    LAUNCHING = "launching"
+    RUNNING = "running"
+    EXITED = "exited"
+    LOST = "lost"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the script was not launched."""
+
+    reason: Reason
+    message: str

@@ -1,0 +1,40 @@
+"""How a script was started, and how it ended."""
+
+from dataclasses import dataclass
+
+from pinakad.problems import Problem
+from pinakad.report.vocabulary import ScriptState
+from pinakad.times import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A script that was started: its supervisor, its process, and when.
+
+    `adopted`: somebody else started it, so that it has no supervisor; its end can be seen, its exit status cannot.
+    """
+
+    supervisor_pid: int
+    script_pid: int
+    script_start_ticks: int | None
+    at: Moment
+    supervisor_start_ticks: int | None = None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a script ended. Where `state` is `exited`, `at` tells when, and one of `code` and `signal` is set.
+
+    Neither is set where it was `adopted`, and its status is nobody's to know but its parent's.
+    """
+
+    state: ScriptState
+    code: int | None = None
+    signal: int | None = None
+    at: Moment | None = None
+    dropped_bytes: int = 0
+    adopted: bool = False
+    not_run: str = ""
+    """Why its process never became the script; "" where it did."""
+    warnings: tuple[Problem, ...] = ()
