@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 import atheris
+from paths import DATA
 
 with atheris.instrument_imports(include=["pinakad"]):
     from pinakad.markers.request import parse_request
     from pinakad.nodes.selection import read_file, select_nodes
 
-DATA = Path(__file__).resolve().parent.parent / "data"
 tried = 0
 sound = 0
 

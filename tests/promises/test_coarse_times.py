@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from disks import require_root
 from operator_desk import Operator
-from undead_desk import Events, UndeadDesk
+from worker_run import Events, RestartedWorker
 from world import REQUEST, World
 
 
@@ -46,7 +46,7 @@ def test_a_touch_right_after_the_node_files_were_read_is_served_though_its_secon
     coarse: Path, crashes: bool
 ) -> None:
     launched: list[str] = []
-    worker = UndeadDesk(coarse, Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
+    worker = RestartedWorker(coarse, Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
     request = worker.markers / REQUEST
 
     def touch_once() -> None:
@@ -70,7 +70,7 @@ def test_a_touch_right_after_the_node_files_were_read_is_served_though_its_secon
         worker.close()
 
 
-def wait(worker: UndeadDesk, look: Callable[[], bool]) -> None:
+def wait(worker: RestartedWorker, look: Callable[[], bool]) -> None:
     for _ in range(100):
         worker.advance(0.1)
         if look():

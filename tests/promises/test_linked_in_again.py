@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from undead_desk import Events, UndeadDesk
+from worker_run import Events, RestartedWorker
 from world import CANCEL, REQUEST, World
 
 FIRST_MTIME_NS = 1_700_000_000 * 10**9
@@ -20,7 +20,7 @@ class RequestWorker:
 
     def __init__(self, root: Path) -> None:
         self.launched: list[str] = []
-        self.worker = UndeadDesk(root, Events(lambda: None, self.launched.append))
+        self.worker = RestartedWorker(root, Events(lambda: None, self.launched.append))
         self.template, self.request = root / "template", self.worker.markers / REQUEST
         self.template.touch()
         os.utime(self.template, ns=(FIRST_MTIME_NS, FIRST_MTIME_NS))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from operator_desk import Operator
+from paths import PROGRAMS
 from report_example import new_report
 from world import CANCEL, REQUEST, World
 
@@ -81,7 +82,7 @@ class Site:
     @contextmanager
     def exchanging(self, name: str, *targets: Path, folder: Path | None = None) -> Iterator[None]:
         """Exchange what root makes under `name` for links, as often as it can be; assert that it could."""
-        program = Path(__file__).parents[1] / "exchanger.py"
+        program = PROGRAMS / "exchanger.py"
         words = [sys.executable, "-S", str(program), name, *map(str, targets)]
         racer = self.as_producer(*words, cwd=folder)
         assert racer.stdin is not None

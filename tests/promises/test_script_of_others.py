@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from fakes import Fakes, says
 from machines import Machines
+from paths import PROGRAMS
 from processes import mentioning
 from world import World
 
@@ -429,7 +430,7 @@ def test_a_script_that_is_edited_while_it_runs_is_told(world: World, one: Machin
 
 def test_a_path_that_is_configured_anew_during_a_run_does_not_change_what_runs(world: World, one: Machines) -> None:
     """The report of a run that was about to launch names the script; another daemon, configured anew, runs that one."""
-    world.program = [str(Path(__file__).parent.parent / "crashing_pinakad.py")]
+    world.program = [str(PROGRAMS / "crashing_pinakad.py")]
     other = world.root / "other.sh"
     other.write_text(f"touch {world.root}/other-ran\n", encoding="utf-8")
     world.start(CRASH_AT="begins: supervisor started")

@@ -128,8 +128,10 @@ def _print(console: Console, sandbox: Sandbox, rack: Rack, *, keep: bool) -> Non
         f"{len(rack.nodes)} nodes answer SSH on port {port}; {sandbox.root} {ends}",
         "",
         "A daemon for them, in another terminal:",
-        f"  export STATE_DIRECTORY='{sandbox.state}' RUNTIME_DIRECTORY='{sandbox.runtime}'"
-        f" PINAKAD_CONFIG='{sandbox.config}'",
+        (
+            f"  export STATE_DIRECTORY='{sandbox.state}' RUNTIME_DIRECTORY='{sandbox.runtime}'"
+            f" PINAKAD_CONFIG='{sandbox.config}'"
+        ),
         f"  pinakad & touch '{marker}'; pinakactl status --watch",
         "",
         "Or a daemon of your own, with this in its configuration:",

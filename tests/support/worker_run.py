@@ -78,7 +78,7 @@ class _Script(StageScript):
         return await super().launch()
 
 
-class UndeadDesk:
+class RestartedWorker:
     """One state folder and one marker folder, served by one daemon's life after the other.
 
     `loop`: by default one with virtual time; `closed`: an event tells of every request that its writer is done with it.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from paths import PROGRAMS
 from processes import mentioning
 from scripts import Place, let_go, run, started, state_of, until, until_there
 
@@ -294,7 +295,7 @@ async def test_a_work_folder_that_is_exchanged_while_it_stands_by_is_the_new_one
 @pytest.mark.parametrize("output", ["file", "journal", "null"])
 async def test_it_imports_nothing_while_the_script_runs(place: Place, output: str) -> None:
     spec = place.script("echo out; exit 7", output=output)._spec()
-    program = Path(__file__).with_name("supervisor_without_library.py")
+    program = PROGRAMS / "supervisor_without_library.py"
     command = [sys.executable, "-I", "-S", program, supervisor.__file__, *supervisor.words_of(spec)]
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert await process.communicate(supervisor.GO) == (None, b"")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from undead_desk import Events, UndeadDesk
+from worker_run import Events, RestartedWorker
 from world import ANSWERS, CANCEL, REQUEST
 
 from pinakad.markers.folder import OPEN_LIMIT_S
@@ -52,7 +52,7 @@ class Requests(RuleBasedStateMachine):
         super().__init__()
         self._root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
         self.promise = Promise()
-        self.worker = UndeadDesk(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
+        self.worker = RestartedWorker(Path(self._root.name), Events(self.promise.taken, self.promise.launched_for))
         self.request = self.worker.markers / REQUEST
         self.held: list[int] = []
         self.kept = Path(self._root.name, "kept")
@@ -250,7 +250,9 @@ def test_a_touch_right_after_the_node_files_were_read_does_not_look_like_the_one
     """The clock of files is the real one here, on a fast disk: before Linux 6.13 it stands still for milliseconds."""
     root = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
     launched: list[str] = []
-    worker = UndeadDesk(Path(root.name), Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True)
+    worker = RestartedWorker(
+        Path(root.name), Events(lambda: None, launched.append), asyncio.new_event_loop(), closed=True
+    )
     request = worker.markers / REQUEST
 
     def touch_once() -> None:

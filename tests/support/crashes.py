@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-from pathlib import Path
 
+from paths import PROGRAMS
 from world import World
 
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome
 
 ORDINARY = ["-m", "pinakad"]
-CRASHING = [str(Path(__file__).with_name("crashing_pinakad.py"))]
+CRASHING = [str(PROGRAMS / "crashing_pinakad.py")]
 
 
 def crash(world: World, at: str) -> None:

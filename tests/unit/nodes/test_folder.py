@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+from paths import DATA
 
 from pinakad.nodes.folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
 from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Code
 
-GOOD = (Path(__file__).parent / "data" / "default.json").read_bytes()
+GOOD = (DATA / "default.json").read_bytes()
 
 
 def names(files: list[ParsedNodeFile] | str) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import SUPPORT
 from report_example import finished_report, new_report
 
 from pinakad.linux.locks import LockedError, is_locked, lock
@@ -156,7 +157,7 @@ def test_modes_are_those_of_the_contract_whatever_the_umask(tmp_path: Path) -> N
         "store.save(new_report().model_copy(update={'id': name}), durable=True)\n"
         "store.snapshot(name, {'node_01.json': b''})\n"
     )
-    subprocess.run([sys.executable, "-c", program, tmp_path, Path(__file__).parent], check=True)
+    subprocess.run([sys.executable, "-c", program, tmp_path, SUPPORT], check=True)
     modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.rglob("*")}
     assert modes.pop("node_01.json") == 0o640
     assert modes.pop("report.json") == modes.pop("report.durable.json") == 0o644

@@ -11,12 +11,12 @@ import pytest
 from forms import FORMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import DATA
 
 from pinakad.nodes.keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
 from pinakad.nodes.selection import ParsedNodeFile, read_file
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity
 
-DATA = Path(__file__).parent / "data"
 PORT = "/using_interfaces/interface_01"
 FULL: dict[str, Any] = {
     "hostname": "n1",

@@ -1,11 +1,11 @@
 import json
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import DATA
 
 from pinakad.nodes.addresses import (
     AddressSource,
@@ -19,8 +19,6 @@ from pinakad.nodes.addresses import (
     why_no_login,
 )
 from pinakad.nodes.node_file import NodeFile, read
-
-DATA = Path(__file__).parent / "data"
 
 
 def node(*interfaces: dict[str, Any], **top: Any) -> NodeFile:

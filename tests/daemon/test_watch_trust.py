@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from disks import Disk, require_root
+from paths import PROGRAMS
 from world import REQUEST, World, without_rights
 
-HERE = Path(__file__).parent
 TAKEN_OVER = "rescans have taken over"
 BY_RESCANS = "watching by rescans"
 
@@ -70,7 +70,7 @@ def test_a_request_among_thirty_thousand_files_that_overflow_the_queue_is_served
 
 def test_a_reader_thread_that_died_is_noticed_and_rescans_serve(world: World) -> None:
     short(world)
-    world.program = [str(HERE / "odd_pinakad.py")]
+    world.program = [str(PROGRAMS / "odd_pinakad.py")]
     world.start(KILL_READER="1")
     world.wait(lambda: "no event comes any more" in last(world), "the trouble in STATUS")
     world.wait_for_log(f"no file system event comes; {TAKEN_OVER}")
@@ -170,7 +170,7 @@ def other() -> Iterator[World]:
 @contextmanager
 def hog(world: World, what: str) -> Iterator[None]:
     """Use up the inotify instances or watches of the world's user."""
-    command = [*world.as_who, sys.executable, str(HERE / "inotify_hog.py"), what, str(world.drafts)]
+    command = [*world.as_who, sys.executable, str(PROGRAMS / "inotify_hog.py"), what, str(world.drafts)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdin is not None

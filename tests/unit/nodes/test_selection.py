@@ -1,14 +1,12 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import DATA
 
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
 from pinakad.problems import Code
-
-DATA = Path(__file__).parent / "data"
 
 
 def file(number: int, hostname: str, address: str, **top: Any) -> ParsedNodeFile:

@@ -3,12 +3,11 @@
 import copy
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from paths import DATA
 
-DATA = Path(__file__).parent / "data"
 NASTY = st.sampled_from(
     [
         *("", " ", "NULL", "N/A", "\x1b[2J", "a\nb", "\u202e", "\ud800", "/", "~", "x" * 300, "255.255.255.255"),

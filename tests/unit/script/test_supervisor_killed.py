@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import PROGRAMS
 from processes import end_all_that_mention, mentioning
 from report_example import new_report
 from stage import node_file
@@ -30,7 +31,7 @@ from pinakad.script.processes import of_run
 from pinakad.script.runners import SubprocessRunner
 from pinakad.script.script import NotRun, ScriptOnDisk
 
-PROGRAM = Path(__file__).with_name("crashing_supervisor.py")
+PROGRAM = PROGRAMS / "crashing_supervisor.py"
 SCRIPT_S = 0.3
 DEADLINE_S = 10.0
 IDENTIFIER = "20261123T212455Z.0001"

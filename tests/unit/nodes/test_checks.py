@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import DATA
 
 from pinakad.nodes.checks import check
 from pinakad.nodes.node_file import read
 from pinakad.nodes.selection import read_file
 from pinakad.problems import Code, Severity
 
-DATA = Path(__file__).parent / "data"
 WHERE = "/using_interfaces/interface_01"
 TWO_PRIMARIES = (Severity.WARNING, Code.DUPLICATE_TYPE, "/using_interfaces/interface_09/type")
 Found = list[tuple[str, str, str]]

@@ -4,16 +4,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hostile import Zoo
+from paths import PROGRAMS
 from world import World
 
 from pinakad.report.document import Report
 from pinakad.times import wall_s
 
-HERE = Path(__file__).parent
 PORT = 2022
 HOUR = 3600.0
 INTERVAL_S = 0.5
@@ -41,7 +40,7 @@ def set_clock(world: World, seconds: float) -> None:
 @pytest.mark.parametrize("jump_s", [HOUR, -HOUR])
 def test_a_wall_clock_that_jumps_and_comes_back_changes_no_duration(world: World, zoo: Zoo, jump_s: float) -> None:
     set_clock(world, 0)
-    world.program = [str(HERE / "odd_pinakad.py")]
+    world.program = [str(PROGRAMS / "odd_pinakad.py")]
     world.start(WALL_CLOCK=str(world.root / "clock"))
     began_s = time.monotonic()
     world.touch()

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import DATA
 
 from pinakad.nodes.node_file import interfaces_of, is_hostname, number_of, read
 from pinakad.nodes.selection import read_file, select_nodes
 from pinakad.problems import Code, Problem
 
-DATA = Path(__file__).parent / "data"
 SOUND: dict[str, Any] = json.loads((DATA / "default.json").read_text())
 _NAMES = (
     "hostname disk roles using_interfaces interface_01 bond1 interface_name type vlan_id Bond_Slave Properties "

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from paths import DATA
+
 from pinakad.config import Config, PathSettings
 from pinakad.nodes.selection import Superseded, read_file, select_nodes
 from pinakad.polling.node_poll import Baseline, NodePoll
@@ -15,7 +17,6 @@ from pinakad.report.request import RequestPart
 from pinakad.report.vocabulary import Outcome, Phase, ScriptState
 from pinakad.times import Instant, rfc3339
 
-DATA = Path(__file__).parent / "data"
 LAUNCH_S = 1_780_000_000.0
 BOOT_ID = "3f0c1a52-6f0e-4a35-9a0a-0e0b6f9d1c11"
 
