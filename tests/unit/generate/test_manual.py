@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from asking import ask, folders
 from ctl import DEADLINE_S, environment, pinakactl
+from paths import CHECKOUT
 from world import World
 
 from pinakad.cli.install.installation import MANUALS, known_places, shipped
@@ -17,7 +18,7 @@ from pinakad.cli.program import COMMANDS
 from pinakad.config import Config
 from pinakad.generate.manual import PAGES, pages
 
-ROOT = Path(__file__).parents[1]
+ROOT = CHECKOUT
 
 
 # --- the manual
