@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pinakad.cli.console.session import FaultError
+from pinakad.linux.clock import boot_id
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.locks import is_locked
 from pinakad.polling.schedule import Schedule
@@ -15,7 +16,6 @@ from pinakad.problems import cause_of
 from pinakad.report.document import DaemonPart, Report, ScriptPart, Status
 from pinakad.report.node import NodeReport
 from pinakad.report.wording import status_line, trouble_of
-from pinakad.script.supervisor import boot_id
 from pinakad.state.store import Store
 from pinakad.times import Instant, Moment, wall_s
 

@@ -17,9 +17,10 @@ from typing import NoReturn
 
 from pinakad import __version__, config
 from pinakad.config import Config, ConfigError
-from pinakad.daemon.wiring import Wiring, here
+from pinakad.daemon.wiring import Wiring
 from pinakad.daemon.worker import RequestWorker
 from pinakad.events import Event, fields
+from pinakad.linux.clock import here
 from pinakad.linux.locks import FolderLock, LockedError, StateLock
 from pinakad.linux.notify import Notifier, watchdog_interval_s
 from pinakad.linux.waiting import wait_until_set

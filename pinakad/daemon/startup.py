@@ -13,8 +13,8 @@ from pathlib import Path
 from pinakad import config
 from pinakad.config import Config, ConfigError
 from pinakad.daemon.daemon import Daemon
-from pinakad.daemon.wiring import BootClockLoop
 from pinakad.linux import limits
+from pinakad.linux.clock import BootClockLoop
 from pinakad.linux.journal import set_up
 from pinakad.linux.locks import LockedError, StateLock
 from pinakad.linux.ownership import weakness

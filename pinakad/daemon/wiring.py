@@ -3,17 +3,13 @@
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from functools import partial
 from pathlib import Path
 from socket import gethostname
-from typing import Any
 
 from pinakad.config import Config
 from pinakad.deployment.dependencies import Dependencies
-from pinakad.linux.threads import PatientThreads
+from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
 from pinakad.polling.vocabulary import AttemptResult, NodeReason
 from pinakad.problems import Problem, cause_of
@@ -22,54 +18,15 @@ from pinakad.report.node import NodeReport
 from pinakad.script.outcome import Started
 from pinakad.script.permissions import key_warnings, script_warnings
 from pinakad.script.script import ScriptOnDisk
-from pinakad.script.supervisor import boot_id
 from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
 from pinakad.state.retry import WriteRetry
 from pinakad.state.status_file import StatusFile
 from pinakad.state.store import Store
-from pinakad.times import Instant, Moment, wall_s
+from pinakad.times import Moment, wall_s
 
 log = logging.getLogger(__name__)
 
 _OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
-
-
-class BootClockLoop(asyncio.SelectorEventLoop):
-    """A loop whose time is CLOCK_BOOTTIME: every timer and every duration in the daemon is on this one clock.
-
-    What it is asked to do in a thread it does itself where the system has none left: slower, but done.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._beside = PatientThreads(self)
-
-    def run_in_executor(  # type: ignore[override] # its own type is of a generic kind that is newer than 3.11
-        self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
-        """Do `func` beside the loop (asyncio.to_thread comes here); its own pool would fail for want of a thread."""
-        if executor is not None:
-            return super().run_in_executor(executor, func, *args)
-        return self._beside.submit(partial(func, *args))
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
-        """Wait until what was begun is done."""
-        self._beside.join()
-
-    def time(self) -> float:
-        """Return the seconds since the boot, time in suspend included (clock_gettime(2))."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def now() -> Instant:
-    """Return this moment."""
-    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
-
-
-def here() -> Moment:
-    """Return this moment so that another boot understands it."""
-    moment = now()
-    return Moment(boot_id(), moment.boot_s, moment.wall_s)
 
 
 class Logins:

@@ -24,6 +24,7 @@ from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.report.document import ClockPart, Report, policy_of
 from pinakad.report.request import RequestPart
 from pinakad.report.vocabulary import Outcome, Phase, Reason
+from pinakad.script.launch_record import forbid_start, was_started
 from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.retry import WriteRetry
 from pinakad.state.served import FolderIdentity, ServedRequest, served_request
@@ -485,8 +486,8 @@ class RequestWorker:
 
     async def _answer_unreadable(self, identifier: str, group: asyncio.TaskGroup) -> None:
         """Nobody knows how this run stands. Where its script was started, the request must not start it again."""
-        await self._insist(lambda: self._store.forbid_start(identifier))
-        if not self._store.was_started(identifier):  # its request is served anew
+        await self._insist(lambda: forbid_start(self._store.folder(identifier)))
+        if not was_started(self._store.folder(identifier)):  # its request is served anew
             await self._insist(lambda: self._store.mark_answered(identifier))
             await self._insist(lambda: self._store.served.forget(identifier))
             return

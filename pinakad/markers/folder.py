@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pinakad.events import Event, fields
+from pinakad.linux.clock import boot_id
 from pinakad.linux.files import link_or_move, sync_folder, sync_if_regular, write_new
 from pinakad.linux.leases import is_open_for_writing
 from pinakad.markers.names import AWAY, CANCEL, COMPLETED, FAILED, OURS, REQUEST
@@ -23,7 +24,6 @@ from pinakad.problems import cause_of
 from pinakad.report.document import Report
 from pinakad.report.summary import summary_of
 from pinakad.report.vocabulary import Outcome
-from pinakad.script.supervisor import boot_id
 from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.served import FolderIdentity
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pinakad.events import Event, fields
+from pinakad.linux.clock import boot_id
 from pinakad.linux.files import NotRegularError, read_regular, write_new, write_whole
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
@@ -72,7 +73,7 @@ class LaunchRecord:
 
     def is_followed(self, started: Started) -> bool:
         """Tell whether somebody lives who can tell of the end: the supervisor, or an adopted script itself."""
-        if started.at.boot_id != supervisor.boot_id():
+        if started.at.boot_id != boot_id():
             return False
         if started.adopted:
             return is_alive(started.script_pid, started.script_start_ticks)
@@ -202,3 +203,18 @@ def _exists(pid: int, ticks: int | None) -> bool:
     except PermissionError:
         pass
     return supervisor.start_ticks(pid) in (ticks, None) or ticks is None
+
+
+def was_started(folder: Path) -> bool:
+    """Tell whether the script of the deployment in `folder` was ever started. Raises OSError."""
+    try:
+        started = read_regular(folder / supervisor.STARTED, _MAX_BYTES)
+    except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
+        return False
+    return b'"tombstone"' not in started
+
+
+def forbid_start(folder: Path) -> None:
+    """Put a tombstone where `started` would be, unless that is there: a late supervisor gives up. Raises OSError."""
+    with suppress(FileExistsError):
+        os.close(supervisor.claim(str(folder), supervisor.TOMBSTONE))

@@ -18,6 +18,7 @@ from typing import Any
 from pinakad.config import ScriptSettings
 from pinakad.events import Event, fields
 from pinakad.linux import limits
+from pinakad.linux.clock import boot_id
 from pinakad.linux.files import sync_folder
 from pinakad.problems import Code, Problem, Spot, cause_of
 from pinakad.report.document import ScriptPart
@@ -159,7 +160,7 @@ class ScriptOnDisk:
         ended = ended or self._record.ended(started)  # it may have come before the supervisor went
         if ended is not None:
             return Over(started, ended)
-        if started.at.boot_id != supervisor.boot_id():
+        if started.at.boot_id != boot_id():
             return Over(started, Ended(ScriptState.INTERRUPTED))
         return Over(started, Ended(ScriptState.EXITED, adopted=True) if started.adopted else Ended(ScriptState.LOST))
 
@@ -332,7 +333,7 @@ class ScriptOnDisk:
         found = self.look()
         if isinstance(found, NotRun) or (found.started.adopted and self._refuses):
             return None
-        if isinstance(found, Over) and found.started.at.boot_id != supervisor.boot_id():
+        if isinstance(found, Over) and found.started.at.boot_id != boot_id():
             return found.ended  # nothing outlived the boot, and the pids are somebody else's now
         if found.started.adopted:
             return await self._end_adopted(found)

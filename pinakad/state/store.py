@@ -38,7 +38,6 @@ from pinakad.linux.files import (
 )
 from pinakad.problems import cause_of, printable
 from pinakad.report.document import Report, digest_of, is_digest
-from pinakad.script import supervisor
 from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.served import ServedRequests
 
@@ -254,19 +253,6 @@ class Store:
     def is_answered(self, identifier: str) -> bool:
         """Tell whether nothing is left to do for a deployment."""
         return (self.folder(identifier) / "answered").exists()
-
-    def was_started(self, identifier: str) -> bool:
-        """Tell whether the script of a deployment was ever started."""
-        try:
-            started = read_regular(self.folder(identifier) / supervisor.STARTED, _MAX_RECORD_BYTES)
-        except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
-            return False
-        return b'"tombstone"' not in started
-
-    def forbid_start(self, identifier: str) -> None:
-        """Put a tombstone where `started` would be, unless that is there: a late supervisor then gives up."""
-        with suppress(FileExistsError):
-            os.close(supervisor.claim(str(self.folder(identifier)), supervisor.TOMBSTONE))
 
     def mark_answered(self, identifier: str) -> None:
         """Write down that the answer is out and the request is gone: both are durable before.

@@ -24,7 +24,7 @@ import paramiko
 from usage import peak_mb
 
 from pinakad.config import SshSettings
-from pinakad.daemon.wiring import BootClockLoop, now
+from pinakad.linux.clock import BootClockLoop, now
 from pinakad.linux.limits import allow_many_files, collect_rarely
 from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller

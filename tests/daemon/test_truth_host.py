@@ -14,7 +14,7 @@ from machines import Machines
 from processes import mentioning
 from world import World
 
-from pinakad.script.supervisor import boot_id
+from pinakad.linux.clock import boot_id
 
 
 def test_a_host_that_was_booted_again_interrupts_the_script(world: World) -> None:

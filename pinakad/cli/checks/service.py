@@ -20,6 +20,7 @@ from pinakad.markers.hints import hints
 from pinakad.markers.names import AWAY, CANCEL, COMPLETED, FAILED, REQUEST
 from pinakad.markers.request import Identity
 from pinakad.problems import Code, cause_of
+from pinakad.script.launch_record import was_started
 from pinakad.script.launch_service import SOCKET
 from pinakad.state.store import StateUnreadableError, Store
 
@@ -173,7 +174,7 @@ def _unfinished(context: CheckContext, store: Store, identifier: str) -> Iterato
     try:
         report = store.load(identifier)
     except StateUnreadableError as error:
-        if not context.standing.running and store.was_started(identifier):
+        if not context.standing.running and was_started(store.folder(identifier)):
             yield fails(f"{error}; it would be answered with state_unreadable", "restore that file from a backup")
         return
     if not context.standing.running and not report.is_finished:

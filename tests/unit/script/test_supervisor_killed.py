@@ -19,9 +19,9 @@ from report_example import new_report
 from stage import node_file
 
 from pinakad.config import ScriptSettings
-from pinakad.daemon.wiring import BootClockLoop, here, now
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
+from pinakad.linux.clock import BootClockLoop, here, now
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, Rung
 from pinakad.report.document import Report

@@ -12,6 +12,7 @@ from report_example import finished_report, new_report
 from pinakad.linux.locks import LockedError, is_locked, lock
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Phase
+from pinakad.script.launch_record import was_started
 from pinakad.state.store import StateUnreadableError, Store
 
 
@@ -101,8 +102,8 @@ def test_what_is_left_to_do_is_what_was_not_answered_and_folders_without_a_repor
     store.mark_answered(done.id)
     assert store.unanswered() == [left.id, started]
     assert empty not in store.ids()
-    assert store.was_started(started)
-    assert not store.was_started(left.id)
+    assert was_started(store.folder(started))
+    assert not was_started(store.folder(left.id))
 
 
 def test_pruning_keeps_the_latest_and_whatever_is_not_answered(store: Store) -> None:
