@@ -11,10 +11,12 @@ from pinakad.config import Config
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
+from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.polling.vocabulary import AttemptResult, NodeReason
 from pinakad.problems import Problem, cause_of
 from pinakad.report.document import Policy, Report
 from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.script.outcome import Started
 from pinakad.script.permissions import key_warnings, script_warnings
 from pinakad.script.script import ScriptOnDisk
@@ -39,14 +41,15 @@ class Logins:
         self._pinned = pinned
         self._prober: Prober | None = None
 
-    def problem(self) -> str | None:
+    def problem(self) -> Refusal | None:
         """Return why nobody can be logged in to, None where somebody can."""
         try:
             self._get()
         except OSError as error:  # of a descriptor: it is tried again at every attempt
             log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
         except SshKeyError as error:
-            return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
+            hint = _OF_ROOTS_KEY if "CREDENTIALS_DIRECTORY" in os.environ else ""
+            return Refusal(Reason.SSH_KEY, f"{error}{hint}")
         return None
 
     async def ask_baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
@@ -118,14 +121,19 @@ class Wiring:
         async def snapshot(files: Mapping[str, bytes]) -> None:
             await self._insist("the snapshot", lambda: self._store.snapshot(report.id, files))
 
+        async def read_nodes() -> list[ParsedNodeFile] | Refusal:
+            found = await self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback)
+            text = "the nodes folder cannot be read"
+            return Refusal(Reason.NODES_UNREADABLE, f"{text}: {found}") if isinstance(found, str) else found
+
         return Dependencies(
             boot_id=boot_id(),
             host=gethostname(),
             now=now,
             save=self._save,
-            tell=self._tell,
-            tell_due=lambda: self._status_file.is_due,
-            read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            publish=self._publish,
+            publish_due=lambda: self._status_file.is_due,
+            read_nodes=read_nodes,
             ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
             script=script,
@@ -140,7 +148,7 @@ class Wiring:
         if self._logins is not None:
             self._logins.close()
 
-    def _tell(self, report: Report) -> None:
+    def _publish(self, report: Report) -> None:
         self._status_file.tell(report)
         if self._logins is not None:
             try:
