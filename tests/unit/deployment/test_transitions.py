@@ -57,7 +57,7 @@ STEPS: dict[str, Step] = {
     "warned": lambda r: transitions.warned(r, [WARNING]),
 }
 
-# The law once more, the long way: in which phases each step is allowed, and the phase that it leads to (None: the same).
+# The law once more, the long way: the phases in which each step is allowed, and the phase that it leads to, if any.
 V, L, W, P, FI, DONE = (
     Phase.VALIDATING,
     Phase.LAUNCHING,
