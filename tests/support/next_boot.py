@@ -37,6 +37,7 @@ from pinakad.script.outcome import Started
 from pinakad.script.script import ScriptOnDisk
 from pinakad.state.retry import WriteRetry
 from pinakad.state.store import StateUnreadableError, Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import Instant, Moment
 
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
@@ -218,8 +219,9 @@ class NextBoot:
     async def _serve(self, folders: Folders, recovery: Recovery) -> None:
         store = Store(folders.state)
         store.prepare()
-        markers = Markers(folders.markers)
-        looked = asyncio.Event()
+        troubles = Troubles()
+        markers = Markers(folders.markers, troubles)
+        never = asyncio.Event()
         requested = asyncio.Event()
         worker = RequestWorker(
             store,
@@ -227,12 +229,13 @@ class NextBoot:
             lambda: self._config,
             lambda report: self._dependencies(report, store, recovery),
             self._here,
-            WriteRetry(looked.wait),
+            WriteRetry(never.wait, troubles),
+            troubles,
         )
 
-        async def look_on() -> None:
+        async def check_markers() -> None:
             while True:
-                due_s = worker.look(self._loop.time(), closed=False)
+                due_s = worker.react(self._loop.time(), closed=False)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(_LOOK_S)
@@ -245,7 +248,7 @@ class NextBoot:
                 await worker.serve(group)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(look_on()), group.create_task(serve(group))]
+            tasks = [group.create_task(check_markers()), group.create_task(serve(group))]
             ends_s = self._loop.time() + _LIMIT_S
             await asyncio.sleep(_LOOK_S)
             # the event is a file

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.markers.folder import OPEN_LIMIT_S, QUIET_S, Markers
+from pinakad.markers.folder import Markers
 from pinakad.markers.names import CANCEL, REQUEST
 from pinakad.markers.request import Identity, Request, parse_request
+from pinakad.markers.settling import OPEN_LIMIT_S, QUIET_S
 from pinakad.nodes.strict_json import MAX_BYTES
 from pinakad.problems import MAX_PROBLEMS, Code
 from pinakad.report.request import RequestDocument, RequestPart
@@ -25,7 +26,7 @@ def markers(tmp_path: Path) -> Markers:
 
 
 def look(markers: Markers) -> Request:
-    found = markers.look()
+    found = markers.read()
     assert found is not None
     return found
 
@@ -104,7 +105,7 @@ def test_a_request_of_any_content_is_understood_or_refused(raw: bytes) -> None:
 
 
 def test_no_file_is_no_request(markers: Markers) -> None:
-    assert markers.look() is None
+    assert markers.read() is None
     assert not markers.is_requested()
 
 
@@ -171,17 +172,17 @@ def test_what_is_no_file_is_an_invalid_request_that_goes_without_being_followed(
     make(tmp_path / REQUEST)
     request = look(markers)
     assert [(item.code, item.file) for item in request.problems] == [(Code.NOT_A_FILE, REQUEST)]
-    assert markers.set_aside(request.identity, "1")
-    markers.release("1", request.identity)
-    assert markers.look() is None
+    assert markers.asides.set_aside(request.identity, "1")
+    markers.asides.release("1", request.identity)
+    assert markers.read() is None
     assert [entry.name for entry in tmp_path.iterdir()] in ([], ["target"])
 
 
 def test_a_folder_with_something_in_it_is_moved_away_with_all_that_is_in_it(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST / "inside").mkdir(parents=True)
     request = look(markers)
-    assert markers.set_aside(request.identity, "1")
-    assert markers.look() is None
+    assert markers.asides.set_aside(request.identity, "1")
+    assert markers.read() is None
     (away,) = tmp_path.iterdir()
     assert away.name.startswith(".pinakad-away-deployment_in_progress-")
     assert [entry.name for entry in away.iterdir()] == ["inside"]
@@ -190,23 +191,23 @@ def test_a_folder_with_something_in_it_is_moved_away_with_all_that_is_in_it(mark
 def test_a_closed_request_is_taken_at_once_and_another_when_it_has_been_still(markers: Markers, tmp_path: Path) -> None:
     marker = tmp_path / REQUEST
     marker.touch()
-    assert markers.has_settled(10.0, closed=True) == 0
-    assert markers.has_settled(20.0, closed=False) == pytest.approx(QUIET_S)
-    assert markers.has_settled(20.15, closed=False) == pytest.approx(0.05)
+    assert markers.settling.settles_in_s(10.0, closed=True) == 0
+    assert markers.settling.settles_in_s(20.0, closed=False) == pytest.approx(QUIET_S)
+    assert markers.settling.settles_in_s(20.15, closed=False) == pytest.approx(0.05)
     marker.write_text("{")
-    assert markers.has_settled(20.19, closed=False) == pytest.approx(QUIET_S)
-    assert markers.has_settled(20.39, closed=False) == pytest.approx(0)
+    assert markers.settling.settles_in_s(20.19, closed=False) == pytest.approx(QUIET_S)
+    assert markers.settling.settles_in_s(20.39, closed=False) == pytest.approx(0)
     marker.chmod(0o600)
-    assert markers.has_settled(20.4, closed=False) == pytest.approx(QUIET_S)
+    assert markers.settling.settles_in_s(20.4, closed=False) == pytest.approx(QUIET_S)
 
 
 def test_a_request_that_went_and_came_is_timed_anew(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST).touch()
-    markers.has_settled(0.0, closed=False)
+    markers.settling.settles_in_s(0.0, closed=False)
     (tmp_path / REQUEST).unlink()
-    assert markers.has_settled(0.1, closed=False) == 0
+    assert markers.settling.settles_in_s(0.1, closed=False) == 0
     (tmp_path / REQUEST).touch()
-    assert markers.has_settled(5.0, closed=False) == pytest.approx(QUIET_S)
+    assert markers.settling.settles_in_s(5.0, closed=False) == pytest.approx(QUIET_S)
 
 
 def test_asking_to_cancel_is_a_name_whatever_it_is(markers: Markers, tmp_path: Path) -> None:
@@ -252,19 +253,19 @@ def test_a_request_that_is_still_open_and_says_nothing_sound_is_waited_for_but_n
     with (tmp_path / REQUEST).open("w") as writer:
         writer.write(content)
         writer.flush()
-        assert markers.has_settled(0.0, closed=False) == pytest.approx(QUIET_S)
-        assert markers.has_settled(1.0, closed=False) == pytest.approx(QUIET_S)
-        assert markers.has_settled(OPEN_LIMIT_S, closed=False) == 0
-        assert markers.has_settled(1.0, closed=False) > 0
-    assert markers.has_settled(1.0, closed=False) == 0
+        assert markers.settling.settles_in_s(0.0, closed=False) == pytest.approx(QUIET_S)
+        assert markers.settling.settles_in_s(1.0, closed=False) == pytest.approx(QUIET_S)
+        assert markers.settling.settles_in_s(OPEN_LIMIT_S, closed=False) == 0
+        assert markers.settling.settles_in_s(1.0, closed=False) > 0
+    assert markers.settling.settles_in_s(1.0, closed=False) == 0
 
 
 def test_a_request_that_is_still_open_and_sound_is_not_waited_for(markers: Markers, tmp_path: Path) -> None:
     with (tmp_path / REQUEST).open("w") as writer:
         writer.write('{"request_id": "a"}')
         writer.flush()
-        assert markers.has_settled(0.0, closed=False) > 0
-        assert markers.has_settled(QUIET_S, closed=False) == 0
+        assert markers.settling.settles_in_s(0.0, closed=False) > 0
+        assert markers.settling.settles_in_s(QUIET_S, closed=False) == 0
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody who owns nothing")
@@ -275,11 +276,11 @@ def test_where_leases_are_not_for_us_the_events_tell(tmp_path: Path) -> None:
         (tmp_path / "again").unlink(missing_ok=True)
         os.link(tmp_path / REQUEST, tmp_path / "again")
     program = (
-        "import os, sys, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.markers.folder import Markers\n"
+        "import os, sys, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.markers.settling import Settling\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "markers = Markers(Path('.'))\n"
-        "def settles(created):\n    markers._still = None; markers.has_settled(0.0, closed=False)\n"
-        "    return markers.has_settled(1.0, closed=False, created=created) == 0.0\n"
+        "def settles(created):\n    settling = Settling(Path('deployment_in_progress'))\n"
+        "    settling.settles_in_s(0.0, closed=False)\n"
+        "    return settling.settles_in_s(1.0, closed=False, created=created) == 0.0\n"
         "print(settles(False), settles(True))"
     )
 
