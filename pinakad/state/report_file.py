@@ -68,7 +68,8 @@ def is_begun(folder: Path) -> bool:
 
     Raises OSError: a folder that cannot be listed may well have begun.
     """
-    return bool({REPORT, DURABLE_REPORT, "started"}.intersection(os.listdir(folder)))
+    with os.scandir(folder) as entries:
+        return any(entry.name in (REPORT, DURABLE_REPORT, "started") for entry in entries)
 
 
 def keep_ready_command(folder: Path, command: str) -> None:

@@ -1,4 +1,4 @@
-"""The end of a request: set aside, put back, and the answer in its place."""
+"""A served request is set aside, and put back where it was touched."""
 
 import os
 import subprocess
@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_example import finished_report
 
 from pinakad.markers.folder import Markers
-from pinakad.markers.names import COMPLETED, FAILED, REQUEST
+from pinakad.markers.names import REQUEST
 from pinakad.markers.request import Identity
-from pinakad.report.document import Report
-from pinakad.report.vocabulary import Outcome
 
 ASIDE = ".pinakad-request-1"
 
@@ -154,34 +151,3 @@ def test_a_request_of_another_user_is_put_back_although_it_may_not_be_linked(
     assert done.stdout == "True\n"
     assert names(tmp_path) == {REQUEST}
     assert request_id(markers) == ("newer" if newer else "served")
-
-
-@pytest.mark.parametrize(("outcome", "name"), [("completed", COMPLETED), ("failed", FAILED), ("cancelled", FAILED)])
-def test_the_answer_is_the_report_under_one_name_only(
-    markers: Markers, tmp_path: Path, outcome: str, name: str
-) -> None:
-    for other in (COMPLETED, FAILED):
-        (tmp_path / other).write_text("of an earlier request")
-    report = finished_report().model_copy(update={"outcome": Outcome(outcome)})
-    markers.answers.put(report)
-    assert names(tmp_path) == {name}
-    assert Report.model_validate_json((tmp_path / name).read_bytes()) == report
-    assert (tmp_path / name).stat().st_mode & 0o7777 == 0o644
-
-
-def test_an_answer_is_never_written_through_a_link(markers: Markers, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_text("precious")
-    for name in (COMPLETED, FAILED, ".pinakad-answer"):
-        (tmp_path / name).symlink_to("target")
-    markers.answers.put(finished_report())
-    assert target.read_text() == "precious"
-    assert names(tmp_path) == {"target", COMPLETED}
-
-
-def test_before_a_run_stale_answers_and_drafts_go_and_nothing_else(markers: Markers, tmp_path: Path) -> None:
-    for name in (COMPLETED, ".pinakad-answer", "deployment_completed.bak", "other"):
-        (tmp_path / name).write_text("")
-    (tmp_path / FAILED).mkdir()
-    markers.answers.remove_all()
-    assert names(tmp_path) == {"deployment_completed.bak", "other"}
