@@ -21,7 +21,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from pinakad import __version__
+from pinakad.cli.console.faults import exit_code_of_error, text_of
 from pinakad.cli.console.session import EXIT_USAGE, Session
+from pinakad.client.errors import ClientError
 from pinakad.problems import printable
 
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
@@ -121,29 +123,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = pinakactl.main(arguments, prog_name="pinakactl", obj=session, standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
-        return _tell(error, error.exit_code, session)
     except click.Abort:  # click's word for Ctrl-C
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         return 1  # as click has it where it sees the pipe first
-    except OSError as error:
-        return _tell(error, 1, session)
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it is told in a line
-        return _tell(error, EXIT_BUG, session)
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it is reported in a line
+        return _report(error, session)
     return code if isinstance(code, int) else 0
 
 
-def _tell(error: Exception, code: int, session: Session) -> int:
+def _report(error: Exception, session: Session) -> int:
     if session.debug:
         traceback.print_exception(error)
     for line in _text(error).splitlines():
         click.echo(f"pinakactl: {printable(line, _MAX_LINE)}", err=True)
-    return code
+    return _exit_code_of(error)
+
+
+def _exit_code_of(error: Exception) -> int:
+    if isinstance(error, ClientError):
+        return exit_code_of_error(error)
+    if isinstance(error, click.ClickException):
+        return error.exit_code
+    return 1 if isinstance(error, OSError) else EXIT_BUG
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return text_of(error)
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "pinakactl"
         return f"{error.format_message().rstrip('.')}; see {path} --help"

@@ -1,18 +1,16 @@
 """How does it stand: what the daemon tells its readers, or, where none runs, what the state folder has."""
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from pinakad.cli.console.session import FaultError
+from pinakad.client.errors import NoStateError
 from pinakad.linux.clock import boot_id
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.locks import is_locked
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.vocabulary import NodeState
-from pinakad.problems import cause_of
 from pinakad.report.document import DaemonPart, Report, ScriptPart, Status
 from pinakad.report.node import NodeReport
 from pinakad.report.wording import status_line, trouble_of
@@ -42,8 +40,7 @@ def look(state_dir: Path, runtime_dir: Path) -> DaemonView:
     try:
         report = store.latest()
     except OSError as error:
-        text = f"cannot read the state folder '{state_dir}': {cause_of(error)}; ask as root or as the daemon's user"
-        raise FaultError(text) from error
+        raise NoStateError(state_dir, error) from error
     return DaemonView(running, None, report or (status.deployment if status else None), notes)
 
 
@@ -59,11 +56,6 @@ def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
     except ValidationError:
         cause = "it is not of this version's form"
     return None, [f"cannot read '{path}': {cause}"]
-
-
-def this_moment() -> Instant:
-    """Return now, on the boot clock and for people."""
-    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
 def in_words(report: Report | None, now: Instant) -> str:

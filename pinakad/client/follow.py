@@ -7,16 +7,20 @@ deployment is its verdict. A look costs two calls of stat(2) as long as nothing 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from pinakad.cli.console.exits import NoDaemonError, NothingError, TimedOutError
-from pinakad.cli.console.session import FaultError
-from pinakad.client.lookup import load, no_access
+from pinakad.client.errors import (
+    NoDaemonError,
+    NoMarkersError,
+    NoReadError,
+    NothingToFollowError,
+    RequestRemovedError,
+    TimedOutError,
+)
+from pinakad.client.lookup import load
 from pinakad.linux.locks import is_locked
 from pinakad.markers.folder import Markers
 from pinakad.markers.request import Identity, Request
-from pinakad.problems import cause_of
 from pinakad.report.document import Report
 from pinakad.report.wording import duration_text
 from pinakad.state.store import StateUnreadableError, Store
@@ -110,31 +114,31 @@ def carries(told: str | None, request_id: str) -> bool:
 
 
 def newer(store: Store, identifier: str | None) -> list[str]:
-    """Return the ids of the deployments after the one of this id, oldest first. Raises FaultError."""
+    """Return the ids of the deployments after the one of this id, oldest first. Raises NoReadError."""
     known = ids(store)
     return known[known.index(identifier) + 1 :] if identifier in known else known
 
 
 def ids(store: Store) -> list[str]:
-    """Return all ids, oldest first. Raises FaultError where the state folder cannot be read."""
+    """Return all ids, oldest first. Raises NoReadError."""
     try:
         return store.ids()
     except OSError as error:
-        raise no_access(store.root, error) from error
+        raise NoReadError(store.root, error) from error
 
 
 def latest(store: Store) -> Report | None:
-    """Return the latest readable report, None where there is none. Raises FaultError as `ids` does."""
+    """Return the latest readable report, None where there is none. Raises NoReadError."""
     try:
         return store.latest()
     except OSError as error:
-        raise no_access(store.root, error) from error
+        raise NoReadError(store.root, error) from error
 
 
 def ref_to_latest(store: Store, markers: Markers) -> DeploymentRef:
     """Return what is meant by "the deployment": what is asked for but not served yet, else the latest one.
 
-    Raises NothingError where there is neither.
+    Raises NothingToFollowError where there is neither.
     """
     before = latest(store)
     if (
@@ -143,7 +147,7 @@ def ref_to_latest(store: Store, markers: Markers) -> DeploymentRef:
         return NextAfter(before.id if before else None)
     last = latest(store)  # a request may have been taken meanwhile
     if last is None:
-        raise NothingError("there is nothing to wait for: no deployment, and no request; pinakactl apply makes one")
+        raise NothingToFollowError("there is nothing to wait for: no deployment, and no request")
     return Exactly(last.id)
 
 
@@ -152,19 +156,19 @@ def unserved(store: Store, markers: Markers) -> Request | None:
     try:
         found = markers.read()
     except OSError as error:
-        raise no_markers(markers.folder, error) from error
+        raise NoMarkersError(markers.folder, error) from error
     return None if found is None or is_served(store, found) else found
 
 
 def is_served(store: Store, found: Request) -> bool:
-    """Tell whether a request that stands there was taken. Raises FaultError where the state folder cannot be read.
+    """Tell whether a request that stands there was taken. Raises NoReadError.
 
     A file that is linked in again has the identity of the last request, and is a new one: the last is out of the way.
     """
     try:
         store.served.load()
     except OSError as error:
-        raise no_access(store.root, error) from error
+        raise NoReadError(store.root, error) from error
     entry = store.served.serving(found.part())
     if entry is not None:
         return not store.is_answered(entry.id)
@@ -172,13 +176,6 @@ def is_served(store: Store, found: Request) -> bool:
     known = last is not None and store.served.of(last.id) is not None  # and its request is gone
     same = last is not None and Identity.of(last.request) == found.identity
     return last is not None and same and not known and not store.is_answered(last.id)
-
-
-def no_markers(folder: Path, error: OSError) -> FaultError:
-    """Return the failure to look into the marker folder, with what to do about it."""
-    return FaultError(
-        f"cannot look into the marker folder '{folder}': {cause_of(error)}; pinakactl setup makes it, sudo reads it"
-    )
 
 
 class Follower:
@@ -196,7 +193,9 @@ class Follower:
         self._told_s = 0.0
 
     def follow(self, limit_s: float | None) -> Report:
-        """Return the finished report. Raises TimedOutError, NoDaemonError, NothingError and FaultError."""
+        """Return the finished report. Raises TimedOutError, NoDaemonError, RequestRemovedError and what a
+        reading of the state folder raises.
+        """
         began_s = time.monotonic()
         while True:
             self._look()
@@ -220,7 +219,7 @@ class Follower:
             status = path.stat()
         except OSError as error:
             if self._report is not None or not isinstance(error, FileNotFoundError):
-                raise no_access(path, error) from error
+                raise NoReadError(path, error) from error
             if not path.parent.exists():
                 self._identifier = None  # it could not even be begun: it begins again under another id
             return
@@ -245,12 +244,14 @@ class Follower:
         if self._runs():
             self._alive_s = now_s
         elif now_s - self._alive_s > GRACE_S:
-            text = f"no daemon has run for {GRACE_S:g} s, so nobody gives a verdict; systemctl start pinakad"
+            text = f"no daemon has run for {GRACE_S:g} s, so nobody gives a verdict"
             raise NoDaemonError(text)
         if self._identifier is not None or self._is_requested():
             self._asked_s = now_s
         elif now_s - self._asked_s > _REMOVED_S:
-            raise NothingError("there is nothing to wait for any more: the request was removed before it was served")
+            raise RequestRemovedError(
+                "there is nothing to wait for any more: the request was removed before it was served"
+            )
 
     def _is_requested(self) -> bool:
         try:
@@ -264,4 +265,4 @@ class Follower:
     def _late_text(self, limit_s: float) -> str:
         what = f"deployment {self._identifier}" if self._identifier else "the request"
         phase = f"; it is {self._report.phase}" if self._report else "; it is not served yet"
-        return f"{what} is not over after {duration_text(limit_s)}{phase}, pinakactl status tells more"
+        return f"{what} is not over after {duration_text(limit_s)}{phase}"

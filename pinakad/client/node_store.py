@@ -12,13 +12,12 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from pinakad.cli.console.access import no_write, opened
-from pinakad.cli.console.session import FaultError
+from pinakad.client.access import opened
+from pinakad.client.errors import LockedFolderError, NoLockError, NoWriteError
 from pinakad.linux.lock_file import LockFile
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.markers.names import OURS
 from pinakad.nodes.node_file import number_of
-from pinakad.problems import cause_of
 
 RETIRED = "retired"
 """The sub-folder for the files of machines that are gone; the daemon reads no folder."""
@@ -31,7 +30,8 @@ _LOOK_S = 0.05
 
 @contextmanager
 def locked(path: Path) -> Iterator[OpenFolder]:
-    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises FaultError.
+    """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises NoWriteError,
+    LockedFolderError and NoLockError.
 
     Who may not write there has nothing to lock for, and a dry run asks for no such right.
     """
@@ -50,15 +50,14 @@ def _take(lock: LockFile, path: Path) -> None:
     try:
         while not lock.take():
             if time.monotonic() > ends_s:
-                text = f"another pinakactl has been at work in '{path}' for {_LOCK_LIMIT_S:g} s"
-                raise FaultError(f"{text}; try again later, or, where none runs, rm '{path / _LOCK}'")
+                raise LockedFolderError(path, path / _LOCK, _LOCK_LIMIT_S)
             time.sleep(_LOOK_S)
     except OSError as error:
-        raise FaultError(f"cannot lock '{path / _LOCK}': {cause_of(error)}; rm it where it is no file") from error
+        raise NoLockError(path / _LOCK, error) from error
 
 
 def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
-    """Store node files under the next numbers and return their names. All of them, or FaultError and none.
+    """Store node files under the next numbers and return their names. All of them, or NoWriteError and none.
 
     Each is there whole and durable, or not at all; no number is used again, not even a retired one's.
     """
@@ -75,13 +74,13 @@ def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
             with suppress(OSError):
                 folder.remove(name)
         if isinstance(error, OSError):
-            raise no_write(folder.path, error) from error
+            raise NoWriteError(folder.path, error) from error
         raise
     return stored
 
 
 def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
-    """Move node files aside and return their new places. Raises FaultError."""
+    """Move node files aside and return their new places. Raises NoWriteError."""
     with _retired(folder, make=True) as aside:  # whoever may store files may retire them
         try:
             folder.sync()  # a power cut must not take the new folder and leave the moves
@@ -89,12 +88,12 @@ def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
             aside.sync()
             folder.sync()
         except OSError as error:
-            raise no_write(folder.path, error) from error
+            raise NoWriteError(folder.path, error) from error
     return places
 
 
 def next_number(folder: OpenFolder) -> int:
-    """Return the number after the highest that any node file has or had. Raises OSError and FaultError."""
+    """Return the number after the highest that any node file has or had. Raises OSError and NoWriteError."""
     names = folder.names()
     if RETIRED in names:
         with _retired(folder) as aside:
@@ -107,7 +106,7 @@ def _retired(folder: OpenFolder, *, make: bool = False) -> OpenFolder:
     try:
         return folder.below(RETIRED, make=make)
     except OSError as error:
-        raise no_write(folder.path / RETIRED, error) from error
+        raise NoWriteError(folder.path / RETIRED, error) from error
 
 
 def file_name(number: int) -> str:

@@ -3,19 +3,20 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pinakad.cli.commands.validate import STDIN_NAME, Draft, as_draft
-from pinakad.cli.console.session import FaultError, WrongUseError
+from pinakad.client.errors import NotStoredError, SourceError
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
-from pinakad.nodes.selection import read_file
+from pinakad.nodes.selection import ParsedNodeFile, read_file
 from pinakad.problems import cause_of
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of a file with many nodes; each node for itself is held to the daemon's limit."""
+STDIN_NAME = "stdin"
+_AFTER_ALL = 10**18
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,20 @@ class Source:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Draft(ParsedNodeFile):
+    """A file that has no number yet: it is newer than all that have one."""
+
+    position: int = 0
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The order of node files: drafts come last."""
+        return (_AFTER_ALL + self.position, self.name)
+
+
 def read_sources(paths: tuple[Path, ...]) -> list[Source]:
-    """Read what the paths name. Raises WrongUseError where there is no such file, FaultError where it says nothing."""
+    """Read what the paths name. Raises SourceError and NotStoredError."""
     return [source for path in paths for source in _split(*_read(path))]
 
 
@@ -37,31 +50,35 @@ def as_drafts(sources: list[Source], *, allow_loopback: bool) -> list[Draft]:
     return [as_draft(file, position) for position, file in enumerate(files)]
 
 
+def as_draft(file: ParsedNodeFile, position: int) -> Draft:
+    """Return the file as one without a number, at this place among such."""
+    values = {item.name: getattr(file, item.name) for item in fields(ParsedNodeFile)}
+    return Draft(**values, position=position)
+
+
 def _read(path: Path) -> tuple[str, bytes]:
     if str(path) == "-":
         return STDIN_NAME, sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
         return str(path), read_regular(path.resolve(), MAX_BYTES)
     except NotRegularError:
-        raise WrongUseError(
-            f"cannot read '{path}': it is no regular file; for a folder's files write {path}/*.json"
-        ) from None
+        raise SourceError(path, "it is no regular file", is_regular=False) from None
     except OSError as error:
-        raise WrongUseError(f"cannot read '{path}': {cause_of(error)}") from error
+        raise SourceError(path, cause_of(error)) from error
 
 
 def _split(label: str, raw: bytes) -> Iterator[Source]:
     try:
         value = strict_json.parse(raw, max_bytes=MAX_BYTES)
     except strict_json.JsonError as error:
-        raise FaultError(f"{label}: cannot read the file as JSON: {error}; nothing was stored") from None
+        raise NotStoredError(f"{label}: cannot read the file as JSON: {error}; nothing was stored") from None
     if _is_node(value):
         yield Source(label, raw)
         return
     items = list(_items(value))
     if not items:
         text = "must be a node, a list of nodes or an object of nodes keyed by address"
-        raise FaultError(f"{label}: {text}, and it has none; nothing was stored")
+        raise NotStoredError(f"{label}: {text}, and it has none; nothing was stored")
     for key, item in items:
         yield Source(f"{label}[{key}]", (json.dumps(item, indent=1, ensure_ascii=False) + "\n").encode())
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pinakad.cli.console.access import no_write
-from pinakad.cli.console.session import FaultError
+from pinakad.client.errors import BusyMarkersError, NoWriteError, UnsoundRequestError
 from pinakad.client.follow import Serving, carries, is_served, latest, newer, unserved
 from pinakad.linux.locks import is_locked
 from pinakad.linux.open_folder import OpenFolder
@@ -54,17 +53,20 @@ class Submitter:
         self._draft = f"{OURS}asking-{secrets.token_hex(4)}"
 
     def require_place(self) -> None:
-        """Raise FaultError where no request could be made now: before anything is stored for it."""
+        """Check that a request could be made now, before anything is stored for it.
+
+        Raises NoWriteError and UnsoundRequestError.
+        """
         try:
             self._place.create(self._draft, b"", _MODE, durable=False)
             self._place.remove(self._draft)
         except OSError as error:
-            raise no_write(self._markers.folder, error) from error
+            raise NoWriteError(self._markers.folder, error) from error
         waiting = self.unserved()
         if waiting is not None and waiting.document is None:
             place = self._markers.folder / REQUEST
             cause = waiting.problems[0].message if waiting.problems else "it cannot be read"
-            raise FaultError(f"cannot ask: '{place}' waits to be served and is no sound request ({cause}); remove it")
+            raise UnsoundRequestError(place, cause)
 
     def unserved(self) -> Request | None:
         """Return the request that waits to be served."""
@@ -96,7 +98,7 @@ class Submitter:
             placing.place(RequestDocument(nodes=nodes, request_id=request_id), request_id)
             self._place.sync()
         except OSError as error:
-            raise no_write(self._markers.folder, error) from error
+            raise NoWriteError(self._markers.folder, error) from error
         finally:
             with suppress(OSError):
                 self._place.remove(self._draft)
@@ -122,7 +124,7 @@ class _Placing:
         self._both: Identity | None = None
 
     def place(self, mine: RequestDocument, request_id: str) -> None:
-        """Do it. Raises OSError where the folder cannot be written, FaultError where others never stop."""
+        """Do it. Raises OSError where the folder cannot be written, BusyMarkersError where others never stop."""
         wanted = mine
         for _ in range(_TRIES):
             standing = self._markers.read()
@@ -141,9 +143,7 @@ class _Placing:
                 return
             else:
                 self._both = written  # what we joined runs already: ours is to follow it alone
-        raise FaultError(
-            f"cannot make the request '{self._markers.folder / REQUEST}': others write there all the time; try again"
-        )
+        raise BusyMarkersError(self._markers.folder / REQUEST)
 
     def _waits(self, standing: Request, only: Identity | None = None) -> bool:
         """Tell whether what stands there is still to be served."""

@@ -10,6 +10,7 @@ from pinakad.polling.vocabulary import AttemptResult, NodeReason
 from pinakad.problems import cause_of
 from pinakad.report.document import Policy
 from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,15 @@ class Logins:
         self._pinned = pinned
         self._prober: Prober | None = None
 
-    def problem(self) -> str | None:
+    def problem(self) -> Refusal | None:
         """Return why no login can be made, None where logins can be made."""
         try:
             self._get()
         except OSError as error:  # no descriptor is left: that is tried again at every attempt
             log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
         except SshKeyError as error:
-            return f"{error}{_OF_ROOTS_KEY if 'CREDENTIALS_DIRECTORY' in os.environ else ''}"
+            hint = _OF_ROOTS_KEY if "CREDENTIALS_DIRECTORY" in os.environ else ""
+            return Refusal(Reason.SSH_KEY, f"{error}{hint}")
         return None
 
     async def ask_baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:

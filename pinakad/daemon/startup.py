@@ -14,9 +14,9 @@ from pinakad import config
 from pinakad.config import Config, ConfigError
 from pinakad.daemon.daemon import Daemon
 from pinakad.linux import limits
-from pinakad.linux.clock import BootClockLoop
 from pinakad.linux.journal import set_up
 from pinakad.linux.locks import LockedError, StateLock
+from pinakad.linux.loop import BootClockLoop
 from pinakad.linux.ownership import weakness
 from pinakad.problems import cause_of
 from pinakad.script import runners

@@ -11,8 +11,10 @@ from pinakad.daemon.logins import Logins
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
+from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Problem
 from pinakad.report.document import Policy, Report
+from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.script.outcome import Started
 from pinakad.script.permissions import key_warnings, script_warnings
 from pinakad.script.script import ScriptOnDisk
@@ -59,14 +61,19 @@ class Wiring:
                 "the snapshot", lambda: self._store.snapshot(report.id, files), in_thread=True
             )
 
+        async def read_nodes() -> list[ParsedNodeFile] | Refusal:
+            found = await self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback)
+            text = "the nodes folder cannot be read"
+            return Refusal(Reason.NODES_UNREADABLE, f"{text}: {found}") if isinstance(found, str) else found
+
         return Dependencies(
             boot_id=boot_id(),
             host=gethostname(),
             now=now,
             save=self._save,
-            tell=self._publish,
-            tell_due=lambda: self._status_file.is_due,
-            read_nodes=lambda: self.nodes.read_for_good(allow_loopback=report.policy.ssh.allow_loopback),
+            publish=self._publish,
+            publish_due=lambda: self._status_file.is_due,
+            read_nodes=read_nodes,
             ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
             script=script,

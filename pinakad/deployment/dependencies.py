@@ -1,4 +1,4 @@
-"""What does a deployment need from outside: the script, the nodes, a place to write, a clock?"""
+"""What a deployment needs from others: the script, the nodes, a place to write, a clock."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
 from pinakad.report.node import NodeReport
-from pinakad.report.vocabulary import Reason, Refusal
+from pinakad.report.vocabulary import Refusal
 from pinakad.script.outcome import Ended, Started
 from pinakad.times import Instant
 
@@ -23,7 +23,7 @@ class Script(Protocol):
     def stand_down(self) -> None:
         """No launch will come any more; one that came is not touched."""
 
-    def problem(self) -> tuple[Reason, str] | None:
+    def problem(self) -> Refusal | None:
         """Return why it cannot be launched, None where it can."""
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
@@ -60,21 +60,22 @@ class Save(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that a deployment needs from outside, as plain callables."""
+    """All that a deployment needs from others, as plain callables."""
 
     boot_id: str
     host: str
     now: Callable[[], Instant]
     save: Save
-    tell: Callable[[Report], None]
-    """Take note of how it stands, without waiting."""
-    tell_due: Callable[[], bool]
-    """Is it time to tell of progress? To put a large report together only to drop it would be a waste."""
-    read_nodes: Callable[[], Awaitable[list[ParsedNodeFile] | str]]
+    publish: Callable[[Report], None]
+    """Show a report to readers, without waiting."""
+    publish_due: Callable[[], bool]
+    """Is it time to show progress? To put a large report together only to drop it would be a waste."""
+    read_nodes: Callable[[], Awaitable[list[ParsedNodeFile] | Refusal]]
     """The node files once their writers are done, or why the folder cannot be read."""
     snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]
     script: Script | None
-    key_problem: Callable[[], str | None]
+    key_problem: Callable[[], Refusal | None]
+    """Why nobody can log in with the key, None where it can be used."""
     ask_baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
     """Who are the nodes, before anything is done to them?"""
     attempt: Callable[[NodeReport, bool], Awaitable[AttemptResult]]
@@ -82,4 +83,4 @@ class Dependencies:
     ignored_names: Callable[[], list[str]] = list
     """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list
-    """What is to be told about who else could change the script or read the key."""
+    """Warnings about who else could change the script or read the key."""

@@ -9,7 +9,7 @@ from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import HostKey, NodeState
 from pinakad.problems import Code, Problem, Severity, Spot, capped
 from pinakad.report.node import NodeReport
-from pinakad.report.vocabulary import Outcome, Reason, ScriptState
+from pinakad.report.vocabulary import Outcome, Reason, Refusal, ScriptState
 from pinakad.script.outcome import Ended
 
 _MAX_NAMES = 5
@@ -35,9 +35,9 @@ class Verdict:
         }[self.outcome]
 
 
-def failed(reason: Reason, message: str) -> Verdict:
+def failed(why: Refusal) -> Verdict:
     """Return the verdict that something went wrong."""
-    return Verdict(Outcome.FAILED, reason, message)
+    return Verdict(Outcome.FAILED, why.reason, why.message)
 
 
 def cancelled() -> Verdict:
@@ -49,7 +49,7 @@ def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
     """Return the verdict that the input is wrong: its first error, and how many there are."""
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     more = f" (and {len(errors) - 1} more, see problems)" if len(errors) > 1 else ""
-    return failed(reason, errors[0].line() + more)
+    return failed(Refusal(reason, errors[0].line() + more))
 
 
 def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
@@ -65,7 +65,7 @@ def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
         (took_s > limit_s, Reason.SCRIPT_TIMEOUT, f"the script ran for {took_s:.0f} s, longer than {limit_s:g} s"),
         (not ended.adopted and ended.code != 0, Reason.SCRIPT_FAILED, f"the script {how}"),
     )
-    return next((failed(reason, text) for holds, reason, text in cases if holds), None)
+    return next((failed(Refusal(reason, text)) for holds, reason, text in cases if holds), None)
 
 
 def on_nodes(nodes: Sequence[NodeReport]) -> Verdict:
@@ -77,10 +77,10 @@ def on_nodes(nodes: Sequence[NodeReport]) -> Verdict:
         return Verdict(Outcome.COMPLETED, None, f"{how_many} up")
     if not down:
         text = f"pinakad could not ask {len(unasked)} of {len(nodes)} nodes, which may be up: {_names(unasked)}"
-        return failed(Reason.NODES_NOT_ASKED, f"{text}: {unasked[0].message}")
+        return failed(Refusal(Reason.NODES_NOT_ASKED, f"{text}: {unasked[0].message}"))
     more = f"; {len(unasked)} could not be asked and may be up: {_names(unasked)}" if unasked else ""
     text = f"{len(down)} of {len(nodes)} nodes did not come up: {_names(down)}{more}"
-    return failed(Reason.NODES_UNREACHABLE, text)
+    return failed(Refusal(Reason.NODES_UNREACHABLE, text))
 
 
 def _names(nodes: Sequence[NodeReport]) -> str:

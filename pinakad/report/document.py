@@ -5,7 +5,7 @@ crash the daemon resumes from it. Readers accept fields that they do not know. T
 """
 
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
@@ -44,6 +44,15 @@ class Policy(Part):
         return {name: _known(cls.model_fields.get(name), table) for name, table in policy.items()}
 
 
+class ClockChange(TypedDict, total=False):
+    """What a run changes of its clock."""
+
+    boot_id: str
+    launched_boot_s: float | None
+    launched_at: Timestamp | None
+    late_resumes: int
+
+
 class ClockPart(Part):
     """What is needed to go on with the deadlines. `*_boot_s` count on the boot clock of the boot `boot_id`."""
 
@@ -52,7 +61,26 @@ class ClockPart(Part):
     launched_boot_s: float | None = None
     launched_at: Timestamp | None = None
     late_resumes: int = 0
-    """How often a daemon went on with the run after polling was spent."""
+    """How often a daemon resumed the run after polling was spent."""
+
+    def but(self, **changed: Unpack[ClockChange]) -> "ClockPart":
+        """Return the clock with other values."""
+        return self.model_copy(update=changed)
+
+
+class ScriptChange(TypedDict, total=False):
+    """What a run changes of its script's entry."""
+
+    adopted: bool
+    pid: int | None
+    start_ticks: int | None
+    supervisor_pid: int | None
+    supervisor_start_ticks: int | None
+    state: ScriptState
+    exit_code: int | None
+    signal: int | None
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
 
 
 class ScriptPart(Part):
@@ -78,6 +106,27 @@ class ScriptPart(Part):
     finished_at: Timestamp | None = None
     log: str | None = None
 
+    def but(self, **changed: Unpack[ScriptChange]) -> "ScriptPart":
+        """Return the entry with other values."""
+        return self.model_copy(update=changed)
+
+
+class ReportChange(TypedDict, total=False):
+    """What a run changes of its report; the rest is so from the beginning."""
+
+    phase: Phase
+    outcome: Outcome | None
+    reason: Reason | None
+    message: str
+    polling_at: Timestamp | None
+    finished_at: Timestamp | None
+    clock: ClockPart
+    script: ScriptPart | None
+    counts: CountsPart
+    nodes: list[NodeReport]
+    superseded: list[SupersededPart]
+    problems: list[Problem]
+
 
 class Report(Part):
     """The document."""
@@ -102,6 +151,10 @@ class Report(Part):
     nodes: list[NodeReport] = Field(default_factory=list)
     superseded: list[SupersededPart] = Field(default_factory=list)
     problems: list[Problem] = Field(default_factory=list)
+
+    def but(self, **changed: Unpack[ReportChange]) -> "Report":
+        """Return the report with other values. Only deployment/transitions.py decides which change is right when."""
+        return self.model_copy(update=changed)
 
     def json_text(self) -> bytes:
         """Return the document as it is stored: UTF-8 JSON with a newline at its end."""

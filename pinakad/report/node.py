@@ -1,7 +1,8 @@
 """One node in the document: what its file says, and how its polling stands."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +27,15 @@ class CountsPart(Part):
     up: int = 0
     waiting: int = 0
     failed: int = 0
+
+
+class NodeChange(TypedDict, total=False):
+    """What a run changes of a node, besides how its polling is."""
+
+    this_host: bool
+    boot_id_before: str | None
+    host_key: HostKey | None
+    reported_hostname: str | None
 
 
 class NodeReport(Part):
@@ -60,52 +70,24 @@ class NodeReport(Part):
     message: str = ""
 
     def with_poll(self, poll: NodePoll) -> "NodeReport":
-        """Return the node with how its polling stands now."""
-        return self.but(
-            state=poll.state,
-            attempts=poll.attempts,
-            rung=poll.rung,
-            last_rung=poll.last_rung,
-            reason=poll.reason,
-            reasons=poll.reasons,
-            first_attempt_at=timestamp(poll.first_attempt_wall_s),
-            last_attempt_at=timestamp(poll.last_attempt_wall_s),
-            up_at=timestamp(poll.up_wall_s),
-            host_key=poll.host_key,
-            boot_id_after=poll.boot_id,
-            rebooted=poll.rebooted,
-            reboot_evidence=poll.reboot_evidence,
-            reported_hostname=poll.hostname,
-            stable_count=poll.stable_count,
-            message=poll.message,
-        )
+        """Return the node with how its polling is now."""
+        changed = dict(zip(_POLL_FIELDS, _read_poll(poll), strict=True))
+        return self._copy(changed | {name: timestamp(changed[name]) for name in _TIMES})
 
-    def but(self, **changed: Any) -> "NodeReport":
+    def but(self, **changed: Unpack["NodeChange"]) -> "NodeReport":
         """Return the node with other values."""
+        return self._copy(changed)
+
+    def _copy(self, changed: Mapping[str, object]) -> "NodeReport":
         node = self.model_copy(update=changed)
         object.__setattr__(node, "__pydantic_fields_set__", _EVERY_FIELD)  # one of its own would take 2 KB
         return node
 
     def poll(self) -> NodePoll:
-        """Return the polling to go on with. Nobody is confirmed by what was seen before the interruption."""
-        return NodePoll(
-            state=self.state,
-            attempts=self.attempts,
-            rung=self.rung,
-            last_rung=self.last_rung,
-            reason=self.reason,
-            reasons=dict(self.reasons),
-            message=self.message,
-            first_attempt_wall_s=wall_s(self.first_attempt_at),
-            last_attempt_wall_s=wall_s(self.last_attempt_at),
-            up_wall_s=wall_s(self.up_at),
-            host_key=self.host_key,
-            boot_id=self.boot_id_after,
-            rebooted=self.rebooted,
-            reboot_evidence=self.reboot_evidence,
-            hostname=self.reported_hostname,
-            stable_count=self.stable_count,
-        )
+        """Return the polling to resume. Nobody is confirmed by what was seen before the interruption."""
+        kept: dict[str, Any] = {field: getattr(self, name) for name, field in _POLL_FIELDS.items()}
+        kept["reasons"] = dict(self.reasons)
+        return NodePoll(**kept | {_POLL_FIELDS[name]: wall_s(getattr(self, name)) for name in _TIMES})
 
     @property
     def baseline(self) -> Baseline:
@@ -113,6 +95,27 @@ class NodeReport(Part):
         return Baseline(self.hostname, self.boot_id_before)
 
 
+_POLL_FIELDS = {
+    "state": "state",
+    "attempts": "attempts",
+    "rung": "rung",
+    "last_rung": "last_rung",
+    "reason": "reason",
+    "reasons": "reasons",
+    "first_attempt_at": "first_attempt_wall_s",
+    "last_attempt_at": "last_attempt_wall_s",
+    "up_at": "up_wall_s",
+    "host_key": "host_key",
+    "boot_id_after": "boot_id",
+    "rebooted": "rebooted",
+    "reboot_evidence": "reboot_evidence",
+    "reported_hostname": "hostname",
+    "stable_count": "stable_count",
+    "message": "message",
+}
+"""What a node's polling is called in the document, and in NodePoll."""
+_TIMES = ("first_attempt_at", "last_attempt_at", "up_at")  # RFC 3339 here, seconds since 1970 there
+_read_poll = attrgetter(*_POLL_FIELDS.values())
 _EVERY_FIELD = set(NodeReport.model_fields)
 
 

@@ -58,7 +58,7 @@ class ScriptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the script was not launched."""
+    """Why something cannot be done: the reason that a deployment then fails for, and a sentence for a person."""
 
     reason: Reason
     message: str

@@ -110,7 +110,7 @@ class ScriptOnDisk:
         """No launch will come any more."""
         self._runner.stand_down()
 
-    def problem(self) -> tuple[Reason, str] | None:
+    def problem(self) -> Refusal | None:
         """Return why it cannot be launched, None where it can, or where that is not ours to do."""
         if not self._settings.launch:
             return None
@@ -120,15 +120,15 @@ class ScriptOnDisk:
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             reason = Reason.SCRIPT_NOT_FOUND if missing else Reason.SCRIPT_NOT_RUNNABLE
-            return reason, f"cannot run '{self.path}': {cause_of(error)}"
+            return Refusal(reason, f"cannot run '{self.path}': {cause_of(error)}")
         if cause:
-            return Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self.path}': {cause}"
+            return Refusal(Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{self.path}': {cause}")
         others = self._foreign_runs.foreign() if self._settings.foreign == "refuse" else []
         return self._already_running(others[0][0]) if others else None
 
-    def _already_running(self, pid: int) -> tuple[Reason, str]:
+    def _already_running(self, pid: int) -> Refusal:
         text = f"'{self.path}' is already run by process {pid}, which pinakad did not start"
-        return Reason.SCRIPT_ALREADY_RUNNING, text
+        return Refusal(Reason.SCRIPT_ALREADY_RUNNING, text)
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
         """Set the executable bit where it is missing; return the report's entry, and warnings."""
@@ -218,7 +218,7 @@ class ScriptOnDisk:
 
     def _unless_refused(self, found: Started | Refusal) -> Started | Refusal:
         if isinstance(found, Started) and found.adopted and self._refuses:
-            return Refusal(*self._already_running(found.script_pid))
+            return self._already_running(found.script_pid)
         return found
 
     @property

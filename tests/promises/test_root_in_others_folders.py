@@ -19,8 +19,8 @@ from paths import PROGRAMS
 from report_example import new_report
 from world import CANCEL, REQUEST, World
 
-from pinakad.cli.console.access import opened
-from pinakad.cli.console.session import FaultError
+from pinakad.client.access import opened
+from pinakad.client.errors import ClientError
 from pinakad.client.node_store import RETIRED, next_number, retire, store
 from pinakad.state.store import Store
 
@@ -114,7 +114,7 @@ def test_a_producer_that_exchanges_the_folder_for_the_retired_changes_nothing_ou
     moved, ends_s = 0, time.monotonic() + LIMIT_S
     with site.exchanging(RETIRED, site.world.key, site.secret, site.program, site.vault):
         for number in range(1, TRIES + 1):
-            with suppress(FaultError), opened(site.world.nodes) as folder:
+            with suppress(ClientError), opened(site.world.nodes) as folder:
                 folder.create(f"node_{number:02d}.json", b"{}", 0o664, durable=False)
                 retire(folder, [f"node_{number:02d}.json"])
                 moved += 1
@@ -129,7 +129,7 @@ def test_a_producer_that_exchanges_the_marker_folder_leads_no_request_elsewhere(
     with site.exchanging("deplyment_status", site.vault, world.key.parent, folder=world.markers.parent):
         ends_s = time.monotonic() + LIMIT_S / 2
         for number in range(TRIES):
-            with suppress(FaultError, OSError), opened(world.markers) as folder:
+            with suppress(ClientError, OSError), opened(world.markers) as folder:
                 folder.create(f".pinakad-asking-{number}", b"", 0o664, durable=False)
                 folder.create(CANCEL, b"", 0o664, durable=False)
                 folder.exchange(f".pinakad-asking-{number}", CANCEL)
@@ -146,7 +146,7 @@ def test_a_producer_that_exchanges_drafts_makes_root_store_nothing_elsewhere(sit
     world = site.world
     with site.exchanging("node_01.json", site.secret, world.key):
         for _ in range(TRIES // 4):
-            with suppress(FaultError), opened(world.nodes) as folder:
+            with suppress(ClientError), opened(world.nodes) as folder:
                 store(folder, [b"{}"])
                 for name in folder.names():
                     folder.remove(name)

@@ -62,7 +62,7 @@ class StageScript:
 
     exits_after_s: float | None = 0.0
     how: Ended = field(default_factory=lambda: Ended(ScriptState.EXITED, code=0))
-    trouble: tuple[Reason, str] | None = None
+    trouble: Refusal | None = None
     launch_failure: str = ""
     launched: Moment | None = None
     launches: int = 0
@@ -72,7 +72,7 @@ class StageScript:
     bugs: set[str] = field(default_factory=set)
     now: Callable[[], Instant] = lambda: Instant(loop_s(), LAUNCH_S + loop_s())
 
-    def problem(self) -> tuple[Reason, str] | None:
+    def problem(self) -> Refusal | None:
         return self.trouble
 
     def stand_by(self) -> None:
@@ -139,11 +139,11 @@ class StageScript:
 class Stage:
     """Everything outside of a deployment, and a memory of what happened there."""
 
-    files: list[ParsedNodeFile] | str = field(default_factory=lambda: [node_file(1), node_file(2)])
+    files: list[ParsedNodeFile] | Refusal = field(default_factory=lambda: [node_file(1), node_file(2)])
     script: StageScript | None = field(default_factory=StageScript)
     answer: Callable[[NodeReport, float], AttemptResult] = field(default_factory=up)
     baseline: Callable[[NodeReport, float], AttemptResult] = field(default_factory=lambda: up(OLD))
-    key_problem: str | None = None
+    key_problem: Refusal | None = None
     poll: PollSettings = field(default_factory=lambda: PollSettings(attempts=4))
     host: str = "deploy"
     boot_id: str = THIS_BOOT
@@ -181,8 +181,8 @@ class Stage:
             host=self.host,
             now=lambda: Instant(loop_s(), LAUNCH_S + loop_s()),
             save=self._save,
-            tell_due=lambda: True,
-            tell=lambda report: self.told.append((report.phase, loop_s())),
+            publish_due=lambda: True,
+            publish=lambda report: self.told.append((report.phase, loop_s())),
             read_nodes=self._read_nodes,
             snapshot=self._snapshot,
             script=self.script,
@@ -211,7 +211,7 @@ class Stage:
         await asyncio.sleep(self.saving_s)
         self.written.append(report.phase)
 
-    async def _read_nodes(self) -> list[ParsedNodeFile] | str:
+    async def _read_nodes(self) -> list[ParsedNodeFile] | Refusal:
         await asyncio.sleep(self.reading_s)
         return self.files
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from pinakad import config
-from pinakad.cli.commands.wait import Line, duration, tell_verdict
-from pinakad.cli.console.access import no_write, opened
 from pinakad.cli.console.exits import NoDaemonError, NothingError, exit_code_of, exit_codes
+from pinakad.cli.console.options import duration
 from pinakad.cli.console.screen import open_console, plain, show
-from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.cli.console.session import Session, WrongUseError, pass_session
+from pinakad.cli.views.verdict import Line, tell_verdict
+from pinakad.client.access import opened
+from pinakad.client.errors import ClientError, NoWriteError
 from pinakad.client.follow import GRACE_S, LOOK_S, Exactly, Follower, latest, unserved
 from pinakad.linux.locks import is_locked
 from pinakad.markers.folder import Markers
@@ -87,11 +89,11 @@ def _ask(markers: Path) -> None:
             with suppress(FileExistsError):
                 folder.create(CANCEL, b"", _MODE, durable=False)
         except OSError as error:
-            raise no_write(markers, error) from error
+            raise NoWriteError(markers, error) from error
 
 
 def _tidy_up(markers: Path, report: Report) -> None:
     """Where it was over just before we asked, nobody took notice: the next run would remove it, with a warning."""
     if report.outcome is not Outcome.CANCELLED:
-        with suppress(OSError, FaultError), opened(markers) as folder:
+        with suppress(OSError, ClientError), opened(markers) as folder:
             folder.remove(CANCEL)

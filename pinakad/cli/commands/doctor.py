@@ -10,12 +10,14 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.checks import CHECKS
 from pinakad.cli.checks.context import CheckContext, Finding, Weight, account_of, fails, is_run_by_systemd, warning
 from pinakad.cli.checks.nodes import reach, unreached
+from pinakad.cli.checks.order import CHECKS
+from pinakad.cli.console.faults import text_of
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
-from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.client.daemon_view import DaemonView, look
+from pinakad.client.errors import ClientError
 from pinakad.nodes.selection import Node
 from pinakad.polling.vocabulary import AttemptResult
 
@@ -80,8 +82,8 @@ def _scene(session: Session) -> CheckContext:
     state, runtime = config.state_dir(), config.runtime_dir()
     try:
         standing = look(state, runtime)
-    except FaultError as error:  # told by the check of the folders, with who may not do what
-        standing = DaemonView(running=False, daemon=None, report=None, notes=[error.message])
+    except ClientError as error:  # told by the check of the folders, with who may not do what
+        standing = DaemonView(running=False, daemon=None, report=None, notes=[text_of(error)])
     pid = standing.daemon.pid if standing.running and standing.daemon else None
     by_systemd = is_run_by_systemd(pid, settings)
     return CheckContext(settings, Path(file), state, runtime, standing, account_of(pid), by_systemd)

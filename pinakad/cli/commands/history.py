@@ -8,8 +8,8 @@ import click
 from pinakad import config
 from pinakad.cli.console.screen import OUTCOME_STYLES, columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, pass_session
-from pinakad.client.daemon_view import this_moment
 from pinakad.client.lookup import known_ids
+from pinakad.linux.clock import now
 from pinakad.report.summary import ReportSummary, read_summary
 from pinakad.report.wording import ago_text, duration_text
 from pinakad.state.store import Store
@@ -37,7 +37,7 @@ The exit code is 0 whatever the outcomes are.
 @pass_session
 def command(session: Session, rows: int, *, as_json: bool) -> None:  # noqa: ARG001 - every command has the session
     """Print one line a deployment."""
-    store, now_s = Store(config.state_dir()), this_moment().wall_s
+    store, now_s = Store(config.state_dir()), now().wall_s
     newest = list(reversed(known_ids(store)))[:rows]
     found = [(identifier, read_summary(store.folder(identifier))) for identifier in newest]
     if as_json:

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from pinakad import config
+from pinakad.cli.console.complete import complete_ids
 from pinakad.cli.console.session import FaultError, Session, pass_session
-from pinakad.client.lookup import choose_id, complete_ids
+from pinakad.client.lookup import choose_id
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.problems import cause_of
 from pinakad.script.supervisor import LOG, STARTED

@@ -6,8 +6,9 @@ import click
 
 from pinakad import config
 from pinakad.cli.console.session import FaultError, Session, pass_session
-from pinakad.client.daemon_view import look, this_moment
-from pinakad.client.lookup import no_access
+from pinakad.client.daemon_view import look
+from pinakad.client.errors import NoReadError
+from pinakad.linux.clock import now
 from pinakad.linux.open_folder import shared_folder
 from pinakad.problems import cause_of
 from pinakad.state.metrics_file import Facts, Ledger, text
@@ -56,12 +57,12 @@ def _facts() -> Facts:
     try:
         heads = Ledger(Store(state)).heads()
     except OSError as error:
-        raise no_access(state, error) from error
+        raise NoReadError(state, error) from error
     return Facts(
         up=standing.running,
         events=daemon is not None and daemon.watch == "events",
         queued=daemon is not None and daemon.queued,
         heads=heads,
         latest=standing.report,
-        now_wall_s=this_moment().wall_s,
+        now_wall_s=now().wall_s,
     )

@@ -4,11 +4,11 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.commands.apply import node_files
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.client.follow import unserved
 from pinakad.client.node_store import RETIRED, locked, retire
+from pinakad.client.plan import node_files
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
 from pinakad.markers.names import REQUEST

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import click
 
 from pinakad import config
-from pinakad.cli.commands.apply import Successors, node_files, successors, tell_asked, valid_request_id
-from pinakad.cli.commands.wait import duration, end_with_verdict
-from pinakad.cli.console.access import opened
 from pinakad.cli.console.exits import NothingError, exit_codes
+from pinakad.cli.console.options import duration, valid_request_id
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.cli.views.verdict import end_with_verdict, tell_asked
+from pinakad.client.access import opened
 from pinakad.client.follow import ids
 from pinakad.client.lookup import choose_id, load
 from pinakad.client.node_store import locked
+from pinakad.client.plan import Successors, node_files, successors
 from pinakad.client.submit import Asked, Submitter, new_request_id
 from pinakad.config import Config
 from pinakad.markers.folder import Markers

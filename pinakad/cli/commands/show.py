@@ -6,11 +6,13 @@ import click
 from rich.console import Console
 
 from pinakad import config
+from pinakad.cli.console.complete import complete_ids, complete_nodes
 from pinakad.cli.console.screen import OUTCOME_STYLES, columns, json_text, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.cli.views.overview import script_text
-from pinakad.client.daemon_view import by_trouble, in_words, this_moment
-from pinakad.client.lookup import choose_id, choose_node, complete_ids, complete_nodes, load
+from pinakad.client.daemon_view import by_trouble, in_words
+from pinakad.client.lookup import choose_id, choose_node, load
+from pinakad.linux.clock import now
 from pinakad.polling.vocabulary import NodeState
 from pinakad.problems import Problem, Severity
 from pinakad.report.document import Report
@@ -80,13 +82,13 @@ def _how_it_ended(report: Report) -> str:
     script = report.script
     if script is None or script.state is not ScriptState.EXITED:
         return "is lost" if script and script.state is ScriptState.LOST else "was interrupted"
-    return script_text(script, this_moment())
+    return script_text(script, now())
 
 
 def _print_report(console: Console, report: Report) -> None:
     style = OUTCOME_STYLES[report.outcome] if report.outcome else "bold"
     _line(console, "deployment", f"{report.id} on {report.host}, by pinakad {report.version}")
-    _line(console, "phase", in_words(report, this_moment()), style)
+    _line(console, "phase", in_words(report, now()), style)
     if report.message:
         _line(console, "verdict", report.message)
     if report.script is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pinakad.cli.commands.wait import duration
+from pinakad.cli.console.options import duration
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.console.stopping import unless_stopped

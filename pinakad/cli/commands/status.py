@@ -7,7 +7,8 @@ from pinakad.cli.console.exits import EXIT_NO_DAEMON, EXIT_NOTHING, exit_code_of
 from pinakad.cli.console.screen import json_text, open_console, plain, show, show_part
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.overview import node_table, overview
-from pinakad.client.daemon_view import DaemonView, look, this_moment
+from pinakad.client.daemon_view import DaemonView, look
+from pinakad.linux.clock import now
 
 _OTHER_LINES = 15
 MAX_ROWS = 10
@@ -61,13 +62,13 @@ def _print(standing: DaemonView, *, as_json: bool, all_nodes: bool) -> None:
         text = standing.report.json_text().decode() if standing.report else "null"
         click.echo(json_text(text), nl=standing.report is None)
         return
-    console, now = open_console(), this_moment()
+    console, moment = open_console(), now()
     rows = max(3, console.height - _OTHER_LINES) if console.is_terminal else MAX_ROWS
-    for part in overview(standing, now, rows=0 if all_nodes else rows, width=console.width):
+    for part in overview(standing, moment, rows=0 if all_nodes else rows, width=console.width):
         show_part(console, part)
     if all_nodes and standing.report is not None:
         console.print()
-        show_part(console, node_table(standing.report.nodes, now, "node", console.width))
+        show_part(console, node_table(standing.report.nodes, moment, "node", console.width))
         show(console, plain(f"{len(standing.report.nodes)} nodes"))
 
 

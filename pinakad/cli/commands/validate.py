@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
+from pinakad.client.sources import STDIN_NAME, as_draft
 from pinakad.config import Config
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
@@ -20,8 +20,6 @@ from pinakad.nodes.node_file import number_of
 from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
 from pinakad.problems import Code, Problem, Severity, cause_of
 
-STDIN_NAME = "stdin"
-_AFTER_ALL = 10**18
 _HOW = {
     AddressSource.SSH: "its ssh.address",
     AddressSource.MGMT: "the first interface of type Mgmt",
@@ -44,18 +42,6 @@ A draft under another name counts as newer than every numbered file, in the orde
 
 Exit code: 0 good (warnings hold nobody up), 1 a deployment of these files would fail, 2 wrong usage.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Draft(ParsedNodeFile):
-    """A file that has no number yet: it is newer than all that have one."""
-
-    position: int = 0
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """The order of node files: drafts come last."""
-        return (_AFTER_ALL + self.position, self.name)
 
 
 @click.command(help=_HELP)
@@ -117,12 +103,6 @@ def _read_one(path: Path, *, allow_loopback: bool) -> ParsedNodeFile:
         raise WrongUseError(f"cannot read '{path}': there is no such file or folder") from error
     except OSError as error:
         return unreadable(path.name, Code.UNREADABLE, f"cannot read the file: {cause_of(error)}")
-
-
-def as_draft(file: ParsedNodeFile, position: int) -> Draft:
-    """Return the file as one without a number, at this place among such."""
-    values = {item.name: getattr(file, item.name) for item in fields(ParsedNodeFile)}
-    return Draft(**values, position=position)
 
 
 # --- telling

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from pinakad.cli.console.screen import columns, plain, show
-from pinakad.client.daemon_view import in_words, this_moment
+from pinakad.client.daemon_view import in_words
+from pinakad.linux.clock import now
 from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
@@ -82,7 +83,7 @@ class Progress:
             table.add_row(
                 plain(machine.hostname), plain(machine.address), machine_text(machine), knowledge(part), plain(attempts)
             )
-        words = in_words(view.report, this_moment())
+        words = in_words(view.report, now())
         head = Text.assemble(plain(f"{self.elapsed_s:5.1f} s  ", "dim"), plain(words, "bold"))
         return Group(Text(""), head, Text(""), table)
 

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from pinakad.cli.console.session import FaultError
-from pinakad.client.lookup import no_access
+from pinakad.client.errors import NoReadError
 from pinakad.config import Config
 from pinakad.linux.files import NotRegularError, open_regular
 from pinakad.report.document import Report
@@ -61,7 +61,7 @@ class ScriptLog:
                 text = f"cannot read '{self._path}': it is no regular file, so the script's supervisor did not make it"
                 raise FaultError(text) from None
             except OSError as error:
-                raise no_access(self._path, error) from error
+                raise NoReadError(self._path, error) from error
             time.sleep(_LOOK_S)
 
     def _is_over(self) -> bool:

@@ -13,7 +13,8 @@ from rich.live import Live
 
 from pinakad.cli.console.screen import plain, show
 from pinakad.cli.views.overview import overview
-from pinakad.client.daemon_view import DaemonView, in_words, look, this_moment
+from pinakad.client.daemon_view import DaemonView, in_words, look
+from pinakad.linux.clock import now
 from pinakad.linux.locks import is_locked
 from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import Report
@@ -83,12 +84,12 @@ class _Screen:
         self._live.stop()
 
     def show(self, standing: DaemonView) -> None:
-        now = this_moment()
+        moment = now()
         width = self._console.width
-        head = list(overview(standing, now, 0, width))
+        head = list(overview(standing, moment, 0, width))
         taken = len(self._console.render_lines(Group(*head), pad=False)) + 4  # empty line, titles, rest, cursor
         rows = max(_MIN_ROWS, self._console.height - taken)
-        self._live.update(Group(*overview(standing, now, rows, width)), refresh=True)
+        self._live.update(Group(*overview(standing, moment, rows, width)), refresh=True)
 
 
 class _Lines:
@@ -121,7 +122,7 @@ class _Lines:
             self._run, self._nodes = report.id, {}
         if report.is_finished:
             self._tell_nodes(report)  # the verdict has the last word
-        text = f"{outcome_text(report)}: {report.message}" if report.is_finished else in_words(report, this_moment())
+        text = f"{outcome_text(report)}: {report.message}" if report.is_finished else in_words(report, now())
         self._once("phase", f"{report.id}: {text}", key=f"{report.id} {report.phase}")
         self._tell_nodes(report)
 

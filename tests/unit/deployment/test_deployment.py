@@ -13,7 +13,7 @@ from pinakad.polling.vocabulary import AttemptResult, HostKey, Rung
 from pinakad.problems import Code, Spot
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
-from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
+from pinakad.report.vocabulary import Outcome, Phase, Reason, Refusal, ScriptState
 from pinakad.script.outcome import Ended
 from pinakad.times import rfc3339
 
@@ -61,20 +61,23 @@ async def test_snapshot_and_baseline_are_written_down_before_the_launch() -> Non
 
 BROKEN = read_file("node_01.json", b"{}", allow_loopback=False)
 REFUSALS = [
-    (Stage(files="permission denied"), Reason.NODES_UNREADABLE),
+    (Stage(files=Refusal(Reason.NODES_UNREADABLE, "permission denied")), Reason.NODES_UNREADABLE),
     (Stage(files=[]), Reason.NO_NODES),
     (Stage(files=[], request_nodes=["node_01.json"]), Reason.INVALID_REQUEST),
     (Stage(request_nodes=["node_07.json"]), Reason.INVALID_REQUEST),
     (Stage(files=[node_file(1), node_file(2, "n1")], request_nodes=["node_01.json"]), Reason.INVALID_REQUEST),
     (Stage(files=[BROKEN, node_file(2)], request_nodes=["node_07.json"]), Reason.INVALID_REQUEST),
     (Stage(files=[BROKEN, node_file(2)]), Reason.INVALID_NODES),
-    (Stage(files=[BROKEN], script=StageScript(trouble=(Reason.SCRIPT_NOT_FOUND, "gone"))), Reason.INVALID_NODES),
+    (Stage(files=[BROKEN], script=StageScript(trouble=Refusal(Reason.SCRIPT_NOT_FOUND, "gone"))), Reason.INVALID_NODES),
     (
-        Stage(script=StageScript(trouble=(Reason.SCRIPT_NOT_FOUND, "x")), key_problem="no key"),
+        Stage(
+            script=StageScript(trouble=Refusal(Reason.SCRIPT_NOT_FOUND, "x")),
+            key_problem=Refusal(Reason.SSH_KEY, "no key"),
+        ),
         Reason.SCRIPT_NOT_FOUND,
     ),
-    (Stage(script=StageScript(trouble=(Reason.SCRIPT_ALREADY_RUNNING, "x"))), Reason.SCRIPT_ALREADY_RUNNING),
-    (Stage(key_problem="no key"), Reason.SSH_KEY),
+    (Stage(script=StageScript(trouble=Refusal(Reason.SCRIPT_ALREADY_RUNNING, "x"))), Reason.SCRIPT_ALREADY_RUNNING),
+    (Stage(key_problem=Refusal(Reason.SSH_KEY, "no key")), Reason.SSH_KEY),
 ]
 
 
@@ -92,7 +95,7 @@ async def test_what_speaks_against_launching_is_told_in_its_order_and_nothing_is
 
 
 async def test_what_is_wrong_with_the_request_comes_first_and_needs_no_look_at_the_nodes() -> None:
-    stage = Stage(files="never read", reading_s=5)
+    stage = Stage(files=Refusal(Reason.NODES_UNREADABLE, "never read"), reading_s=5)
     problem = Spot("deployment_in_progress").error(Code.NOT_JSON, "a request is empty or a JSON object")
     report = await stage.run(stage.report().model_copy(update={"problems": [problem]}))
     assert report.reason is Reason.INVALID_REQUEST

@@ -8,7 +8,7 @@ from field import pause
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, OTHER_BOOT, THIS_BOOT, Stage, StageScript, down, loop_s, up
 
-from pinakad.deployment.deployment import MAX_LATE_RESUMES
+from pinakad.deployment.supervision import MAX_LATE_RESUMES
 from pinakad.polling.settings import PollSettings
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState

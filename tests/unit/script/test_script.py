@@ -13,7 +13,7 @@ import pytest
 from processes import mentioning
 from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
-from pinakad.report.vocabulary import Reason, ScriptState
+from pinakad.report.vocabulary import Reason, Refusal, ScriptState
 from pinakad.script import supervisor
 from pinakad.script.outcome import Started
 from pinakad.script.processes import NODES_VARIABLE
@@ -149,15 +149,19 @@ def start_in_real_time(script: ScriptOnDisk) -> "subprocess.Popen[bytes]":
 
 
 def test_why_a_script_cannot_be_launched(place: Place) -> None:
-    assert place.script().problem() == (
+    assert place.script().problem() == Refusal(
         Reason.SCRIPT_NOT_FOUND,
         f"cannot run '{place.path}': no such file or directory",
     )
     place.path.mkdir()
-    assert place.script().problem() == (Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{place.path}': it is not a file")
+    assert place.script().problem() == Refusal(
+        Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{place.path}': it is not a file"
+    )
     place.path.rmdir()
     os.mkfifo(place.path)
-    assert place.script().problem() == (Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{place.path}': it is not a file")
+    assert place.script().problem() == Refusal(
+        Reason.SCRIPT_NOT_RUNNABLE, f"cannot run '{place.path}': it is not a file"
+    )
     place.path.unlink()
     assert place.script("exit").problem() is None
 
@@ -190,8 +194,8 @@ async def test_where_a_foreign_run_is_refused_it_is_not_doubled(place: Place, wo
     await until_there(place.root / "up")
     problem = script.problem()
     assert problem is not None
-    assert problem[0] is Reason.SCRIPT_ALREADY_RUNNING
-    assert str(other.pid) in problem[1]
+    assert problem.reason is Reason.SCRIPT_ALREADY_RUNNING
+    assert str(other.pid) in problem.message
     await other.communicate(b"\n")
     assert script.problem() is None
 

@@ -21,7 +21,8 @@ from stage import node_file
 from pinakad.config import ScriptSettings
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
-from pinakad.linux.clock import BootClockLoop, here, now
+from pinakad.linux.clock import here, now
+from pinakad.linux.loop import BootClockLoop
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, Rung
 from pinakad.report.document import Report
@@ -107,8 +108,8 @@ class Case:
             host="deploy",
             now=now,
             save=nothing,
-            tell=lambda _: None,
-            tell_due=lambda: True,
+            publish=lambda _: None,
+            publish_due=lambda: True,
             read_nodes=files,
             snapshot=nothing,
             script=self.script,

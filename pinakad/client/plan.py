@@ -1,0 +1,69 @@
+"""What node files are to be stored, and what they mean together with those that are there already?"""
+
+from dataclasses import dataclass
+
+from pinakad.client.errors import NotStoredError, NoWriteError
+from pinakad.client.sources import Source, as_drafts
+from pinakad.config import Config
+from pinakad.linux.open_folder import OpenFolder
+from pinakad.nodes.folder import NodesFolder
+from pinakad.nodes.selection import NodeSet, ParsedNodeFile, select_nodes
+from pinakad.problems import Severity
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be stored, and what it means together with what is there already."""
+
+    sources: list[Source]
+    found: NodeSet
+    replaced: dict[str, list[str]]
+    """For each label the files that it supersedes."""
+
+
+def successors(settings: Config, folder: OpenFolder) -> "Successors":
+    """Return which file counts in a file's place, as the folder is now. Raises NoWriteError."""
+    found = select_nodes(node_files(settings, folder), ssh_port=settings.ssh.port)
+    return Successors({entry.file: entry.by for entry in found.superseded})
+
+
+class Successors(dict[str, str]):
+    """Superseded file -> the one that counts."""
+
+    def __call__(self, name: str) -> str:
+        """Return the file that counts for the node of this one."""
+        return self.get(name, name)
+
+
+def node_files(settings: Config, folder: OpenFolder) -> list[ParsedNodeFile]:
+    """Return all node files as they are in the folder now. Raises NoWriteError."""
+    try:
+        return NodesFolder(folder.here).scan(allow_loopback=settings.ssh.allow_loopback)
+    except OSError as error:
+        raise NoWriteError(folder.path, error) from error
+
+
+def plan_of(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
+    """Check the drafts together with each other and with what is in the folder.
+
+    Raises NotStoredError, which names every problem, and NoWriteError.
+    """
+    loopback = settings.ssh.allow_loopback
+    drafts = as_drafts(sources, allow_loopback=loopback)
+    labels = frozenset(source.label for source in sources)
+    lying = node_files(settings, folder)
+    found = select_nodes([*lying, *drafts], labels, ssh_port=settings.ssh.port)
+    wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
+    wrong += [
+        f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
+        for entry in found.superseded
+    ]
+    if len(labels) < len(sources):
+        wrong.append("a file is named twice")
+    if wrong:
+        raise NotStoredError("\n".join((*wrong, "nothing was stored")))
+    replaced: dict[str, list[str]] = {label: [] for label in labels}
+    for entry in select_nodes([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
+        if entry.by in replaced:
+            replaced[entry.by].append(entry.file)
+    return Plan(sources, found, replaced)

@@ -1,0 +1,105 @@
+"""What is checked before the launch: the request, the node files, the script, the key, and who the nodes are now."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from pinakad.deployment import transitions, verdict
+from pinakad.deployment.dependencies import Dependencies
+from pinakad.deployment.record import RunRecord
+from pinakad.deployment.verdict import Verdict
+from pinakad.events import Event
+from pinakad.nodes.selection import NodeSet, no_node_file_text, select_nodes
+from pinakad.polling.vocabulary import AttemptResult
+from pinakad.problems import Problem, Severity, has_errors
+from pinakad.report.node import NodeReport, node_reports, superseded_parts
+from pinakad.report.vocabulary import Reason, Refusal
+
+log = logging.getLogger(__name__)
+
+
+class Preflight:
+    """The checks of one run. A verdict from one of them means that nothing is launched."""
+
+    def __init__(self, record: RunRecord, dependencies: Dependencies) -> None:
+        self._record = record
+        self._dependencies = dependencies
+
+    async def validate(self) -> Verdict | None:
+        """Read the node files for good, and take the nodes over; None where nothing forbids the launch.
+
+        The checks are in the order in which an operator wants to hear of them.
+        """
+        report = self._record.report
+        if has_errors(report.problems):  # of the request: they were written down when it was taken
+            return verdict.refused(Reason.INVALID_REQUEST, report.problems)
+        files = await self._dependencies.read_nodes()
+        if isinstance(files, Refusal):
+            return verdict.failed(files)
+        asked = report.request.nodes
+        found = select_nodes(files, None if asked is None else frozenset(asked), ssh_port=report.policy.ssh.port)
+        wrong = verdict.request_problems(asked, files, found)
+        if wrong:
+            return self._refused(Reason.INVALID_REQUEST, wrong)
+        if not files:
+            return verdict.failed(Refusal(Reason.NO_NODES, no_node_file_text(self._dependencies.ignored_names())))
+        self._record.report = transitions.superseded(self._record.report, superseded_parts(found.superseded))
+        if not found.ok:
+            return self._refused(Reason.INVALID_NODES, found.problems)
+        return await self._accept(found)
+
+    async def ask_who_they_are(self) -> None:
+        """Ask every node for its boot id before anything is done to it: later answers are compared with it."""
+        nodes = list(self._record.report.nodes)
+        if self._record.report.policy.poll.reboot != "ignore":
+            async with self._foreign_run_is_adopted():
+                results = await self._dependencies.ask_baselines(nodes)
+            self._record.asked_s = self._dependencies.now().boot_s
+            nodes = [_with_baseline(node, result) for node, result in zip(nodes, results, strict=True)]
+        nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]
+        self._record.report = transitions.asked(self._record.report, nodes)
+
+    async def _accept(self, found: NodeSet) -> Verdict | None:
+        """Take over the nodes: from here on only the snapshot counts."""
+        record, script = self._record, self._dependencies.script
+        nodes = node_reports(found.nodes, record.report.policy.ssh)
+        record.report = transitions.accepted(record.report, nodes, found.problems)
+        refusal = (script.problem() if script else None) or self._dependencies.key_problem()
+        if refusal is not None:
+            return verdict.failed(refusal)
+        for warning in self._dependencies.loose_permissions():
+            log.warning("%s", warning.line(), extra=record.fields(Event.PROBLEM, reason=warning.code))
+            record.warn(warning)
+        if script is not None and record.report.policy.script.launch:
+            part, warnings = script.prepare()
+            record.report = transitions.script_prepared(record.report, part, warnings)
+        await self._dependencies.snapshot(found.files)
+        return None
+
+    @asynccontextmanager
+    async def _foreign_run_is_adopted(self) -> AsyncIterator[None]:
+        """Until the launch, adopt a run that somebody else begins meanwhile, however short it is."""
+        async with asyncio.TaskGroup() as group:
+            watch = None
+            if self._dependencies.script is not None:
+                watch = group.create_task(self._dependencies.script.watch_for_foreign_run(), name="foreign run")
+            yield
+            if watch is not None:
+                watch.cancel()
+
+    def _refused(self, reason: Reason, problems: Sequence[Problem]) -> Verdict:
+        for problem in problems:  # what only two files together get wrong was not logged when they arrived
+            if problem.severity is Severity.ERROR:
+                extra = self._record.fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
+                log.error("%s", problem.line(), extra=extra)
+        self._record.warn(*problems)
+        return verdict.refused(reason, problems)
+
+    def _is_this_host(self, node: NodeReport) -> bool:
+        same_name = node.hostname.split(".")[0].lower() == self._dependencies.host.split(".")[0].lower()
+        return same_name or node.boot_id_before == self._dependencies.boot_id
+
+
+def _with_baseline(node: NodeReport, result: AttemptResult) -> NodeReport:
+    return node.but(boot_id_before=result.boot_id, host_key=result.host_key, reported_hostname=result.hostname)
