@@ -14,7 +14,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml")
     made.add_argument("--runner", choices=["subprocess", "systemd"], help="wins over [script] runner")
     made.add_argument("--check", action="store_true", help="check the configuration and exit")
-    made.add_argument("--version", action="version", version=f"pinakad {__version__}", help="tell the version and exit")
+    made.add_argument(
+        "--version", action="version", version=f"pinakad {__version__}", help="print the version and exit"
+    )
     return made
 
 

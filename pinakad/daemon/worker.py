@@ -178,7 +178,7 @@ class RequestWorker:
     async def _let_time_pass(self, report: Report) -> None:
         """Wait until a touch of the request would leave another time than it has.
 
-        A touch after the node files are read must not look like the request that is served, however coarse the times
+        A touch after the node files are read must not be mistaken for the request that is served, however coarse the times
         of the file system are: where it counts seconds, the node files are read in the next second.
         """
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 Every check lists the folder; events are hints that only wake the daemon. Each task has a module of its own: when a
 request is complete (settling.py), how the answer gets there (answers.py), how a served request goes (aside.py), what
-stands in the way (removal.py), and by which clock touches count (clock.py).
+cannot be removed (removal.py), and by which clock touches count (clock.py).
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from pinakad.state.troubles import Troubles
 class Markers:
     """One marker folder. Every method raises OSError where the folder cannot be used for now.
 
-    `troubles` gets what stands in the way and cannot be removed; a process that removes nothing needs none.
+    `troubles` gets what cannot be removed; a process that removes nothing needs none.
     """
 
     def __init__(self, folder: Path, troubles: Troubles | None = None) -> None:

@@ -75,7 +75,7 @@ def _folder_hint(folder: Path) -> Iterator[Hint]:
     other = folder.with_name(RIGHT_SPELLING) if folder.name else folder
     if 0 < slips <= MAX_SLIPS and other.is_dir():
         holds = f"; it holds a '{REQUEST}'" if os.path.lexists(other / REQUEST) else ""
-        text = f"nobody looks into the folder '{other.name}' beside '{folder.name}': markers belong in the latter"
+        text = f"the folder '{other.name}' beside '{folder.name}' is ignored: markers belong in the latter"
         yield Hint(text + holds, other, folder)
 
 

@@ -70,7 +70,7 @@ class MarkerRemoval:
             log.warning(text, path, cause_of(cause), away.name, extra=fields(Event.REQUEST_PROBLEM))
 
     def cleared(self, name: str) -> None:
-        """Note that nothing stands in the way under this name any more."""
+        """Note that this name is no obstacle any more."""
         self.obstacles.pop(name, None)
         self._troubles.clear(_source(name))
 

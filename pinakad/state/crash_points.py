@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class CrashPoint(StrEnum):
-    """The steps, in the order of a run that goes well (those of an end by force stand before the verdict)."""
+    """The steps, in the order of a run that goes well (the points of an end by force come before the verdict)."""
 
     CANCEL_CLEARED = "cancel cleared"
     FOLDER_MADE = "folder made"

@@ -164,7 +164,7 @@ class RestartedWorker:
                 due_s = worker.react(self.now_s(), closed=self._closed)
                 if due_s == 0.0:
                     requested.set()
-                await asyncio.sleep(max(due_s, TICK_S) if due_s else CHECK_S)  # virtual time stands still for less
+                await asyncio.sleep(max(due_s, TICK_S) if due_s else CHECK_S)  # virtual time does not advance for less
 
         async with asyncio.TaskGroup() as group:
             group.create_task(check_markers(), name="markers")

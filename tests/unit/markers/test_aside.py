@@ -98,18 +98,18 @@ def test_a_newer_request_in_its_place_wins_over_a_late_touch(
     assert request_id(markers) == "newer"
 
 
-def test_a_file_that_stands_again_and_is_set_aside_still_stands_once(
+def test_a_file_that_is_there_again_and_still_set_aside_is_there_once(
     markers: Markers, served: Identity, tmp_path: Path
 ) -> None:
     """A putting back that was cut leaves it so: even while it is served, it is not put back once more."""
     markers.asides.set_aside(served, "1")
     os.utime(tmp_path / ASIDE, ns=(0, 0))
     (tmp_path / REQUEST).hardlink_to(tmp_path / ASIDE)
-    standing = markers.read()
-    assert standing is not None
-    assert markers.asides.release("1", served, keep=True, running=standing.identity)
+    again = markers.read()
+    assert again is not None
+    assert markers.asides.release("1", served, keep=True, running=again.identity)
     assert names(tmp_path) == {REQUEST}
-    assert markers.read() == standing
+    assert markers.read() == again
 
 
 def test_a_set_aside_request_that_nobody_knows_is_a_request(markers: Markers, served: Identity, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def markers(tmp_path: Path) -> Markers:
     return Markers(tmp_path)
 
 
-def look(markers: Markers) -> Request:
+def read(markers: Markers) -> Request:
     found = markers.read()
     assert found is not None
     return found
@@ -55,7 +55,7 @@ def test_what_is_no_file_is_an_invalid_request_that_goes_without_being_followed(
     markers: Markers, tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / REQUEST)
-    request = look(markers)
+    request = read(markers)
     assert [(item.code, item.file) for item in request.problems] == [(Code.NOT_A_FILE, REQUEST)]
     assert markers.asides.set_aside(request.identity, "1")
     markers.asides.release("1", request.identity)
@@ -65,7 +65,7 @@ def test_what_is_no_file_is_an_invalid_request_that_goes_without_being_followed(
 
 def test_a_folder_with_something_in_it_is_moved_away_with_all_that_is_in_it(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST / "inside").mkdir(parents=True)
-    request = look(markers)
+    request = read(markers)
     assert markers.asides.set_aside(request.identity, "1")
     assert markers.read() is None
     (away,) = tmp_path.iterdir()

@@ -22,7 +22,7 @@ def markers(tmp_path: Path) -> Markers:
     return Markers(tmp_path)
 
 
-def look(markers: Markers) -> Request:
+def read(markers: Markers) -> Request:
     found = markers.read()
     assert found is not None
     return found
@@ -104,33 +104,33 @@ def test_a_request_of_any_content_is_understood_or_refused(raw: bytes) -> None:
 def test_the_identity_is_inode_mtime_size_and_content(markers: Markers, tmp_path: Path) -> None:
     marker = tmp_path / REQUEST
     marker.write_text('{"request_id": "a"}')
-    first = look(markers).identity
-    assert look(markers).identity == first
+    first = read(markers).identity
+    assert read(markers).identity == first
     status = marker.stat()
     os.utime(marker, ns=(0, status.st_mtime_ns - 1))
-    older = look(markers).identity
+    older = read(markers).identity
     assert older != first  # different, not newer, is what counts
     os.utime(marker, ns=(0, status.st_mtime_ns))
-    assert look(markers).identity == first
+    assert read(markers).identity == first
     marker.write_text('{"request_id": "b"}')
     os.utime(marker, ns=(0, status.st_mtime_ns))
-    assert look(markers).identity != first
+    assert read(markers).identity != first
     (tmp_path / "new").write_text('{"request_id": "a"}')
     os.utime(tmp_path / "new", ns=(0, status.st_mtime_ns))
     (tmp_path / "new").replace(marker)
-    assert look(markers).identity.inode != first.inode
+    assert read(markers).identity.inode != first.inode
 
 
 def test_a_hard_link_beside_the_request_does_not_change_it(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST).touch()
-    before = look(markers).identity
+    before = read(markers).identity
     os.link(tmp_path / REQUEST, tmp_path / "another")
-    assert look(markers).identity == before
+    assert read(markers).identity == before
 
 
 def test_the_identity_survives_the_report(markers: Markers, tmp_path: Path) -> None:
     (tmp_path / REQUEST).write_text('{"nodes": ["node_01.json"], "request_id": "r"}')
-    request = look(markers)
+    request = read(markers)
     part = RequestPart.model_validate_json(request.part().model_dump_json())
     assert Identity.of(part) == request.identity
     assert (part.id, part.nodes) == ("r", ["node_01.json"])
@@ -159,8 +159,8 @@ def test_a_huge_request_costs_no_time_and_names_its_first_problems(document: obj
 def test_the_same_bytes_are_parsed_once_however_often_they_are_read(markers: Markers, tmp_path: Path) -> None:
     names = [f"node_{number}.json" for number in range(50_000)]
     (tmp_path / REQUEST).write_text(json.dumps({"nodes": names}))
-    first = look(markers)
+    first = read(markers)
     began_s = time.thread_time()
     for _ in range(20):
-        assert look(markers).document is first.document
+        assert read(markers).document is first.document
     assert time.thread_time() - began_s < 1.0

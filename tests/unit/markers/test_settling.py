@@ -77,11 +77,11 @@ def test_where_leases_are_not_for_us_the_events_tell(tmp_path: Path) -> None:
         "print(settles(False), settles(True))"
     )
 
-    def told() -> str:
+    def settled() -> str:
         command = [sys.executable, "-c", program]
         return subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True).stdout
 
-    assert told() == "True True\n"
+    assert settled() == "True True\n"
     (tmp_path / REQUEST).unlink()
     (tmp_path / REQUEST).touch()
-    assert told() == "True False\n"
+    assert settled() == "True False\n"

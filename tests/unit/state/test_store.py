@@ -174,7 +174,7 @@ def test_only_one_may_hold_a_lock_and_readers_can_tell(tmp_path: Path) -> None:
     assert not is_locked(path)
     held = lock(path)
     assert is_locked(path)
-    assert is_locked(path)  # to look is not to hold
+    assert is_locked(path)  # to check is not to hold
     with pytest.raises(LockedError, match="another pinakad uses it"):
         lock(path)
     os.close(held)
