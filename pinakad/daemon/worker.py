@@ -178,8 +178,8 @@ class RequestWorker:
     async def _let_time_pass(self, report: Report) -> None:
         """Wait until a touch of the request would leave another time than it has.
 
-        A touch after the node files are read must not be mistaken for the request that is served, however coarse the times
-        of the file system are: where it counts seconds, the node files are read in the next second.
+        A touch after the node files are read must not be mistaken for the request that is served, however coarse the
+        times of the file system are: where it counts seconds, the node files are read in the next second.
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + _PASS_LIMIT_S
