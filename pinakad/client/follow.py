@@ -90,7 +90,7 @@ class Serving:
 
     def _is_asked(self) -> bool:
         try:
-            found = self.markers.look()
+            found = self.markers.read()
         except OSError:
             return True
         return found is not None and found.document is not None and carries(found.document.request_id, self.request_id)
@@ -154,7 +154,7 @@ def ref_to_latest(store: Store, markers: Markers) -> DeploymentRef:
 def unserved(store: Store, markers: Markers) -> Request | None:
     """Return the request that is there, unless it is one that is served, or was and could not be removed yet."""
     try:
-        found = markers.look()
+        found = markers.read()
     except OSError as error:
         raise NoMarkersError(markers.folder, error) from error
     return None if found is None or is_served(store, found) else found

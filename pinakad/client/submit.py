@@ -127,7 +127,7 @@ class _Placing:
         """Do it. Raises OSError where the folder cannot be written, BusyMarkersError where others never stop."""
         wanted = mine
         for _ in range(_TRIES):
-            standing = self._markers.look()
+            standing = self._markers.read()
             if self._both is not None and (standing is None or not self._waits(standing, self._both)):
                 return  # the two that became one were served as one
             waiting = standing if standing is not None and self._waits(standing) and self._both is None else None

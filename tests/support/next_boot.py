@@ -39,6 +39,7 @@ from pinakad.script.script import ScriptOnDisk
 from pinakad.script.supervisor import Spec
 from pinakad.state.retry import WriteRetry
 from pinakad.state.store import StateUnreadableError, Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import Instant, Moment
 
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
@@ -220,8 +221,9 @@ class NextBoot:
     async def _serve(self, folders: Folders, recovery: Recovery) -> None:
         store = Store(folders.state)
         store.prepare()
-        markers = Markers(folders.markers)
-        looked = asyncio.Event()
+        troubles = Troubles()
+        markers = Markers(folders.markers, troubles)
+        never = asyncio.Event()
         requested = asyncio.Event()
         worker = RequestWorker(
             store,
@@ -229,12 +231,13 @@ class NextBoot:
             lambda: self._config,
             lambda report: self._dependencies(report, store, recovery),
             self._here,
-            WriteRetry(looked.wait),
+            WriteRetry(never.wait, troubles),
+            troubles,
         )
 
-        async def look_on() -> None:
+        async def check_markers() -> None:
             while True:
-                due_s = worker.look(self._loop.time(), closed=False)
+                due_s = worker.react(self._loop.time(), closed=False)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(_LOOK_S)
@@ -247,7 +250,7 @@ class NextBoot:
                 await worker.serve(group)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(look_on()), group.create_task(serve(group))]
+            tasks = [group.create_task(check_markers()), group.create_task(serve(group))]
             ends_s = self._loop.time() + _LIMIT_S
             await asyncio.sleep(_LOOK_S)
             # the event is a file
