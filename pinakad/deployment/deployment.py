@@ -99,7 +99,9 @@ class Deployment:
 
     async def _end_script(self) -> None:
         """End what may still run. Whatever goes wrong there, the verdict stands and the answer comes."""
-        if self._dependencies.script is None or not (self._record.script_may_run or self._must_be_gone()):
+        # after a cancellation nothing of the run goes on, not even what a script has left that had ended before
+        must_be_gone = self.report.outcome is Outcome.CANCELLED and self.report.script is not None
+        if self._dependencies.script is None or not (self._record.script_may_run or must_be_gone):
             return
         try:
             ended = await self._dependencies.script.end()
@@ -111,10 +113,6 @@ class Deployment:
         if ended is not None and ended.state is ScriptState.RUNNING:  # nobody may believe that it is over
             left = "; ".join(warning.message for warning in ended.warnings)
             self._record.report = transitions.script_left_running(self.report, left)
-
-    def _must_be_gone(self) -> bool:
-        """After a cancellation nothing of the run goes on, not even what a script has left that had ended before."""
-        return self.report.outcome is Outcome.CANCELLED and self.report.script is not None
 
     def _decided(self) -> Verdict | None:
         """Return the verdict that was written down before a crash."""

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from pinakad.deployment import transitions, verdict
+from pinakad.deployment.deadlines import foreign_begins_within_s, launched_s, script_limit_s, script_took_s
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.node_log import log_change
 from pinakad.deployment.record import RunRecord
@@ -18,15 +19,12 @@ from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Code, Spot
 from pinakad.report.vocabulary import Phase, Reason, Refusal, ScriptState
 from pinakad.script.outcome import Ended
-from pinakad.times import Moment, wall_s
 
 log = logging.getLogger(__name__)
 
 PUBLISH_EVERY_S = 1.0
 MAX_LATE_RESUMES = 10
 """How many restarts after the end of polling put the verdict off: a daemon that never lives for long gives it too."""
-FOREIGN_BEGINS_WITHIN_S = 5.0
-"""After the request, somebody else may take this long to start the script, or as long as the delay."""
 
 
 class Supervision:
@@ -81,7 +79,7 @@ class Supervision:
     ) -> Verdict:
         """Where several hold at once, the operator comes first, then the script, then the nodes."""
         pending: set[asyncio.Task[Any]] = {script, polls, cancel}
-        limit_s = self._launched_s() + self._script_limit_s()
+        limit_s = self._launched_s() + script_limit_s(self._record.report)
         while True:
             left_s = max(0.0, limit_s - self._dependencies.now().boot_s) if script in pending else None
             done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -118,7 +116,7 @@ class Supervision:
         ended = self._dependencies.script.has_ended() if self._dependencies.script else None
         if ended is not None:
             return self._on_script_end(ended)
-        text = f"the script was still running after {self._script_limit_s():g} s"
+        text = f"the script was still running after {script_limit_s(self._record.report):g} s"
         return verdict.failed(Refusal(Reason.SCRIPT_TIMEOUT, text))
 
     def _on_script_end(self, ended: Ended | None) -> Verdict | None:
@@ -134,7 +132,9 @@ class Supervision:
             self.poller.require_reboot()
             self._give_polling_an_end(0.0)  # before this boot: another restart must not put the end off
             return None
-        decided = verdict.on_script(ended, self._took_s(ended), self._script_limit_s())
+        decided = verdict.on_script(
+            ended, script_took_s(self._record.report, ended), script_limit_s(self._record.report)
+        )
         if decided is None:  # of an adopted script nothing may show when it ended but that it is over now
             exited_s = ended.at.on_clock(self._dependencies.boot_id, now) if ended.at else now.boot_s
             self._give_polling_an_end(exited_s)
@@ -152,27 +152,10 @@ class Supervision:
     # --- times, in seconds on the boot clock of this boot
 
     def _launched_s(self) -> float:
-        clock = self._record.report.clock
-        at = Moment(clock.boot_id, clock.launched_boot_s or 0.0, wall_s(clock.launched_at) or 0.0)
-        return at.on_clock(self._dependencies.boot_id, self._dependencies.now())
-
-    def _took_s(self, ended: Ended) -> float:
-        """Return how long the script ran, 0 where only a wall clock would show it."""
-        clock = self._record.report.clock
-        if ended.at is None or ended.at.boot_id != clock.boot_id or clock.launched_boot_s is None:
-            return 0.0
-        return ended.at.boot_s - clock.launched_boot_s
-
-    def _script_limit_s(self) -> float:
-        """Return how long after the launch the script must have ended; somebody else may begin it later than we do."""
-        settings = self._record.report.policy.script
-        return settings.timeout_s + (0.0 if settings.launch else self._foreign_begins_within_s())
-
-    def _foreign_begins_within_s(self) -> float:
-        return max(self._record.report.policy.poll.delay_s, FOREIGN_BEGINS_WITHIN_S)
+        return launched_s(self._record.report, self._dependencies.boot_id, self._dependencies.now())
 
     def _foreign_begins_until_s(self) -> float:
-        return self._launched_s() + self._foreign_begins_within_s()
+        return self._launched_s() + foreign_begins_within_s(self._record.report)
 
     # --- the poller
 

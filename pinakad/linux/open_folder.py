@@ -22,8 +22,8 @@ _COPIED = 0o775
 """Of a folder's mode: neither everybody's write nor a bit that lends rights; setgid is passed on by the kernel."""
 
 
-class OpenFolder:
-    """One open folder. Names are single names in it. Every method raises OSError."""
+class _Folder:
+    """One open folder, to read. Names are single names in it. Every method raises OSError."""
 
     def __init__(self, descriptor: int, path: Path, rights: Rights | None) -> None:
         self.path = path
@@ -55,6 +55,19 @@ class OpenFolder:
         with self.acting(), suppress(FileNotFoundError):
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         return None
+
+    def may_write(self) -> bool:
+        """Tell whether names can be made in it."""
+        with self.acting():
+            return os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True)
+
+    def sync(self) -> None:
+        """Make its names durable."""
+        os.fsync(self.descriptor)
+
+
+class OpenFolder(_Folder):
+    """One open folder, to read and to change."""
 
     def create(self, name: str, data: bytes, mode: int, *, durable: bool) -> None:
         """Write a file that was not there; FileExistsError where something is, a link too."""
@@ -152,15 +165,6 @@ class OpenFolder:
                 with suppress(FileExistsError), _umask(0):
                     os.mkdir(name, mode, dir_fd=self.descriptor)
             return OpenFolder(os.open(name, _OPENED, dir_fd=self.descriptor), self.path / name, self.rights)
-
-    def may_write(self) -> bool:
-        """Tell whether names can be made in it."""
-        with self.acting():
-            return os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True)
-
-    def sync(self) -> None:
-        """Make its names durable."""
-        os.fsync(self.descriptor)
 
     def _rename(self, name: str, place: "OpenFolder", new_name: str, flags: int) -> None:
         calls.rename(name, new_name, flags, self.descriptor, place.descriptor)

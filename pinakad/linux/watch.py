@@ -75,9 +75,7 @@ class Watch:
         self._closed: set[str] = set()
         self._created: set[str] = set()
         self._woken: set[Path] = set()
-        self._sent_s: float | None = None
-        self._came_s: float | None = None
-        self._alive = True
+        self._proof = _Canary(canary)
 
     def start(self) -> None:
         """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
@@ -100,12 +98,12 @@ class Watch:
     @property
     def trusted(self) -> bool:
         """Tell whether events come; otherwise rescans have taken over."""
-        return self._alive and not self._troubles
+        return self._proof.alive and not self._troubles
 
     @property
     def trouble(self) -> str:
         """What keeps events from coming, for people; empty where nothing does."""
-        return next(iter(self._troubles.values()), "" if self._alive else "no event comes any more")
+        return next(iter(self._troubles.values()), "" if self._proof.alive else "no event comes any more")
 
     def was_closed(self, name: str) -> bool:
         """Tell whether since the last call a writer has closed a file of this name, or renamed it in."""
@@ -125,7 +123,7 @@ class Watch:
         if self._observer is not None:
             for folder in (self._canary, *self._folders):
                 self._ensure(self._observer, folder)
-            self._try_canary()
+            self._proof.send_when_due(self._loop.time())
 
     def _ensure(self, observer: "BaseObserver", folder: Path) -> None:
         place = _place(folder)
@@ -162,7 +160,7 @@ class Watch:
     def _note(self, folder: Path, event: FileSystemEvent) -> None:
         """Run on the library's thread: leave a hint and wake the loop, once until it has looked."""
         if folder == self._canary:
-            self._came_s = self._loop.time()
+            self._proof.came_s = self._loop.time()
             return
         if event.event_type == "deleted" and event.is_directory:
             self._loop.call_soon_threadsafe(self._folder_went, folder, os.fsdecode(event.src_path))
@@ -191,32 +189,43 @@ class Watch:
         if Path(path).name == folder.resolve().name:
             self._forget(folder)
 
-    def _try_canary(self) -> None:
-        now_s = self._loop.time()
-        if self._sent_s is not None and (self._came_s is None or self._came_s < self._sent_s):
-            if now_s - self._sent_s < CANARY_LIMIT_S:
-                return
-            self._set_alive(alive=False)
-        elif self._sent_s is not None:
-            self._set_alive(alive=True)
-        if self._sent_s is None or now_s - self._sent_s >= CANARY_EVERY_S or not self._alive:
-            with suppress(OSError):
-                write_new(self._canary / "canary", b"", 0o644, durable=False)
-                self._sent_s = now_s
-
-    def _set_alive(self, *, alive: bool) -> None:
-        if alive != self._alive:
-            self._alive = alive
-            if alive:
-                log.info("file system events come again", extra=fields(Event.WATCH))
-            else:
-                log.warning("no file system event comes; rescans have taken over", extra=fields(Event.WATCH))
-
 
 def _leave_some(wanted: int) -> None:
     """Raise RuntimeError, as the library does, where these threads would take the last ones: a rescan needs none."""
     if not are_left(wanted + _FOR_OTHERS):
         raise RuntimeError("hardly any thread is left")
+
+
+class _Canary:
+    """Proves that events come: a file that is written now and then into a folder of our own must be reported."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sent_s: float | None = None
+        self.came_s: float | None = None
+        """When it was reported last, on the loop's clock; written by the library's thread."""
+        self.alive = True
+
+    def send_when_due(self, now_s: float) -> None:
+        """Judge by the last one, and write the next one where it is time for it."""
+        if self._sent_s is not None and (self.came_s is None or self.came_s < self._sent_s):
+            if now_s - self._sent_s < CANARY_LIMIT_S:
+                return
+            self._set_alive(alive=False)
+        elif self._sent_s is not None:
+            self._set_alive(alive=True)
+        if self._sent_s is None or now_s - self._sent_s >= CANARY_EVERY_S or not self.alive:
+            with suppress(OSError):
+                write_new(self._folder / "canary", b"", 0o644, durable=False)
+                self._sent_s = now_s
+
+    def _set_alive(self, *, alive: bool) -> None:
+        if alive != self.alive:
+            self.alive = alive
+            if alive:
+                log.info("file system events come again", extra=fields(Event.WATCH))
+            else:
+                log.warning("no file system event comes; rescans have taken over", extra=fields(Event.WATCH))
 
 
 class _Handler(FileSystemEventHandler):

@@ -37,12 +37,12 @@ class Attention(NamedTuple):
     was away after the end of polling.
     """
 
-    looked_s: float
+    checked_s: float
     late_pauses: int = 0
 
     def at(self, now_s: float, ends_s: float | None) -> "tuple[Attention, bool]":
         """Return the attention from now on, and whether the daemon was away in a way that puts the verdict off."""
-        if now_s - self.looked_s < AWAY_S:
+        if now_s - self.checked_s < AWAY_S:
             return Attention(now_s, self.late_pauses), False
         late = ends_s is not None and now_s >= ends_s
         return Attention(now_s, self.late_pauses + late), self.late_pauses < MAX_LATE_PAUSES
@@ -124,6 +124,18 @@ class NodePoll(NamedTuple):
     def may_use(self, slot_s: float, schedule: Schedule) -> bool:
         """Tell whether an attempt is due in this slot; a pause is cut short by the last slot there is."""
         return slot_s >= self.paused_until_s or schedule.is_last(slot_s)
+
+    def is_over(self, settings: PollSettings, schedule: Schedule, moment_s: float) -> bool:
+        """Tell whether no slot from this moment on is the node's."""
+        ends_s = schedule.ends_s
+        return self.confirmed or (
+            ends_s is not None and moment_s >= ends_s and self.is_settled(settings, schedule, moment_s)
+        )
+
+    def is_settled(self, settings: PollSettings, schedule: Schedule, moment_s: float) -> bool:
+        """Tell whether the node needs no further attempt, once polling has ended."""
+        left_open = bool(self.lack) and not schedule.asks_on(self.unasked_since_s, moment_s)
+        return self.confirmed or self.is_spent(settings) or left_open
 
     def is_spent(self, settings: PollSettings) -> bool:
         """Tell whether the node has had its chance, so that it can be given up at the end of polling.

@@ -1,7 +1,7 @@
-"""Every node on its own place of the grid: who is asked when, until all are up or polling is spent?"""
+"""Attempt each node in its own part of each slot, until all are up or polling is spent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pinakad.polling.node_poll import ROUND_EACH_S, Attention, Baseline, NodePoll, old_confirmations
@@ -20,8 +20,8 @@ ASK_LIMIT_S = 3600.0
 class Poller:
     """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
 
-    The loop's clock is the boot clock. No attempt goes on for longer than `ask_limit_s`. `told(index, before, after)`
-    hears of every attempt, `was_away(seconds)` of every pause of the whole process.
+    The loop's clock is the boot clock. No attempt goes on for longer than `ask_limit_s`. `on_attempt(index, before,
+    after)` is called after every attempt, `on_pause(seconds)` after every pause of the whole process.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class Poller:
         schedule: Schedule,
         ask: Ask,
         now: Callable[[], Instant],
-        told: Callable[[int, NodePoll, NodePoll], None],
-        was_away: Callable[[float], None] = lambda _seconds: None,
+        on_attempt: Callable[[int, NodePoll, NodePoll], None],
+        on_pause: Callable[[float], None] = lambda _seconds: None,
         ask_limit_s: float = ASK_LIMIT_S,
     ) -> None:
         self.polls = list(polls)
         self.schedule = schedule
-        self._subjects = baselines
+        self._baselines = baselines
         self._settings = settings
         self._ask = ask
         self._ask_limit_s = ask_limit_s
         self._now = now
-        self._told = told
-        self._was_away = was_away
+        self._on_attempt = on_attempt
+        self._on_pause = on_pause
         self._exited = asyncio.Event()
         self._alarm = _Alarm()
         self._attention = Attention(now().boot_s)
@@ -82,7 +82,7 @@ class Poller:
         self._progress_s = self._now().boot_s
         self._attention = Attention(self._progress_s)
         async with asyncio.TaskGroup() as group:
-            attention = group.create_task(self._pay_attention(), name="attention")
+            attention = group.create_task(self._notice_pauses(), name="attention")
             await self._poll_until_settled()
             attention.cancel()
         self.polls = [poll.given_up() for poll in self.polls]
@@ -90,17 +90,18 @@ class Poller:
     async def _poll_until_settled(self) -> None:
         """Poll until all are up together: who came up long before the last one did is asked once more."""
         first_s = max(self.schedule.back_s, self._now().boot_s - self.schedule.interval_s)
-        slots = {index: self.schedule.slot_from(first_s, self._place(index)) for index in range(len(self.polls))}
+        slots = self._slots(range(len(self.polls)), first_s)
         self._unsettled = True
         while slots:
             await self._poll_each(slots)
-            slots = self._left_over() or self._last_look()
+            now_s = self._now().boot_s  # a node that was let go has a chance again where the process was paused
+            polls = enumerate(self.polls)
+            left = [index for index, poll in polls if not poll.is_settled(self._settings, self.schedule, now_s)]
+            slots = self._slots(left, now_s) or self._last_look()
 
-    def _left_over(self) -> dict[int, float]:
-        """Return who had been let go, and has a chance again because we were away, and when."""
-        now_s = self._now().boot_s
-        left = [index for index in range(len(self.polls)) if not self._is_settled(index, now_s)]
-        return {index: self.schedule.slot_from(now_s, self._place(index)) for index in left}
+    def _slots(self, indices: Iterable[int], from_s: float) -> dict[int, float]:
+        """Return the first slot of each node from that moment on."""
+        return {index: self.schedule.slot_from(from_s, _offset(index, len(self.polls))) for index in indices}
 
     def _last_look(self) -> dict[int, float]:
         """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
@@ -112,7 +113,7 @@ class Poller:
         spread_s = SPREAD * min(self.schedule.interval_s, ROUND_EACH_S * len(self.polls))
         for index in old:
             self.polls[index] = self.polls[index].doubted()
-        return {index: now_s + round(self._place(index) * spread_s / TICK_S) * TICK_S for index in old}
+        return {index: now_s + round(_offset(index, len(self.polls)) * spread_s / TICK_S) * TICK_S for index in old}
 
     async def _poll_each(self, slots: Mapping[int, float]) -> None:
         """Poll the nodes, each from its slot on, until each is confirmed or spent."""
@@ -129,56 +130,46 @@ class Poller:
         """At the end let go of all that are spent. An attempt goes on where the node is not known to stall."""
         await self._exited.wait()
         await asyncio.sleep((self.schedule.ends_s or 0.0) - self._now().boot_s)
-        self._look_at_the_clock()
+        self._notice_pause()
         for index, watcher in watchers.items():
             goes_on = index in self._busy and not self.polls[index].stalled
             if not goes_on and self.polls[index].is_spent(self._settings):
                 watcher.cancel()
 
     async def _watch(self, index: int, slot_s: float) -> None:
-        place, time_s = self._place(index), asyncio.get_running_loop().time
-        while not self._is_over(index, time_s()):
+        place, time_s = _offset(index, len(self.polls)), asyncio.get_running_loop().time
+        while not self.polls[index].is_over(self._settings, self.schedule, time_s()):
             if self.polls[index].state is NodeState.UP and not self._exited.is_set():
                 await self._exited.wait()
                 slot_s = self.schedule.slot_from(max(time_s(), slot_s), place)
             await self._alarm.at(slot_s)
-            self._look_at_the_clock()
+            self._notice_pause()
             if slot_s < self.schedule.back_s:  # it passed while we were away: all at once would be a burst
                 slot_s = self.schedule.slot_from(time_s(), place)
                 continue
-            if self._is_over(index, slot_s):
+            if self.polls[index].is_over(self._settings, self.schedule, slot_s):
                 return
             if self.polls[index].may_use(slot_s, self.schedule):
                 await self._attempt(index)
             # half an interval on: a timer may fire a hair early, and a slot must not be used twice
             slot_s = self.schedule.slot_from(max(time_s(), slot_s + self.schedule.interval_s / 2), place)
 
-    def _is_over(self, index: int, moment_s: float) -> bool:
-        poll, ends_s = self.polls[index], self.schedule.ends_s
-        return poll.confirmed or (ends_s is not None and moment_s >= ends_s and self._is_settled(index, moment_s))
-
-    def _is_settled(self, index: int, moment_s: float) -> bool:
-        """Tell whether the node needs no further attempt, once polling has ended."""
-        poll = self.polls[index]
-        left_open = bool(poll.lack) and not self.schedule.asks_on(poll.unasked_since_s, moment_s)
-        return poll.confirmed or poll.is_spent(self._settings) or left_open
-
     async def _attempt(self, index: int) -> None:
         self._busy.add(index)
         try:
-            probe = await self._ask_within_limit(index)
+            result = await self._attempt_within_limit(index)
         finally:
             self._busy.discard(index)
-        self._look_at_the_clock()
-        if probe.reason is not None and probe.began_s < self.schedule.back_s:
+        self._notice_pause()
+        if result.reason is not None and result.began_s < self.schedule.back_s:
             return  # our pause may have ended it, not the node: what the node did before still stands
         now, before = self._now(), self.polls[index]
-        after = before.after(probe, self._subjects[index], self._settings, self.schedule, now)
+        after = before.after(result, self._baselines[index], self._settings, self.schedule, now)
         self.polls[index], self._progress_s = after, now.boot_s
         self._unsettled |= not after.confirmed
-        self._told(index, before, after)
+        self._on_attempt(index, before, after)
 
-    async def _ask_within_limit(self, index: int) -> AttemptResult:
+    async def _attempt_within_limit(self, index: int) -> AttemptResult:
         began_s = self._now().boot_s
         try:
             async with asyncio.timeout(self._ask_limit_s):
@@ -187,24 +178,21 @@ class Poller:
             text = f"pinakad did not end the attempt within {self._ask_limit_s:.0f} s"
             return AttemptResult(began_s, None, NodeReason.ERROR, text, not_made=True)
 
-    async def _pay_attention(self) -> None:
+    async def _notice_pauses(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            self._look_at_the_clock()
+            self._notice_pause()
 
-    def _look_at_the_clock(self) -> None:
+    def _notice_pause(self) -> None:
         """Notice a pause of the process before anything is decided: whoever wakes first after it comes here."""
-        now_s, before_s = asyncio.get_running_loop().time(), self._attention.looked_s
-        self._attention, was_away = self._attention.at(now_s, self.schedule.ends_s)
-        if was_away:
+        now_s, before_s = asyncio.get_running_loop().time(), self._attention.checked_s
+        self._attention, paused = self._attention.at(now_s, self.schedule.ends_s)
+        if paused:
             self.schedule = replace(self.schedule, back_s=now_s)
             self.polls = [poll.away() for poll in self.polls]
             self._unsettled = True
             self._progress_s = now_s
-            self._was_away(now_s - before_s)
-
-    def _place(self, index: int) -> float:
-        return index / len(self.polls)
+            self._on_pause(now_s - before_s)
 
 
 class _Alarm:
@@ -228,3 +216,8 @@ class _Alarm:
         for sleeper in self._sleepers.pop(moment_s):
             if not sleeper.done():
                 sleeper.set_result(None)
+
+
+def _offset(index: int, number: int) -> float:
+    """Return which part of the spread passes before the node's attempt: 0 for the first node, nearly 1 for the last."""
+    return index / number

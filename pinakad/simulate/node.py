@@ -20,6 +20,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
+from pinakad.simulate.port import Port
 from pinakad.simulate.scenario import Face, Scenario, Spell
 from pinakad.ssh.facts import facts_output
 
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 INSTALLER_NAME = "installer"
 FIRST_UPTIME_S = 86_400.0
 """How long a node had been up when the simulation began."""
-DRIP_S = 0.25
-_BANNER = b"SSH-2.0-simulated" + b"." * 200
 _LINGER_S = 1.0
-_BACKLOG = 16
 _LOG_NAME = "pinakad.simulate.ssh"
 
 # Connections that are cut are what this is made for; paramiko would tell each with its traceback.
@@ -68,9 +66,7 @@ class SimulatedNode:
         """How often it has booted since the simulation began."""
         self._trusted = trusted
         self._host_key = paramiko.ECDSAKey.generate()
-        self._socket: socket.socket | None = None
-        self._served: set[socket.socket] = set()
-        self._dripped_on: set[socket.socket] = set()
+        self._network = Port(address, port, self._serve)
         self._life: Iterator[Spell] = iter(())
         self._timer: asyncio.TimerHandle | None = None
         self._ordered = False
@@ -81,8 +77,8 @@ class SimulatedNode:
     def start(self) -> None:
         """Be up, as before any deployment. Raises OSError where the address cannot be used."""
         self._facts = Facts(_new_boot_id(), self._now_s() - FIRST_UPTIME_S, self.hostname)
-        self._reserve()
-        self._listen()
+        self._network.reserve()
+        self._network.listen()
         self.face = Face.UP
 
     def order_reboot(self) -> bool:
@@ -98,8 +94,8 @@ class SimulatedNode:
     def stop(self) -> None:
         """Go for good."""
         self._stop_timer()
-        self._cut_connections()
-        self._close_socket()
+        self._network.cut_connections()
+        self._network.close()
         self.face = Face.DOWN
 
     def _next_spell(self) -> None:
@@ -113,13 +109,14 @@ class SimulatedNode:
 
     def _show(self, face: Face) -> None:
         before, self.face = self.face, face
+        self._network.is_dripping = face is Face.DRIPPING
         if face is Face.DOWN:
-            self._cut_connections()
-            self._reserve()
+            self._network.cut_connections()
+            self._network.reserve()
         elif before is Face.DOWN:
             self._boot()
         elif before is Face.DRIPPING:
-            self._cut_connections()
+            self._network.cut_connections()
 
     def _boot(self) -> None:
         self.boots += 1
@@ -129,42 +126,11 @@ class SimulatedNode:
         if self.scenario.new_host_key and self._ordered and not installer:
             self._host_key = paramiko.ECDSAKey.generate()
             self._ordered = False
-        self._listen()
+        self._network.listen()
 
     @cached_property
     def _installer_key(self) -> paramiko.PKey:
         return paramiko.ECDSAKey.generate()
-
-    # --- its network
-
-    def _reserve(self) -> None:
-        """Hold the port without listening: connections are refused, and nobody else can take it meanwhile."""
-        self._close_socket()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((self.address, self.port))
-        except OSError:
-            self._close_socket()
-            raise
-
-    def _listen(self) -> None:
-        if self._socket is not None:
-            self._socket.listen(_BACKLOG)
-            asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
-
-    def _accept(self, listening: socket.socket) -> None:
-        try:
-            connection, _ = listening.accept()
-        except OSError:
-            return  # it went away between the event and now
-        if self.face is Face.DRIPPING:
-            self._dripped_on.add(connection)
-            self._drip(connection, _BANNER)
-        else:
-            self._served = {known for known in self._served if known.fileno() >= 0} | {connection}
-            self._serve(connection)
 
     def _serve(self, connection: socket.socket) -> None:
         connection.setblocking(True)  # for paramiko's thread
@@ -173,30 +139,6 @@ class SimulatedNode:
         transport.add_server_key(self._installer_key if self.face is Face.INSTALLER else self._host_key)
         trusted = None if self.face is Face.LOCKED else self._trusted
         transport.start_server(threading.Event(), _Sshd(self, self._facts, trusted))
-
-    def _drip(self, connection: socket.socket, rest: bytes) -> None:
-        try:
-            connection.send(rest[:1])
-        except OSError:
-            return
-        if len(rest) > 1:
-            asyncio.get_running_loop().call_later(DRIP_S, self._drip, connection, rest[1:])
-
-    def _cut_connections(self) -> None:
-        """End what is connected; paramiko's threads see the end and close their sockets themselves."""
-        for connection in self._served:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for connection in self._dripped_on:
-            connection.close()
-        self._served.clear()
-        self._dripped_on.clear()
-
-    def _close_socket(self) -> None:
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-        self._socket = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

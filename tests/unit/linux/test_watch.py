@@ -235,7 +235,7 @@ async def test_where_no_event_comes_the_canary_tells(tmp_path: Path, caplog: pyt
 
 
 async def test_the_canary_comes_back_on_a_sound_system(watched: Watched) -> None:
-    await watched.until(lambda: watched.watch._came_s is not None)
+    await watched.until(lambda: watched.watch._proof.came_s is not None)
     watched.watch.ensure()
     assert watched.watch.trusted
 
