@@ -90,18 +90,14 @@ class Poller:
     async def _poll_until_settled(self) -> None:
         """Poll until all are up together: who came up long before the last one did is asked once more."""
         first_s = max(self.schedule.back_s, self._now().boot_s - self.schedule.interval_s)
-        slots = self._slots(range(len(self.polls)), first_s)
+        slots = _slots(self.schedule, range(len(self.polls)), len(self.polls), first_s)
         self._unsettled = True
         while slots:
             await self._poll_each(slots)
             now_s = self._now().boot_s  # a node that was let go has a chance again where the process was paused
             polls = enumerate(self.polls)
             left = [index for index, poll in polls if not poll.is_settled(self._settings, self.schedule, now_s)]
-            slots = self._slots(left, now_s) or self._last_look()
-
-    def _slots(self, indices: Iterable[int], from_s: float) -> dict[int, float]:
-        """Return the first slot of each node from that moment on."""
-        return {index: self.schedule.slot_from(from_s, _offset(index, len(self.polls))) for index in indices}
+            slots = _slots(self.schedule, left, len(self.polls), now_s) or self._last_look()
 
     def _last_look(self) -> dict[int, float]:
         """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
@@ -221,3 +217,8 @@ class _Alarm:
 def _offset(index: int, number: int) -> float:
     """Return which part of the spread passes before the node's attempt: 0 for the first node, nearly 1 for the last."""
     return index / number
+
+
+def _slots(schedule: Schedule, indices: Iterable[int], number: int, from_s: float) -> dict[int, float]:
+    """Return the first slot of each of these nodes from that moment on; `number`: of all nodes."""
+    return {index: schedule.slot_from(from_s, _offset(index, number)) for index in indices}

@@ -1,1 +1,9 @@
-"""."""
+"""The one document of a deployment: what happened.
+
+vocabulary.py   phases, outcomes, reasons, and why something cannot be done
+request.py      what was asked
+node.py         one node: what its file says, and how its polling is
+document.py     the whole document, and status.json
+summary.py      its head alone, for lists
+wording.py      one line for a person
+"""

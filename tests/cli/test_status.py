@@ -15,7 +15,7 @@ from pinakad.client.daemon_view import schedule_of
 from pinakad.polling.vocabulary import NodeReason, NodeState
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome, Phase
-from pinakad.simulate import Rack
+from pinakad.simulate.rack import Rack
 from pinakad.state.store import Store
 from pinakad.times import Instant, rfc3339
 

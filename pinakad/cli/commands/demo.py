@@ -15,7 +15,7 @@ from pinakad.cli.rehearsal.sandbox import DEMO_NODES, Sandbox
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
 from pinakad.report.vocabulary import Outcome
-from pinakad.simulate import Rack
+from pinakad.simulate.rack import Rack
 from pinakad.times import wall_s
 
 LIMIT_S = 60.0

@@ -15,7 +15,8 @@ from pinakad.cli.rehearsal.progress import Progress, View
 from pinakad.cli.rehearsal.sandbox import REQUEST, Sandbox
 from pinakad.cli.rehearsal.scenarios import cast, table
 from pinakad.linux.ownership import weakness
-from pinakad.simulate import CONTROL_ADDRESS, Rack, SimulatedNode, is_free
+from pinakad.simulate.node import SimulatedNode
+from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, is_free
 from pinakad.ssh.prober import SshKeyError
 
 _LOOK_S = 0.2

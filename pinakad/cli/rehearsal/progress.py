@@ -17,7 +17,8 @@ from pinakad.linux.clock import now
 from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
-from pinakad.simulate import Face, SimulatedNode
+from pinakad.simulate.node import SimulatedNode
+from pinakad.simulate.scenario import Face
 
 _MACHINE = {
     Face.DOWN: ("down", "red"),

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.locks import is_locked
 from pinakad.report.document import Report, Status
-from pinakad.simulate import CONTROL_ADDRESS, Scenario, SimulatedNode, free_port, new_key
+from pinakad.simulate.node import SimulatedNode, new_key
+from pinakad.simulate.rack import CONTROL_ADDRESS, free_port
+from pinakad.simulate.scenario import Scenario
 from pinakad.ssh.prober import load_key
 
 REQUEST = "deployment_in_progress"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pinakad.cli.console.session import WrongUseError
 from pinakad.cli.rehearsal.sandbox import DEMO_NODES, NodeSpec
-from pinakad.simulate import Scenario
+from pinakad.simulate.scenario import Scenario
 
 DEMO = "demo"
 MAX_NODES = 1000

@@ -10,7 +10,9 @@ import pytest
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason
-from pinakad.simulate import Face, Rack, Scenario, SimulatedNode, free_port, new_key
+from pinakad.simulate.node import SimulatedNode, new_key
+from pinakad.simulate.rack import Rack, free_port
+from pinakad.simulate.scenario import Face, Scenario
 from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
 
 DEADLINE_S = 10.0
