@@ -95,14 +95,14 @@ class CheckContext:
     config_file: Path
     state_dir: Path
     runtime_dir: Path
-    standing: DaemonView
+    view: DaemonView
     account: Account
     by_systemd: bool
 
     @property
     def daemon_pid(self) -> int | None:
         """The process of the running daemon, None where none runs or where it does not say."""
-        return self.standing.daemon.pid if self.standing.running and self.standing.daemon else None
+        return self.view.daemon.pid if self.view.running and self.view.daemon else None
 
     def is_refused_to_the_daemon(self, path: str | None) -> bool:
         """Tell whether a path that we may not look at is one that the daemon needs, and has no more rights to than we.
@@ -120,7 +120,7 @@ class CheckContext:
     @property
     def running(self) -> Report | None:
         """The deployment that runs or waits to be gone on with, None where there is none."""
-        report = self.standing.report
+        report = self.view.report
         return None if report is None or report.is_finished else report
 
     @property
@@ -137,13 +137,13 @@ class Check(NamedTuple):
 
     name: str
     about: str
-    look: Callable[[CheckContext], Iterator[Finding]]
+    find: Callable[[CheckContext], Iterator[Finding]]
 
     def findings(self, context: CheckContext) -> list[Finding]:
         """Look, and return what was found; what we may not look at is a finding too, but no failure."""
         found: list[Finding] = []
         try:
-            for finding in self.look(context):
+            for finding in self.find(context):
                 found.append(finding)  # noqa: PERF402 - what was found before the error counts
         except PermissionError as error:
             if context.is_refused_to_the_daemon(error.filename):

@@ -91,17 +91,17 @@ def room(context: CheckContext) -> Iterator[Finding]:
 def _room_at(folder: Path, wanted_bytes: int) -> Iterator[Finding]:
     disk = os.statvfs(folder)
     free_bytes = disk.f_bavail * disk.f_frsize
-    look = f"df -h {quote(str(folder))}"
+    usage_command = f"df -h {quote(str(folder))}"
     if disk.f_flag & os.ST_RDONLY:
         yield fails(f"the file system of '{folder}' is read-only", f"mount -o remount,rw {quote(_mount(folder))}")
     if disk.f_blocks == 0:  # one that does not tell its size (statvfs(3))
         return
     if free_bytes < _LEAST_BYTES:
         text = f"only {_megabytes(free_bytes)} are free at '{folder}', {_megabytes(_LEAST_BYTES)} are needed"
-        yield fails(text, f"{look}, and make room")
+        yield fails(text, f"{usage_command}, and make room")
     elif free_bytes < wanted_bytes:
         text = f"only {_megabytes(free_bytes)} are free at '{folder}', the script's log may not be whole"
-        yield warning(text, f"{look}, and make room; or lower [script] log_max_bytes")
+        yield warning(text, f"{usage_command}, and make room; or lower [script] log_max_bytes")
     if disk.f_files and disk.f_favail < _LEAST_FILES:
         yield fails(f"only {disk.f_favail} more files can be made at '{folder}'", f"df -i {quote(str(folder))}")
 

@@ -12,7 +12,7 @@ from pinakad.cli.checks.context import UNIT_FILE, CheckContext, Finding, fails, 
 from pinakad.cli.checks.immovable import immovable
 from pinakad.cli.install.installation import wanted_files
 from pinakad.cli.install.setup_checks import work_dir_owner
-from pinakad.client.follow import is_served
+from pinakad.client.pending import is_served
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.ownership import weakness
 from pinakad.markers.folder import Markers
@@ -41,32 +41,32 @@ def configuration(context: CheckContext) -> Iterator[Finding]:
 
 def daemon(context: CheckContext) -> Iterator[Finding]:
     """Does it run, is it of this version, does it see events?"""
-    standing = context.standing
-    if not standing.running:
+    view = context.view
+    if not view.running:
         why = "; systemctl status pinakad tells why it does not" if UNIT_FILE.exists() else ""
         yield fails(
             f"no daemon runs for '{context.state_dir}': nobody would take a request", context.start_command + why
         )
         return
     restart = "systemctl restart pinakad (what runs is gone on with)"
-    for note in standing.notes:
+    for note in view.notes:
         yield warning(note, restart)
-    told = standing.daemon
-    if told is None:
-        if not standing.notes:
+    part = view.daemon
+    if part is None:
+        if not view.notes:
             text = f"a daemon runs, but there is no '{context.runtime_dir / 'status.json'}'"
             yield warning(text, "see that $RUNTIME_DIRECTORY is the daemon's")
         return
-    if told.version != __version__:
-        yield warning(f"the daemon that runs is version {told.version}, this is {__version__}", restart)
-    if told.watch != "events":
+    if part.version != __version__:
+        yield warning(f"the daemon that runs is version {part.version}, this is {__version__}", restart)
+    if part.watch != "events":
         text = "the daemon sees no file system events: requests are seen by rescans, every 5 seconds"
         yield warning(text, "journalctl -u pinakad -p warning tells why")
 
 
 def launcher(context: CheckContext) -> Iterator[Finding]:
     """Where the script runs in a unit, does root's side listen?"""
-    if context.by_systemd and UNIT_FILE.exists() and context.standing.running and not Path(SOCKET).exists():
+    if context.by_systemd and UNIT_FILE.exists() and context.view.running and not Path(SOCKET).exists():
         yield fails(
             f"nobody listens at '{SOCKET}': no script would be started", "pinakactl setup && systemctl restart pinakad"
         )
@@ -91,7 +91,7 @@ def installation(context: CheckContext) -> Iterator[Finding]:
 
 def markers(context: CheckContext) -> Iterator[Finding]:
     """Does a marker lie around that nobody serves?"""
-    folder, running = context.settings.markers_dir, context.standing.running
+    folder, running = context.settings.markers_dir, context.view.running
     try:
         names = {entry.name for entry in os.scandir(folder)}
         nearly = hints(folder)
@@ -139,12 +139,12 @@ def _has_answer(folder: Path, identifier: str) -> bool:
 
 
 def _request(context: CheckContext, path: Path) -> Iterator[Finding]:
-    if not context.standing.running:
+    if not context.view.running:
         yield fails(
             f"'{REQUEST}' is there, and no daemon takes it", f"{context.start_command}, or rm {quote(str(path))}"
         )
         return
-    report, request = context.standing.report, Markers(path.parent).look()
+    report, request = context.view.report, Markers(path.parent).look()
     if request is None or context.running is not None:
         return
     age_s = time.time() - path.lstat().st_mtime
@@ -174,9 +174,9 @@ def _unfinished(context: CheckContext, store: Store, identifier: str) -> Iterato
     try:
         report = store.load(identifier)
     except StateUnreadableError as error:
-        if not context.standing.running and was_started(store.folder(identifier)):
+        if not context.view.running and was_started(store.folder(identifier)):
             yield fails(f"{error}; it would be answered with state_unreadable", "restore that file from a backup")
         return
-    if not context.standing.running and not report.is_finished:
+    if not context.view.running and not report.is_finished:
         text = f"deployment {identifier} is {report.phase} and stands still: the next one waits for its end"
         yield warning(text, f"{context.start_command}: it is gone on with")

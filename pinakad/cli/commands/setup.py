@@ -135,7 +135,7 @@ def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force:
     _install(work, settings)
     for text in cautions(settings, root):
         click.echo(f"caution    {text}", err=True)
-    _tell_what_is_next(work, settings)
+    _print_next_steps(work, settings)
 
 
 def _settings(session: Session, root: Path) -> Config:
@@ -203,7 +203,7 @@ def _unfinished(root: Path) -> list[str]:
     return [f"deployment {report.id} is not finished: wait for it, or cancel it"]
 
 
-def _tell_what_is_next(work: _Work, settings: Config) -> None:
+def _print_next_steps(work: _Work, settings: Config) -> None:
     if work.root != Path("/"):
         return
     for what, path in (("the SSH key", settings.key_path), ("the deployment script", settings.script_path)):

@@ -18,7 +18,7 @@ from pinakad.linux.ownership import weakness
 from pinakad.simulate import CONTROL_ADDRESS, Rack, SimulatedNode, is_free
 from pinakad.ssh.prober import SshKeyError
 
-_LOOK_S = 0.2
+_REFRESH_S = 0.2
 _HELP = f"""Run fake nodes on this machine, with scripted lives.
 
 \b
@@ -113,7 +113,7 @@ def _nodes(sandbox: Sandbox, key: Path | None, port: int | None) -> list[Simulat
 async def _go_on(sandbox: Sandbox, rack: Rack, progress: Progress, limit_s: float | None) -> None:
     while limit_s is None or progress.elapsed_s < limit_s:
         progress.show(View(rack.nodes, sandbox.report()))
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_REFRESH_S)
 
 
 def _print(console: Console, sandbox: Sandbox, rack: Rack, *, keep: bool) -> None:

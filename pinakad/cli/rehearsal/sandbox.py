@@ -22,7 +22,7 @@ ANSWERS = ("deployment_completed", "deployment_failed")
 DELAY_S, INTERVAL_S, ATTEMPTS = 1.0, 0.5, 60
 _MAX_BYTES = 1 << 24
 _GONE_LIMIT_S = 5.0
-_LOOK_S = 0.02
+_CHECK_EVERY_S = 0.02
 _NETMASK = "255.255.255.0"
 _A_NET = 250  # addresses of a /24 that are used
 
@@ -142,7 +142,7 @@ class Sandbox:
                 shutil.rmtree(self.root, ignore_errors=True)
             if not self.root.exists():
                 return
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         shutil.rmtree(self.root)
 
     def _config_text(self, port: int) -> str:

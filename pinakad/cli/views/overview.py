@@ -23,11 +23,11 @@ _FROM_WIDTH = {"address": 60, "got to": 70, "attempts": 100, "asked for": 100, _
 _STATE_STYLES = {NodeState.UP: "green", NodeState.FAILED: "red"}
 
 
-def overview(standing: DaemonView, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
+def overview(view: DaemonView, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
     """Return the parts of one screen; of the nodes that are not up at most `rows`, those furthest from it first."""
-    report = standing.report
-    yield _line("daemon", plain(_daemon_text(standing, now), "" if standing.running else "yellow"))
-    for note in standing.notes:
+    report = view.report
+    yield _line("daemon", plain(_daemon_text(view, now), "" if view.running else "yellow"))
+    for note in view.notes:
         yield _line("note", plain(note, "yellow"))
     if report is None:
         yield _line("deployment", plain("none yet"))
@@ -37,15 +37,15 @@ def overview(standing: DaemonView, now: Instant, rows: int, width: int) -> Itera
     yield _line("deployment", plain(f"{report.id} on {report.host}, requested {ago}{asked}"))
     style = OUTCOME_STYLES.get(report.outcome, "") if report.outcome else "bold"
     yield _line("phase", plain(in_words(report, now), style))
-    yield from _details(standing, report, now)
+    yield from _details(view, report, now)
     yield from _problems(report)
     yield from _slowest(report, now, rows, width)
 
 
-def _details(standing: DaemonView, report: Report, now: Instant) -> Iterator[Text]:
+def _details(view: DaemonView, report: Report, now: Instant) -> Iterator[Text]:
     if report.message:
         yield _line("verdict", plain(report.message))
-    if not standing.running and not report.is_finished:
+    if not view.running and not report.is_finished:
         text = "it stands still without a daemon and goes on when pinakad is started; a script that runs runs on"
         yield _line("", plain(text, "yellow"))
     if report.script is not None:
@@ -121,10 +121,10 @@ def script_text(script: ScriptPart, now: Instant) -> str:
     return f"exited {how}{took}"
 
 
-def _daemon_text(standing: DaemonView, now: Instant) -> str:
-    if not standing.running:
+def _daemon_text(view: DaemonView, now: Instant) -> str:
+    if not view.running:
         return "not running; systemctl start pinakad"
-    daemon = standing.daemon
+    daemon = view.daemon
     if daemon is None:
         return "running"
     up_s = now.wall_s - (wall_s(daemon.started_at) or now.wall_s)

@@ -15,7 +15,7 @@ from pinakad.script.script import NotRun, Over, ScriptOnDisk
 from pinakad.script.supervisor import LOG
 from pinakad.state.store import StateUnreadableError, Store
 
-_LOOK_S = 0.1
+_CHECK_EVERY_S = 0.1
 _CHUNK = 1 << 16
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _MAYBE_COLOUR = re.compile(r"\x1b(\[[0-9;:]{0,64})?\Z")
@@ -43,7 +43,7 @@ class ScriptLog:
                     _write(target, screen.feed(chunk) if screen else chunk)
                 if over:
                     break
-                time.sleep(_LOOK_S)
+                time.sleep(_CHECK_EVERY_S)
         finally:
             os.close(source)
             _write(target, screen.end() if screen else b"")
@@ -62,7 +62,7 @@ class ScriptLog:
                 raise FaultError(text) from None
             except OSError as error:
                 raise NoReadError(self._path, error) from error
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_EVERY_S)
 
     def _is_over(self) -> bool:
         """Tell whether nothing will be written any more: the script has ended, or never will begin."""
