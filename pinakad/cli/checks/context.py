@@ -1,4 +1,4 @@
-"""What do all checks look at, whose rights count, and what does a check say?"""
+"""What do all checks read, whose rights count, and what is a finding?"""
 
 import grp
 import os
@@ -23,7 +23,7 @@ _WORDS = {os.R_OK: "read", os.W_OK: "write", os.X_OK: "enter", os.R_OK | os.X_OK
 
 
 class Weight(StrEnum):
-    """`fails`: the next deployment would fail or not begin. `warning`: it holds nobody up, but is worth a look."""
+    """`fails`: the next deployment would fail or not begin. `warning`: it holds nobody up, but should be known."""
 
     FAILS = "fails"
     WARNING = "warning"
@@ -89,7 +89,7 @@ class Account:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """All that the checks look at. `account` is the daemon's user, `by_systemd` whether units run the script."""
+    """All that the checks read. `account` is the daemon's user, `by_systemd` whether units run the script."""
 
     settings: Config
     config_file: Path
@@ -105,9 +105,9 @@ class CheckContext:
         return self.view.daemon.pid if self.view.running and self.view.daemon else None
 
     def is_refused_to_the_daemon(self, path: str | None) -> bool:
-        """Tell whether a path that we may not look at is one that the daemon needs, and has no more rights to than we.
+        """Return whether a path that we may not read is one that the daemon needs and has no more rights to than we.
 
-        Where units run the script, root looks at it, and hands the key over.
+        Where units run the script, root checks the script and hands the key over: the daemon needs neither path.
         """
         account, settings = self.account, self.settings
         if path is None or account.uid != os.geteuid() or not account.groups <= {os.getegid(), *os.getgroups()}:
@@ -130,9 +130,9 @@ class CheckContext:
 
 
 class Check(NamedTuple):
-    """One look: its name, what is so where it finds nothing, and the function.
+    """One check: its name, what is true where it finds nothing, and the function.
 
-    The function may raise PermissionError: whoever asks is not always the one who may look.
+    The function may raise PermissionError: the user who runs doctor may have fewer rights than the daemon.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Check(NamedTuple):
     find: Callable[[CheckContext], Iterator[Finding]]
 
     def findings(self, context: CheckContext) -> list[Finding]:
-        """Look, and return what was found; what we may not look at is a finding too, but no failure."""
+        """Run the check. A path that we may not read is a finding too; a warning where the daemon may read it."""
         found: list[Finding] = []
         try:
             for finding in self.find(context):
@@ -167,7 +167,7 @@ def account_of(pid: int | None) -> Account:
 
 
 def is_run_by_systemd(pid: int | None, settings: Config) -> bool:
-    """Tell whether the daemon gives the script a unit of its own: its command line says so, or its unit would."""
+    """Return whether the daemon gives the script a unit of its own: its command line says so, or its unit would."""
     with suppress(OSError):
         if pid is not None and b"systemd" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return True
@@ -197,5 +197,5 @@ def _owner(status: os.stat_result) -> str:
 
 
 def _is_read_only(place: Path) -> bool:
-    """That is told where the room on the disks is looked at."""
+    """A read-only file system is the finding of another check (room)."""
     return bool(os.statvfs(place).f_flag & os.ST_RDONLY)

@@ -24,7 +24,7 @@ def files(context: CheckContext) -> Iterator[Finding]:
     try:
         found = _read(context, nodes)
     except PermissionError:
-        raise  # we may not look: that says nothing about the daemon
+        raise  # our own rights say nothing about the daemon's
     except OSError as error:
         yield fails(f"cannot read the node files in '{folder}': {cause_of(error)}", "see the folders above")
         return
@@ -91,7 +91,7 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
 
 
 def unreached(context: CheckContext, answers: Sequence[tuple[Node, AttemptResult]]) -> Iterator[Finding]:
-    """Tell which nodes would not count as up now. Some of them may have to be so before their deployment."""
+    """Return a warning for each node that would not count as up now. Before a deployment that may be right."""
     key = quote(str(context.settings.key_path))
     for node, probe in answers:
         if probe.reason is not None:

@@ -124,7 +124,7 @@ def _in_the_way(context: CheckContext, folder: Path, names: set[str]) -> Iterato
             yield warning(text, f"see what it is, then rm -r {quote(str(folder / name))}")
     report = None
     with suppress(OSError):
-        report = Store(context.state_dir).latest()  # it was told to readers before its answer was to be put out
+        report = Store(context.state_dir).latest()  # the report was complete before its answer was to be put out
     for problem in report.problems if report is not None else []:
         if report is not None and problem.code is Code.ANSWER_BLOCKED and not _has_answer(folder, report.id):
             yield fails(f"deployment {report.id}: {problem.message}", "remove it as the message says")

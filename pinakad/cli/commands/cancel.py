@@ -25,7 +25,7 @@ from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome
 from pinakad.state.store import Store
 
-_MODE = 0o664  # whoever may ask may also take it back
+_MODE = 0o664  # every account that may cancel may also take that back
 _CODES = {
     0: "with --no-wait: it was asked for; else: it had completed before",
     3: "it was cancelled, as you asked",

@@ -63,7 +63,7 @@ async def _demo(console: Console, *, keep: bool) -> int:
 
 
 async def _play(sandbox: Sandbox, progress: Progress) -> tuple[Path, Report]:
-    """Tell the story: the nodes are up, the daemon is ready, somebody asks, the answer comes."""
+    """Run the story: the nodes are up, the daemon is ready, a request is made, the answer comes."""
     async with Rack(sandbox.prepare()) as rack:
         sandbox.write_script(rack.control_port)
         port = rack.nodes[0].port

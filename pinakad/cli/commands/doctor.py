@@ -82,7 +82,7 @@ def _context(session: Session) -> CheckContext:
     state, runtime = config.state_dir(), config.runtime_dir()
     try:
         view = read_daemon_view(state, runtime)
-    except ClientError as error:  # told by the check of the folders, with who may not do what
+    except ClientError as error:  # the check of the folders says who may not do what
         view = DaemonView(running=False, daemon=None, report=None, notes=[text_of(error)])
     pid = view.daemon.pid if view.running and view.daemon else None
     by_systemd = is_run_by_systemd(pid, settings)

@@ -44,7 +44,7 @@ Without --wait only 0, 1, 2 and 5 are possible.
 
 @dataclass(frozen=True)
 class _Again:
-    """What is asked for: node files, None for all; which newer files stand for which; and what is gone."""
+    """What is asked for: node files (None: all), files that are gone, pairs of a file and the newer one for it."""
 
     nodes: list[str] | None
     gone: list[str]

@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 24
 
 
 class _Work:
-    """Does things to a machine, or only says so, and tells each."""
+    """Changes files of a machine, or with `dry_run` only says so; each change is a line of output."""
 
     def __init__(self, root: Path, *, dry_run: bool) -> None:
         self.root = root

@@ -43,11 +43,11 @@ Without --exit-code it is 0 whatever the outcome is. With --watch --exit-code it
 @click.option("--exit-code", "with_code", is_flag=True, help="Tell by the exit code how it stands.")
 @pass_session
 def command(session: Session, *, as_json: bool, all_nodes: bool, watch: bool, with_code: bool) -> None:  # noqa: ARG001 - every command has the session
-    """Print how it stands."""
+    """Print the running or latest deployment."""
     if watch and (as_json or all_nodes):
         raise WrongUseError("--watch shows what fits on the screen: leave --json or --nodes out")
     if watch:
-        from pinakad.cli.views.watching import watch as go_on  # noqa: PLC0415 - a single look needs none of it
+        from pinakad.cli.views.watching import watch as go_on  # noqa: PLC0415 - a single screen needs none of it
 
         view = go_on(open_console(), config.state_dir(), config.runtime_dir(), until_over=with_code)
     else:

@@ -1,4 +1,4 @@
-"""How does it end? Wait for the verdict, and tell it by words and by the exit code."""
+"""Wait for the verdict of a deployment; print it, and exit with its code."""
 
 import click
 

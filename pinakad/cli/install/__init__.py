@@ -1,1 +1,6 @@
-"""."""
+"""What makes pinakad a service of a machine?
+
+installation.py  which file belongs where, with which text
+setup_checks.py  what is in the way of a setup
+backends.py      what else on the machine starts the deployment script
+"""

@@ -1,4 +1,4 @@
-"""How a deployment of simulated nodes is shown while it goes on: a live table on a terminal, plain lines in a pipe."""
+"""Show a deployment of simulated nodes while it goes on: a live table on a terminal, plain lines in a pipe."""
 
 import sys
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ _MACHINE = {
 
 @dataclass(frozen=True)
 class View:
-    """One look: what the machines really do, and what pinakad knows of them."""
+    """One moment: what the machines really do, and what pinakad knows of them."""
 
     machines: Sequence[SimulatedNode]
     report: Report | None
 
 
 class Progress:
-    """Shows views and tells steps. Use it as a context manager."""
+    """Shows views, and a line for each step. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -57,12 +57,12 @@ class Progress:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Say that a step was done."""
+        """Print a line: a step was done."""
         show(self._console, plain(f"{self.elapsed_s:5.1f} s  ", "dim"), plain(text))
         sys.stdout.flush()
 
     def show(self, view: View) -> None:
-        """Show how it stands now."""
+        """Show the present view: the table anew, or a line for each change."""
         if self._live is not None:
             self._live.update(self._screen(view), refresh=True)
         else:
@@ -88,7 +88,7 @@ class Progress:
         return Group(Text(""), head, Text(""), table)
 
     def _say_changes(self, view: View) -> None:
-        """Tell what is new, each thing once."""
+        """Print a line for each change."""
         for machine in view.machines:
             if machine.boots or machine.face is not Face.UP:
                 self._say_once(machine.address, f"{machine.hostname} is {machine_text(machine)}")

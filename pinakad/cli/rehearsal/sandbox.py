@@ -1,4 +1,4 @@
-"""A world for simulated nodes: folders, configuration, key, node files and a deployment script."""
+"""A folder with all that a daemon needs for simulated nodes: configuration, key, node files, deployment script."""
 
 import asyncio
 import json
@@ -118,7 +118,7 @@ class Sandbox:
         return marker
 
     def report(self) -> Report | None:
-        """Return the running deployment as the daemon tells it to readers."""
+        """Return the running deployment, as the daemon's status file has it."""
         try:
             return Status.model_validate_json(read_regular(self.runtime / "status.json", _MAX_BYTES)).deployment
         except (OSError, NotRegularError, ValidationError):

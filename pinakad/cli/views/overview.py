@@ -1,4 +1,4 @@
-"""How does a deployment stand, on one screen? The same parts for one look and for a live view."""
+"""The running or latest deployment on one screen: the same parts for a single screen and for a live one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def _slowest(report: Report, now: Instant, rows: int, width: int) -> Iterator[Te
 
 
 def node_table(nodes: Sequence[NodeReport], now: Instant, title: str, width: int, *, with_state: bool = True) -> Table:
-    """Return how nodes stand, a row each. On a narrow screen the columns that matter least are left out."""
+    """Return the states of nodes, a row each. On a narrow screen the columns that matter least are left out."""
     cells = [_cells(node, now, title) for node in nodes]
     names = [name for name in (cells[0] if cells else {title: plain("")}) if with_state or name != "state"]
     names = [name for name in names if width >= _FROM_WIDTH.get(name, 0)]
@@ -107,7 +107,7 @@ def _cells(node: NodeReport, now: Instant, title: str) -> dict[str, Text]:
 
 
 def script_text(script: ScriptPart, now: Instant) -> str:
-    """Return how the script stands, e.g. `exited with status 0 after 12 s`."""
+    """Return the state of the script in words, e.g. `exited with status 0 after 12 s`."""
     began_s, ended_s = wall_s(script.started_at), wall_s(script.finished_at)
     if script.state is ScriptState.RUNNING and began_s is not None:
         whose = ", started by somebody else" if script.adopted else ""

@@ -65,7 +65,7 @@ class ScriptLog:
             time.sleep(_CHECK_EVERY_S)
 
     def _is_over(self) -> bool:
-        """Tell whether nothing will be written any more: the script has ended, or never will begin."""
+        """Return whether nothing will be written any more: the script has ended, or never will begin."""
         with suppress(OSError, ValueError, KeyError, TypeError):  # a record that no supervisor writes says nothing
             found = self._script.look()
             if isinstance(found, Over) or found is NotRun.EVER:

@@ -1,4 +1,4 @@
-"""Show how a deployment goes on until its verdict, and the verdict."""
+"""Show the progress of a deployment in one line, and its verdict."""
 
 import sys
 from typing import TYPE_CHECKING, Self
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def end_with_verdict(settings: Config, ref: DeploymentRef, limit_s: float | None, *, quiet: bool = False) -> None:
-    """Follow the aim to its verdict, tell it, and end pinakactl with its exit code."""
+    """Follow the deployment to its verdict, print that, and end pinakactl with its exit code."""
     console = open_console()
     with Line(quiet=quiet) as line:
         follower = Follower(Store(config.state_dir()), Markers(settings.markers_dir), ref, line.update)
@@ -55,7 +55,7 @@ def _took_s(report: Report) -> float:
 
 
 class Line:
-    """How it goes on, on stderr: one line that changes on a terminal, in a pipe a line for each phase."""
+    """The progress of a deployment on stderr: one line that changes on a terminal, in a pipe a line for each phase."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = open_console(stderr=True)
@@ -74,7 +74,7 @@ class Line:
             self._status.stop()
 
     def update(self, report: Report | None) -> None:
-        """Say how it stands."""
+        """Show the phase of the deployment, None while its request is not taken."""
         words = in_words(report, now()) if report else "waiting until the request is taken"
         if self._status is not None:
             self._status.update(plain(words))
@@ -86,7 +86,7 @@ class Line:
 
 
 def show_submitted(console: Console, submitted: Submitted) -> None:
-    """Tell that the request was made, and what that means."""
+    """Print what was asked for, and on stderr that no daemon runs, where none does."""
     names = submitted.ref.nodes
     nodes = "all nodes" if names is None else f"{len(names)} node{'s' * (len(names) != 1)}"
     joined = ", together with a request that was not served yet" if submitted.joined else ""

@@ -1,6 +1,6 @@
-"""How does it go on? A live screen on a terminal, in a pipe a line for each change.
+"""Show a deployment while it goes on: a live screen on a terminal, in a pipe a line for each change.
 
-Files are read when they have changed, looked at once a second; of many nodes that change at once a few are told.
+Files are checked once a second and read when they have changed; where many nodes change at once, they are counted.
 """
 
 import sys
@@ -24,12 +24,12 @@ from pinakad.state.store import Store
 
 REFRESH_S = 1.0
 MAX_LINES = 20
-"""Told of one look. What is more is told by numbers."""
+"""Lines for the changes of one refresh. More changes are counted, not listed."""
 _MIN_ROWS = 3
 
 
 def watch(console: Console, state: Path, runtime: Path, *, until_over: bool) -> DaemonView:
-    """Show how it stands until Ctrl-C, or (`until_over`) until the deployment is over; return the last look."""
+    """Show it until Ctrl-C, or (`until_over`) until the deployment is over; return what was shown last."""
     display = _Screen(console) if console.is_interactive and sys.stdout.isatty() else _Lines(console)
     source = _Source(state, runtime)
     with display:
@@ -42,7 +42,7 @@ def watch(console: Console, state: Path, runtime: Path, *, until_over: bool) -> 
 
 
 class _Source:
-    """Reads how it stands where anything may have changed."""
+    """Reads the state of things again where anything may have changed."""
 
     def __init__(self, state: Path, runtime: Path) -> None:
         self._state, self._runtime = state, runtime
@@ -71,7 +71,7 @@ class _Source:
 
 
 class _Screen:
-    """One screen, drawn anew at each look: the time that is left goes by."""
+    """One screen, drawn anew at each refresh: the time that is left goes by."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
