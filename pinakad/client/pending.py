@@ -14,7 +14,7 @@ def unserved(store: Store, markers: Markers) -> Request | None:
     and NoReadError.
     """
     try:
-        found = markers.look()
+        found = markers.read()
     except OSError as error:
         raise NoMarkersError(markers.folder, error) from error
     return None if found is None or is_served(store, found) else found

@@ -57,7 +57,7 @@ class Placing:
         """
         wanted = mine
         for _ in range(_TRIES):
-            present = self._markers.look()
+            present = self._markers.read()
             if self._both is not None and (present is None or not self._waits(present, self._both)):
                 return  # the joined request was served as one
             waiting = present if present is not None and self._waits(present) and self._both is None else None

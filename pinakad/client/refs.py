@@ -75,7 +75,7 @@ class Serving:
 
     def _is_requested(self) -> bool:
         try:
-            found = self.markers.look()
+            found = self.markers.read()
         except OSError:
             return True
         return found is not None and found.document is not None and carries(found.document.request_id, self.request_id)

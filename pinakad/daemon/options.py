@@ -1,4 +1,4 @@
-"""What may be said on the daemon's command line?"""
+"""Which options does the daemon's command line have?"""
 
 import argparse
 from collections.abc import Iterator
@@ -8,19 +8,21 @@ from pinakad import __version__
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line of `pinakad`."""
+    """Return the parser of the command line of `pinakad`."""
     text = "Owns a bare-metal deployment from its request to a verdict that can be trusted. See also: pinakactl --help"
     made = argparse.ArgumentParser(prog="pinakad", description=text)
     made.add_argument("--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml")
     made.add_argument("--runner", choices=["subprocess", "systemd"], help="wins over [script] runner")
     made.add_argument("--check", action="store_true", help="check the configuration and exit")
-    made.add_argument("--version", action="version", version=f"pinakad {__version__}", help="tell the version and exit")
+    made.add_argument(
+        "--version", action="version", version=f"pinakad {__version__}", help="print the version and exit"
+    )
     return made
 
 
 def options() -> Iterator[tuple[str, str | None, str]]:
-    """List the options for the manual page: names, what follows them, and what they do."""
-    for action in parser()._actions:  # noqa: SLF001 - argparse has no public way to tell what it knows
+    """Yield the options for the manual page: names, metavar, help text."""
+    for action in parser()._actions:  # noqa: SLF001 - argparse has no public list of its actions
         choices = "|".join(map(str, action.choices)) if action.choices else None
         metavar = str(action.metavar) if action.metavar else choices
         yield ", ".join(action.option_strings), metavar, action.help or ""

@@ -1,4 +1,4 @@
-"""The daemon's start: what must hold before it serves anything, each with its own exit code."""
+"""What must hold before the daemon serves anything? Each condition has its own exit code."""
 
 import asyncio
 import errno
@@ -19,7 +19,7 @@ from pinakad.linux.locks import LockedError, StateLock
 from pinakad.linux.loop import BootClockLoop
 from pinakad.linux.ownership import weakness
 from pinakad.problems import cause_of
-from pinakad.script import runners
+from pinakad.script.bundle import program_compiled
 from pinakad.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ EXIT_SECOND_INSTANCE = 75  # sysexits.h: EX_TEMPFAIL
 EXIT_READ_ONLY = 74  # sysexits.h: EX_IOERR; a restart may mend it
 EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
 READ_ONLY_PATIENCE_S = 6.0
-"""So long that the restarts which follow never come too often for StartLimitBurst=. A restart is needed where the
-unit's sandbox has kept what the mount was when it began."""
-_LOOK_S = 0.25
+"""So long a read-only folder is waited for: the restarts that follow then never come too often for StartLimitBurst=. A
+restart is needed where the unit's sandbox keeps the mount as it was when the sandbox was made."""
+_CHECK_S = 0.25
 
 
 class ReadOnlyError(Exception):
@@ -42,7 +42,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
     set_up("info")
     limits.allow_many_files()
     limits.return_memory()
-    runners.compiled()  # now: an upgrade may change the file before the first request
+    program_compiled()  # now: an upgrade may change the file before the first request
     limits.collect_rarely()
     read = partial(_read, config_option, runner)
     try:
@@ -74,7 +74,7 @@ def main(config_option: Path | None, runner: str | None) -> int:
 
 
 def check(config_option: Path | None) -> int:
-    """Tell whether the configuration can be used, and return an exit code that says so."""
+    """Check the configuration, print what is wrong with it, and return the exit code."""
     try:
         config.load(config_option)
     except ConfigError as error:
@@ -104,18 +104,18 @@ async def _run(settings: Config, read: Callable[[], Config], store: Store, held:
 
 
 def _wait_for_folders(settings: Config, state: Path, runtime: Path) -> None:
-    """Wait while a folder is read-only. Raises ConfigError, and ReadOnlyError where that does not pass."""
-    ends_s, told = time.monotonic() + READ_ONLY_PATIENCE_S, False
+    """Wait while a folder is read-only. Raises ConfigError, and ReadOnlyError where it stays so."""
+    ends_s, logged = time.monotonic() + READ_ONLY_PATIENCE_S, False
     while True:
         try:
             _check_folders(settings, state, runtime)
         except ReadOnlyError as error:
             if time.monotonic() >= ends_s:
                 raise
-            if not told:
+            if not logged:
                 log.warning("%s; it is waited for", error)
-            told = True
-            time.sleep(_LOOK_S)
+            logged = True
+            time.sleep(_CHECK_S)
         else:
             return
 

@@ -1,4 +1,4 @@
-"""What in the marker folder is nearly a marker, so that somebody waits for an answer that never comes?"""
+"""Which names in the marker folder are nearly a marker, so that somebody waits for an answer that never comes?"""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from pinakad.problems import printable
 log = logging.getLogger(__name__)
 
 RIGHT_SPELLING = "deployment_status"
-"""How a reader would spell the marker folder, whose historic name is deplyment_status."""
+"""The right spelling of the marker folder, whose historic name is deplyment_status."""
 _MARKERS = {REQUEST, CANCEL, COMPLETED, FAILED}
 _WORDS = {
     plain(REQUEST): REQUEST,
@@ -30,7 +30,7 @@ _MAX_HINTS = 5
 
 
 class Hint(NamedTuple):
-    """Something that nobody looks at: what it is, where it lies, and under which name it would count."""
+    """Something that is ignored: what it is, its path, and the path under which it would count."""
 
     text: str
     path: Path
@@ -38,22 +38,25 @@ class Hint(NamedTuple):
 
 
 class MarkerHints:
-    """Logs each of them once, and again where it went and came back."""
+    """Logs each hint once, and again where its name went and came back."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
-    def tell(self) -> None:
-        """Look, and log what is new. Raises OSError where the folder is unreadable."""
+    def log_new(self) -> None:
+        """List the folder, and log the hints that are new. Raises OSError where the folder is unreadable."""
         found = {hint.text for hint in hints(self._folder)}
-        for text in sorted(found - self._told):
+        for text in sorted(found - self._logged):
             log.warning("%s", text, extra=fields(Event.REQUEST_PROBLEM))
-        self._told = found
+        self._logged = found
 
 
 def hints(folder: Path) -> list[Hint]:
-    """Return what is nearly a marker, _MAX_HINTS at most. Raises OSError where the folder is unreadable."""
+    """Return hints for names that are nearly a marker, _MAX_HINTS at most, and for a folder that is nearly this one.
+
+    Raises OSError where the folder is unreadable.
+    """
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if _meant(entry.name) is not None)
     found = [_name_hint(folder, name) for name in names[:_MAX_HINTS]]
@@ -67,12 +70,12 @@ def _name_hint(folder: Path, name: str) -> Hint:
 
 
 def _folder_hint(folder: Path) -> Iterator[Hint]:
-    """There is one hint at most."""
+    """Yield one hint at most."""
     slips = slips_between(plain(folder.name), plain(RIGHT_SPELLING))
     other = folder.with_name(RIGHT_SPELLING) if folder.name else folder
     if 0 < slips <= MAX_SLIPS and other.is_dir():
         holds = f"; it holds a '{REQUEST}'" if os.path.lexists(other / REQUEST) else ""
-        text = f"nobody looks into the folder '{other.name}' beside '{folder.name}': markers belong in the latter"
+        text = f"the folder '{other.name}' beside '{folder.name}' is ignored: markers belong in the latter"
         yield Hint(text + holds, other, folder)
 
 

@@ -2,12 +2,8 @@
 
 REQUEST = "deployment_in_progress"
 CANCEL = "deployment_cancel"
-
-
 COMPLETED = "deployment_completed"
 FAILED = "deployment_failed"
-
-
 OURS = ".pinakad-"
 AWAY = OURS + "away-"
-"""What had one of our names and could not be removed."""
+"""Begins the new name of what had one of our names and could not be removed."""

@@ -1,4 +1,4 @@
-"""What is asked? A request is read and parsed; a wrong one has its problems."""
+"""What is asked? A request is read and parsed; an invalid one has its problems."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
 from pinakad.report.request import RequestDocument, RequestPart
 from pinakad.state.served import ServedRequest
 
-_READS = 100  # under a storm of touches the last reading counts: its identity then differs, and it is served again
+_READS = 100  # under a storm of touches the last read counts: the file differs from it then, and is served again
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,20 @@ class Identity:
 
     @classmethod
     def of(cls, part: RequestPart | ServedRequest) -> "Identity":
-        """Return the identity that a report has written down."""
+        """Return the identity that a report or served.json has written down."""
         return cls(part.inode, part.mtime_ns, part.size, part.sha256)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is there: its identity, when it was made (wall clock), what it asks for or why it cannot be."""
+    """A request that is there: its identity, when it was made (wall clock, seconds), what it asks or its problems."""
 
     identity: Identity
     requested_wall_s: float
     document: RequestDocument | None
     problems: tuple[Problem, ...] = ()
     came_ns: int = field(default=0, compare=False)
-    """When it came there, or was touched last, by the file system's clock: whatever was done to it, its ctime tells."""
+    """When it came there, or was changed last in any way, by the file system's clock: its ctime."""
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""
@@ -61,7 +61,10 @@ class Request:
 
 
 def read_request(path: Path) -> Request | None:
-    """Read a request without following or waiting; read again where it changed under our eyes."""
+    """Read a request, None where there is none; read it again where it changed meanwhile. Raises OSError.
+
+    No link is followed, and no writer of a FIFO is waited for.
+    """
     before = status_of(path)
     for _ in range(_READS):
         if before is None:
@@ -107,7 +110,7 @@ def _content(path: Path, status: os.stat_result) -> tuple[bytes, Problem | None]
 def parse_request(raw: bytes) -> tuple[RequestDocument | None, list[Problem]]:
     """Return what the bytes of a request ask for, or what is wrong with them: MAX_PROBLEMS at most, and how many more.
 
-    The same bytes are parsed once, however often the folder is listed.
+    The last two contents are cached: the same bytes are parsed once, however often the folder is checked.
     """
     document, problems = _parsed(raw)
     return document, list(problems)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pinakad.events import Event, fields
 from pinakad.problems import Code, Problem, Spot
-from pinakad.script import supervisor
+from pinakad.script import running_scripts
 from pinakad.script.launch_record import this_moment
 from pinakad.script.outcome import Ended
 from pinakad.script.processes import end_family, is_alive, process_ends
@@ -31,11 +31,11 @@ class ForeignRuns:
 
     def foreign(self) -> list[tuple[int, int]]:
         """Return those that none of our deployments has started: pids and start ticks, oldest first."""
-        return supervisor.foreign_runs(str(self._script), str(self._deployments))
+        return running_scripts.foreign_runs(str(self._script), str(self._deployments))
 
     def leftovers(self) -> list[Problem]:
         """Return a warning for each process that an earlier run of ours has left."""
-        left = supervisor.own_runs(str(self._script), str(self._deployments))[:_MOST]
+        left = running_scripts.own_runs(str(self._script), str(self._deployments))[:_MOST]
         text = "process {}, which an earlier deployment has left in the background, still runs the script"
         spot = Spot(self._script.name)
         return [spot.warning(Code.SCRIPT_LEFT_RUNNING, text.format(pid)) for pid, _ in left]

@@ -15,9 +15,10 @@ from pinakad.linux.clock import boot_id
 from pinakad.linux.files import NotRegularError, read_regular, write_new, write_whole
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
-from pinakad.script import supervisor
-from pinakad.script.outcome import Ended, Started
+from pinakad.script import records
+from pinakad.script.outcome import Ended, NotRun, Over, Running, ScriptStatus, Started
 from pinakad.script.processes import is_alive, state_of
+from pinakad.script.running_scripts import start_ticks, words_of_process
 from pinakad.times import Moment
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,13 @@ class LaunchRecord:
         if not self._is_gone:
             self._is_gone = True
             text = "'%s' was removed or replaced; the script is followed by its process"
-            log.warning(text, self._folder / supervisor.STARTED, extra=fields(Event.STORAGE, deployment_id=self._id))
+            log.warning(text, self._folder / records.STARTED, extra=fields(Event.STORAGE, deployment_id=self._id))
         return self.seen
 
     def ended(self, started: Started) -> Ended | None:
         """Return what was left of the end."""
         with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
-            record = _read(self._folder / supervisor.EXIT)
+            record = _read(self._folder / records.EXIT)
             return Ended(
                 ScriptState.EXITED,
                 _count_or_none(record["exit_code"]),
@@ -71,6 +72,26 @@ class LaunchRecord:
             )
         return None
 
+    def status(self) -> ScriptStatus:
+        """Return how the script is, by the files.
+
+        `exit` decides; without it, whether a process lives that may leave one.
+        """
+        started = self.started()
+        if started is None:
+            return NotRun.YET
+        if isinstance(started, str):
+            return NotRun.EVER
+        ended = self.ended(started)
+        if ended is None and self.is_followed(started):
+            return Running(started)
+        ended = ended or self.ended(started)  # it may have come before the supervisor went
+        if ended is not None:
+            return Over(started, ended)
+        if started.at.boot_id != boot_id():
+            return Over(started, Ended(ScriptState.INTERRUPTED))
+        return Over(started, Ended(ScriptState.EXITED, adopted=True) if started.adopted else Ended(ScriptState.LOST))
+
     def is_followed(self, started: Started) -> bool:
         """Tell whether somebody lives who can tell of the end: the supervisor, or an adopted script itself."""
         if started.at.boot_id != boot_id():
@@ -81,7 +102,7 @@ class LaunchRecord:
             return False
         if self._is_gone:
             return state_of(started.supervisor_pid) not in "ZX"
-        return is_locked(self._folder / supervisor.STARTED)
+        return is_locked(self._folder / records.STARTED)
 
     def is_undecided(self, started: Started) -> bool:
         """Tell whether the supervisor may still leave that it has adopted somebody else's run, instead of its own."""
@@ -89,55 +110,55 @@ class LaunchRecord:
             return False
         if not is_alive(started.script_pid, started.script_start_ticks):
             return True  # it was called off, or has ended already
-        words = supervisor.words_of_process(started.script_pid)  # those of the supervisor until it becomes the script
-        return bool(words) and words == supervisor.words_of_process(started.supervisor_pid)
+        words = words_of_process(started.script_pid)  # those of the supervisor until it becomes the script
+        return bool(words) and words == words_of_process(started.supervisor_pid)
 
     def adopt(self, pid: int, ticks: int) -> None:
         """Write down that somebody else runs the script, so that none is launched.
 
         Raises FileExistsError where another was first, OSError where it cannot be written.
         """
-        os.close(supervisor.claim(str(self._folder), supervisor.adopted_record(self._id, pid, ticks)))
+        os.close(records.claim(str(self._folder), records.adopted_record(self._id, pid, ticks, boot_id())))
 
     def forbid(self) -> None:
         """Put a tombstone where `started` would be. Raises as `adopt` does."""
-        os.close(supervisor.claim(str(self._folder), supervisor.TOMBSTONE))
+        os.close(records.claim(str(self._folder), records.TOMBSTONE))
 
     def leave_end_of_adopted(self) -> None:
         """Write down that an adopted script was seen to have ended now. Raises OSError."""
-        write_whole(self._folder / supervisor.EXIT, supervisor.adopted_exit_record().encode() + b"\n", durable=True)
+        write_whole(self._folder / records.EXIT, records.adopted_exit_record(boot_id()).encode() + b"\n", durable=True)
 
     def require(self, sha256: str) -> None:
         """Write down which bytes the script must have; others are not run. Raises OSError."""
-        write_new(self._folder / supervisor.CHECKSUM, sha256.encode(), 0o644, durable=False)
+        write_new(self._folder / records.CHECKSUM, sha256.encode(), 0o644, durable=False)
 
     def _runs_itself(self, started: Started) -> bool:
         return started.adopted or is_alive(started.script_pid, started.script_start_ticks)
 
     def _read_started(self) -> Started | str | None:
         try:
-            record = _read(self._folder / supervisor.STARTED)
+            record = _read(self._folder / records.STARTED)
             if "tombstone" in record:
                 return str(record.get("cause", "the run was given up before"))
             with suppress(FileNotFoundError):
-                record = _read(self._folder / supervisor.ADOPTED)
+                record = _read(self._folder / records.ADOPTED)
             return started_of(record)
         except (FileNotFoundError, NotADirectoryError, NotRegularError):  # what is no file, no supervisor has left
             return self._read_exit_alone()
         except (OSError, ValueError, TypeError, KeyError):
-            now = json.loads(supervisor.adopted_exit_record())
+            now = json.loads(records.adopted_exit_record(boot_id()))
             return started_of(now | _NOBODY_KNOWS)  # it was started, and that is all that can be said
 
     def _read_exit_alone(self) -> Started | None:
         """A script that removed `started` before we saw it, and has ended."""
         with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
-            return started_of(_read(self._folder / supervisor.EXIT) | _NOBODY_KNOWS)
+            return started_of(_read(self._folder / records.EXIT) | _NOBODY_KNOWS)
         return None
 
 
 def this_moment() -> Moment:
     """Return now."""
-    return _moment(json.loads(supervisor.adopted_exit_record()))
+    return _moment(json.loads(records.adopted_exit_record(boot_id())))
 
 
 def started_of(record: Record) -> Started:
@@ -202,13 +223,13 @@ def _exists(pid: int, ticks: int | None) -> bool:
         return False
     except PermissionError:
         pass
-    return supervisor.start_ticks(pid) in (ticks, None) or ticks is None
+    return start_ticks(pid) in (ticks, None) or ticks is None
 
 
 def was_started(folder: Path) -> bool:
     """Tell whether the script of the deployment in `folder` was ever started. Raises OSError."""
     try:
-        started = read_regular(folder / supervisor.STARTED, _MAX_BYTES)
+        started = read_regular(folder / records.STARTED, _MAX_BYTES)
     except (FileNotFoundError, NotRegularError):  # what is no file, no supervisor has left
         return False
     return b'"tombstone"' not in started
@@ -217,4 +238,4 @@ def was_started(folder: Path) -> bool:
 def forbid_start(folder: Path) -> None:
     """Put a tombstone where `started` would be, unless that is there: a late supervisor gives up. Raises OSError."""
     with suppress(FileExistsError):
-        os.close(supervisor.claim(str(folder), supervisor.TOMBSTONE))
+        os.close(records.claim(str(folder), records.TOMBSTONE))

@@ -1,6 +1,7 @@
 """How a script was started, and how it ended."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from pinakad.problems import Problem
 from pinakad.report.vocabulary import ScriptState
@@ -38,3 +39,28 @@ class Ended:
     not_run: str = ""
     """Why its process never became the script; "" where it did."""
     warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The supervisor lives."""
+
+    started: Started
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The script was started and has ended, one way or another."""
+
+    started: Started
+    ended: Ended
+
+
+class NotRun(Enum):
+    """The script does not run, and: nothing shows that it ever did; a tombstone says that it never will."""
+
+    YET = "yet"
+    EVER = "ever"
+
+
+ScriptStatus = NotRun | Running | Over

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pinakad.linux.waiting import wait_until_set
-from pinakad.script.supervisor import start_ticks, user_ids
+from pinakad.script.running_scripts import start_ticks, user_ids
 
 ID_VARIABLE = "PINAKAD_DEPLOYMENT_ID"
 NODES_VARIABLE = "PINAKAD_NODES_DIR"

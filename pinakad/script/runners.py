@@ -2,24 +2,23 @@
 
 import asyncio
 import fcntl
-import importlib.util
 import logging
-import marshal
 import os
 import subprocess
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from pinakad.config import ScriptSettings
 from pinakad.linux.shortage import is_shortage
 from pinakad.problems import cause_of
 from pinakad.script import launch_service, supervisor
+from pinakad.script.bundle import program_compiled, program_text
 from pinakad.script.outcome import Started
 from pinakad.script.processes import end_all, is_alive
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
+from pinakad.script.supervisor import Spec
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +38,10 @@ class Runner(Protocol):
     makes_executable: bool
     """Whether the script's mode is this runner's business, because the daemon may not change it."""
 
-    def stand_by(self, spec: dict[str, Any]) -> None:
+    def stand_by(self, spec: Spec) -> None:
         """Get ready for the start, without doing anything that counts: it may never come."""
 
-    async def start(self, spec: dict[str, Any]) -> str | None:
+    async def start(self, spec: Spec) -> str | None:
         """Start a supervisor; return why that failed at once, None where it did not."""
 
     def stand_down(self) -> None:
@@ -63,20 +62,20 @@ class SubprocessRunner:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._gate: IO[bytes] | None = None  # of the process, while it waits for the word
-        self._spare: dict[str, Any] | None = None
-        self._unstarted: dict[str, Any] | None = None  # for want of a process; it is tried again
+        self._spare: Spec | None = None
+        self._unstarted: Spec | None = None  # for want of a process; it is tried again
         self._again_s = self._until_s = 0.0
 
-    def stand_by(self, spec: dict[str, Any]) -> None:
+    def stand_by(self, spec: Spec) -> None:
         """Have a supervisor that waits. Where that fails, `start` tries again and tells.
 
         It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
         that: then the text is taken.
         """
-        if self._spawn(spec, compiled()) is None:
+        if self._spawn(spec, program_compiled()) is None:
             self._spare = spec
 
-    async def start(self, spec: dict[str, Any]) -> str | None:
+    async def start(self, spec: Spec) -> str | None:
         """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another.
 
         It also tries again where the system has no process for it now.
@@ -98,9 +97,9 @@ class SubprocessRunner:
             except subprocess.TimeoutExpired:
                 self._process.kill()  # what it waits for is not us; nobody waits for it any more
 
-    def _start_from_text(self, spec: dict[str, Any]) -> str | None:
+    def _start_from_text(self, spec: Spec) -> str | None:
         self._spare = None
-        error = self._spawn(spec, _text())
+        error = self._spawn(spec, program_text())
         if self._gate is not None:
             self._let_go(self._gate)
         if error is not None and is_shortage(error) and asyncio.get_running_loop().time() < self._until_s:
@@ -109,7 +108,7 @@ class SubprocessRunner:
         self._unstarted = None
         return None if error is None else cause_of(error)
 
-    def _put_off(self, spec: dict[str, Any], error: OSError) -> None:
+    def _put_off(self, spec: Spec, error: OSError) -> None:
         if self._unstarted is None:
             log.warning("cannot start the script's supervisor: %s; it is tried again", cause_of(error))
         self._unstarted, self._again_s = spec, asyncio.get_running_loop().time() + _ASK_EVERY_S
@@ -119,7 +118,7 @@ class SubprocessRunner:
         with suppress(BrokenPipeError), gate:  # if it is gone, its exit code tells
             gate.write(supervisor.GO)
 
-    def _spawn(self, spec: dict[str, Any], program: bytes) -> OSError | None:
+    def _spawn(self, spec: Spec, program: bytes) -> OSError | None:
         """Start a supervisor; it waits for the word. Return what kept it from that.
 
         Its program is handed to the interpreter by a descriptor. A file in the state folder could be exchanged by the
@@ -132,7 +131,7 @@ class SubprocessRunner:
                         sys.executable,
                         *_INTERPRETER,
                         supervisor.OWN_PROGRAM.format(file.fileno()),
-                        *supervisor.words_of(spec),
+                        *spec.words(),
                     ],
                     bufsize=0,
                     stdin=subprocess.PIPE,
@@ -184,13 +183,13 @@ class SystemdRunner:
         self._socket = socket
         self._ask_at_s = 0.0
 
-    def stand_by(self, spec: dict[str, Any]) -> None:
+    def stand_by(self, spec: Spec) -> None:
         """Nothing: the unit is started when it is needed."""
 
     def stand_down(self) -> None:
         """Nothing either."""
 
-    async def start(self, spec: dict[str, Any]) -> str | None:  # noqa: ARG002 - the unit reads its own
+    async def start(self, spec: Spec) -> str | None:  # noqa: ARG002 - the unit reads its own
         """Have the unit started. Where systemd is away for a moment, as in an upgrade, it is asked again."""
         code, text = await self._insist("start")
         self._ask_at_s = asyncio.get_running_loop().time() + _ASK_EVERY_S
@@ -248,19 +247,6 @@ def _reap_when_it_ends(process: "subprocess.Popen[bytes]") -> None:
 def runner_for(settings: ScriptSettings, identifier: str) -> Runner:
     """Return the runner that is configured."""
     return SystemdRunner(identifier) if settings.runner == "systemd" else SubprocessRunner()
-
-
-@cache
-def _text() -> bytes:
-    """Return the program, as it was when this daemon started: an upgrade must not change what is started."""
-    return Path(supervisor.__file__).read_bytes()
-
-
-@cache
-def compiled() -> bytes:
-    """Return it as a .pyc (PEP 552): magic number, flags, and no source that it is held against."""
-    code = compile(_text(), "supervisor.py", "exec", dont_inherit=True, optimize=2)
-    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 def _sealed(program: bytes) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pinakad.script.launch_service import DEPLOYMENT_ID
 from pinakad.script.processes import NODES_VARIABLE, is_ours
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
 
 _UNIT = re.compile(rb":/(?!user\.slice)[^\n]*/pinakad-script@(%b)\.service" % DEPLOYMENT_ID.pattern.encode())
 """A unit of the system's, in cgroups(7) as /proc shows it; below user.slice, users name groups as they like."""

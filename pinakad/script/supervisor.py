@@ -1,8 +1,9 @@
 """How does the script's exit status survive the daemon? By this small program, which outlives it.
 
-It is one file of the standard library only. The daemon hands it to the interpreter by a descriptor, as it was when the
-daemon started: an upgrade cannot pull it away, and nobody can exchange it. It is started before it is needed, because
-that takes longer than what is left to do until the launch. Its acts, in this order:
+It and what it imports of ours are of the standard library only, and are made into one program (bundle.py). The daemon
+hands that to the interpreter by a descriptor, as it was when the daemon started: an upgrade cannot pull it away, and
+nobody can exchange it. It is started before it is needed, because that takes longer than what is left to do until the
+launch. Its acts, in this order:
 
 1. fork the script's process, which waits;
 2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
@@ -18,20 +19,21 @@ that takes longer than what is left to do until the launch. Its acts, in this or
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import resource
-import select
 import sys
 import time
+
+from pinakad.script.output import Output
+from pinakad.script.records import ADOPTED, CHECKSUM, EXIT, adopted_record, claim, exit_record, leave, started_record
+from pinakad.script.running_scripts import foreign_runs
 
 # The script waits for these imports: json, contextlib, enum (of signal) and typing would double them. And nothing may
 # be imported after the launch: an upgrade of the host can take the library away while the script runs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from hashlib import sha256
     from typing import Any, NoReturn
 else:
@@ -45,266 +47,76 @@ else:
         except ImportError:
             from hashlib import sha256
 
-STARTED = "started"
-ADOPTED = "adopted"
-EXIT = "exit"
-CHECKSUM = "script.sha256"
-LOG = "script.log"
 GO = b"g"
 OWN_PROGRAM = "/proc/self/fd/{}"  # how this program is named to the interpreter
-TOMBSTONE = '{"schema": 1, "tombstone": true}'  # in place of `started`: it never will be
 GAVE_UP = 3
 NOT_RECORDED = 4
 CHILD_GONE = 5
-_CHUNK = 65536
-_ROOM = 16 << 20  # left on the disk for what must be written down: how the script ended, the report, the answer
+_CAUSE_BYTES = 4096
+_BLOCK_BYTES = 65536
 _FORK_FOR_S, _FORK_EVERY_S = 25.0, 0.1
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_TRIES = 300  # one a second
-_JOURNAL = "/run/systemd/journal/stdout"
-_NUMBERS = ("log_max_bytes", "open_files")
-_WORDS = ("folder", "id", "script", "cwd", "output", *_NUMBERS)
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
-_NOBODY = 65534  # in a user namespace, whoever is not in it (user_namespaces(7)): that can be anybody
-_SHELLS = frozenset(
-    ("sh", "bash", "rbash", "bash-static", "dash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "yash")
-)
-_BASH_SCRIPT, _SCRIPT = 255, 10  # the descriptors at which bash, and the other shells, have the script that they run
-_FROM_STDIN = (0, *range(10, 16))  # a shell that reads its commands there moves it while one of them has another
-_A_COMMAND = "-c"
-_MAX_WORDS = 1 << 21  # ARG_MAX, the most that execve(2) takes
-_MAX_NAME = 4096
-_PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin")
 
 
-def boot_id() -> str:
-    """Return the id of the host's boot (random(4)).
+class Spec:
+    """What a supervisor needs to know. No input of a user is in it.
 
-    The unit tells it to the daemon: in a container, the sandbox's own /proc shows the outer host's.
+    `folder`: the deployment's. `output`: see Output; with `journal_too` what goes to script.log goes to the journal as
+    well. `open_files`: the script's soft limit of open files, 0 for the one that there is.
     """
-    told = os.environ.get("PINAKAD_BOOT_ID", "")
-    if told:  # systemd.unit(5), %b: 32 digits
-        return "-".join((told[:8], told[8:12], told[12:16], told[16:20], told[20:]))
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
 
+    def __init__(
+        self,
+        *,
+        folder: str,
+        identifier: str,
+        script: str,
+        cwd: str,
+        environment: dict[str, str],
+        output: str,
+        log_max_bytes: int,
+        boot_id: str,
+        open_files: int = 0,
+        journal_too: bool = False,
+    ) -> None:
+        self.folder, self.identifier = folder, identifier
+        self.script, self.cwd, self.environment = script, cwd, environment
+        self.output, self.log_max_bytes, self.journal_too = output, log_max_bytes, journal_too
+        self.boot_id, self.open_files = boot_id, open_files
 
-def start_ticks(pid: int) -> int | None:
-    """Return when a process began, in clock ticks since the boot (proc(5), field 22 of stat), None for no process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
+    def words(self) -> list[str]:
+        """Return the command line that gives it to this program; `journal_too` is only for who calls `main`."""
+        numbers = (str(self.log_max_bytes), str(self.open_files))
+        fixed = (self.folder, self.identifier, self.script, self.cwd, self.output, self.boot_id, *numbers)
+        return [*fixed, *(f"{name}={value}" for name, value in self.environment.items())]
 
-
-def words_of(spec: dict[str, Any]) -> list[str]:
-    """Return the command line that gives a `spec` to this program."""
-    environment = (f"{name}={value}" for name, value in spec["environment"].items())
-    return [*(str(spec[name]) for name in _WORDS), *environment]
-
-
-def _spec_of(words: list[str]) -> dict[str, Any]:
-    spec: dict[str, Any] = dict(zip(_WORDS, words))  # noqa: B905 - what follows is the environment
-    numbers = {name: int(spec[name]) for name in _NUMBERS}
-    pairs = dict(entry.split("=", 1) for entry in words[len(_WORDS) :])
-    return spec | numbers | {"environment": pairs}
-
-
-def claim(folder: str, record: str) -> int:
-    """Make `started` visible: whole, durable, and only once. `record`: JSON. Return the locked descriptor.
-
-    Raises FileExistsError where another was first, OSError where it cannot be written.
-    """
-    draft = f"{folder}/.started.{os.getpid()}.{time.monotonic_ns()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.fchmod(descriptor, 0o644)  # not before: who can open it can lock it, and would hold us up
-        _write(descriptor, (record + "\n").encode())
-        os.fsync(descriptor)
-        os.link(draft, f"{folder}/{STARTED}")
-        _sync(folder)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    finally:
-        os.unlink(draft)
-    return descriptor
-
-
-def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit` or `adopted`; a full disk is waited out, because nobody else knows what is in it.
-
-    What else is in the way is waited out for some minutes.
-    """
-    draft, tries, missing = f"{folder}/.{name}.new", _TRIES, 10
-    while tries > 0:
-        try:
-            descriptor = _create(draft, 0o644)
-            try:
-                _write(descriptor, (record + "\n").encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            _rename(draft, f"{folder}/{name}")
-            _sync(folder)
-        except FileNotFoundError:
-            if missing == 0:
-                return  # the folder is gone, and with it everybody who could ask
-            missing -= 1
-            wait(0.3)  # a daemon that lives makes it again
-        except OSError as error:
-            tries -= error.errno not in _NO_ROOM
-            wait(1.0)
-        else:
-            return
-
-
-class FileSink:
-    """script.log: ends at `limit` bytes or where the disk does, and says so; the writer is never held up."""
-
-    def __init__(self, path: str, limit: int) -> None:
-        self.limit = limit
-        self.written = self.dropped = self.lost = 0
-        self.said_full = False
-        self.descriptor: int | None = None
-        try:
-            self.descriptor = _create(path, 0o640)
-            os.fchown(self.descriptor, -1, os.stat(os.path.dirname(path)).st_gid)  # the daemon may read root's file
-        except OSError:
-            pass  # nothing is kept then, and that is told in `exit`
-
-    def write(self, data: bytes) -> None:
-        """Take all of `data`, and keep what there is room for."""
-        room = max(0, self.limit - self.written)
-        kept = self._keep(data[:room]) if room else 0
-        if len(data) > room and not self.said_full:
-            self.said_full = True
-            self._keep(f"\n[pinakad: the output past {self.limit} bytes is dropped]\n".encode())
-        self.written += kept
-        self.dropped += len(data) - kept
-
-    def _keep(self, data: bytes) -> int:
-        if self.descriptor is None:
-            return 0
-        if self.lost:
-            note = f"\n[pinakad: {self.lost} bytes of output were dropped: no room on the disk]\n".encode()
-            if not self._try(note):
-                self.lost += len(data)
-                return 0
-            self.lost = 0
-        kept = self._try(data)
-        self.lost += len(data) - kept
-        return kept
-
-    def _try(self, data: bytes) -> int:
-        try:
-            return os.write(self.descriptor, data) if self.descriptor is not None and self._has_room() else 0
-        except OSError:
-            return 0
-
-    def _has_room(self) -> bool:
-        """A file system that does not tell its size (statvfs(3)) is written until it refuses."""
-        disk = os.statvfs(self.descriptor or 0)
-        return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= _ROOM
-
-
-class JournalSink:
-    """The journal, by the stream that systemd gives services (systemd-journald.service(8))."""
-
-    def __init__(self, identifier: str) -> None:
-        self.written = self.dropped = 0
-        self.away_until = 0.0
-        self.identifier = identifier
-        self.socket: socket.socket | None = None
-
-    def write(self, data: bytes) -> None:
-        """Send `data`; what journald does not take in time is dropped, and for a while what follows it too."""
-        for _ in range(2):
-            if time.monotonic() < self.away_until:
-                break
-            try:
-                if self.socket is None:
-                    self.socket = self._connect()
-                self.socket.sendall(data)
-            except TimeoutError:
-                self.socket = None
-                self.away_until = time.monotonic() + 10
-            except OSError:  # journald was restarted: once more on a new connection
-                self.socket = None
-            else:
-                self.written += len(data)
-                return
-        self.dropped += len(data)
-
-    def _connect(self) -> socket.socket:
-        import socket  # noqa: PLC0415 - `main` has it where there is a journal
-
-        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        stream.settimeout(1)
-        stream.connect(_JOURNAL)
-        stream.sendall(f"{self.identifier}\n\n6\n0\n0\n0\n0\n".encode())
-        return stream
-
-
-class BothSinks:
-    """script.log, and the journal of the unit beside it; what counts as kept is what the file has."""
-
-    def __init__(self, file: FileSink, journal: JournalSink) -> None:
-        self.file, self.journal = file, journal
-
-    @property
-    def written(self) -> int:
-        """Return the bytes in the file."""
-        return self.file.written
-
-    @property
-    def dropped(self) -> int:
-        """Return the bytes that the file does not have."""
-        return self.file.dropped
-
-    def write(self, data: bytes) -> None:
-        """Send `data` to both."""
-        self.file.write(data)
-        self.journal.write(data)
-
-
-class NullSink:
-    """Nowhere."""
-
-    def __init__(self) -> None:
-        self.written = self.dropped = 0
-
-    def write(self, data: bytes) -> None:
-        """Forget `data`."""
-
-
-Sink = FileSink | JournalSink | BothSinks | NullSink
-
-
-def sink_for(spec: dict[str, Any]) -> Sink:
-    """Return where the output goes: `file` (in a unit of its own to the unit's journal too), `journal` or `null`."""
-    if spec["output"] == "null":
-        return NullSink()
-    if spec["output"] == "journal":
-        return JournalSink("pinakad-script")
-    file = FileSink(f"{spec['folder']}/{LOG}", spec["log_max_bytes"])
-    return BothSinks(file, JournalSink("pinakad-script")) if spec.get("journal_too") else file
+    @classmethod
+    def of_words(cls, words: list[str]) -> Spec:
+        """Return what a command line gives."""
+        folder, identifier, script, cwd, output, boot_id, log_max_bytes, open_files, *environment = words
+        return cls(
+            folder=folder,
+            identifier=identifier,
+            script=script,
+            cwd=cwd,
+            environment=dict(entry.split("=", 1) for entry in environment),
+            output=output,
+            log_max_bytes=int(log_max_bytes),
+            boot_id=boot_id,
+            open_files=int(open_files),
+        )
 
 
 def main(
-    spec: dict[str, Any],
+    spec: Spec,
     may_go: Callable[[], bool] = lambda: True,
     is_moot: Callable[[], bool] = lambda: False,
     on_ended: Callable[[], None] = lambda: None,
     *,
     reaps_orphans: bool = False,
 ) -> int:
-    """Run the script of `spec`: folder, id, script, cwd, environment, output, log_max_bytes. Return an exit code.
+    """Run the script of `spec`. Return an exit code.
 
-    Where they are told: `open_files` is the script's soft limit of open files; `journal_too` sends what goes to
-    script.log to the journal as well.
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
     `on_ended`: called when `exit` is there; what the script left running may live on.
@@ -313,7 +125,7 @@ def main(
     _fill_standard_streams()
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    if spec["output"] == "journal" or spec.get("journal_too"):
+    if spec.output == "journal" or spec.journal_too:
         import socket  # noqa: F401, PLC0415 - it takes its time, and later it may be gone
     script = _Script(spec)
     if not may_go():
@@ -323,12 +135,12 @@ def main(
         os.close(script.go)
         return CHILD_GONE  # somebody killed it while it waited: nothing has happened yet, and another may try
     try:
-        lock = claim(spec["folder"], _started_record(spec["id"], script.pid))
+        lock = claim(spec.folder, started_record(spec.identifier, script.pid, spec.boot_id))
     except OSError as error:
         script.call_off()
         if error.errno == errno.EEXIST:
             return GAVE_UP
-        print(f"pinakad supervisor: cannot record the start in '{spec['folder']}': {error.strerror}", file=sys.stderr)
+        print(f"pinakad supervisor: cannot record the start in '{spec.folder}': {error.strerror}", file=sys.stderr)
         return NOT_RECORDED
     _supervise(spec, script, is_moot, on_ended, reaps_orphans=reaps_orphans)
     os.close(lock)
@@ -336,7 +148,7 @@ def main(
 
 
 def _supervise(
-    spec: dict[str, Any],
+    spec: Spec,
     script: _Script,
     is_moot: Callable[[], bool],
     on_ended: Callable[[], None],
@@ -344,31 +156,34 @@ def _supervise(
     reaps_orphans: bool,
 ) -> None:
     """Let the script go, unless somebody else runs it; read its output, and leave how it ended."""
-    folder, sink = spec["folder"], sink_for(spec)
+    output = Output(spec.output, spec.folder, spec.log_max_bytes, journal_too=spec.journal_too)
     children = _Children(script.pid, reaps_orphans=reaps_orphans)
     # the last thing before the word: who starts the script a moment later than this finds it running
-    others = foreign_runs(spec["script"], os.path.dirname(folder))
+    others = foreign_runs(spec.script, os.path.dirname(spec.folder))
     if others:
         os.close(script.go)
         children.wait_for_script()
-        leave(folder, ADOPTED, adopted_record(spec["id"], *others[0]), time.sleep)
+        leave(spec.folder, ADOPTED, adopted_record(spec.identifier, *others[0], spec.boot_id), time.sleep)
         on_ended()
         return
     script.let_go()
-    status = _drain_until_exit(children, script.output, sink)
+    output.drain_until_exit(script.output, children.ended)
+    os.close(children.ended)
+    status = children.wait_for_script()
+    output.drain_what_is_left(script.output)
     if status != 0 and is_moot():
         return
-    record = _exit_record(status, sink, script.obstacle())
-    leave(folder, EXIT, record, lambda seconds: _drain_for(seconds, script.output, sink))
+    record = exit_record(status, output.written, output.dropped, script.obstacle(), spec.boot_id)
+    leave(spec.folder, EXIT, record, lambda seconds: output.drain_for(seconds, script.output))
     on_ended()
-    _drain_to_the_end(script.output, sink)
+    output.drain_to_the_end(script.output)
     children.outlive()
 
 
 class _Script:
     """The process that waits to become the script."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: Spec) -> None:
         gate, self.go = os.pipe()
         self.output, inlet = os.pipe()
         self._cause, obstacle = os.pipe()
@@ -397,7 +212,7 @@ class _Script:
 
     def obstacle(self) -> str:
         """Return why it has not become the script, "" where it has. Asked once, when it has ended."""
-        return os.read(self._cause, _CHUNK).decode()
+        return os.read(self._cause, _CAUSE_BYTES).decode()
 
 
 def _forked() -> int:
@@ -474,7 +289,7 @@ def _fill_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int, obstacle: int) -> NoReturn:
+def _script_process(spec: Spec, gate: int, go: int, inlet: int, obstacle: int) -> NoReturn:
     """Wait to be let go, then become the script. The end of the pipe means that nobody could record it: never run.
 
     What keeps it from becoming the script is written to `obstacle`, in ASCII.
@@ -488,17 +303,17 @@ def _script_process(spec: dict[str, Any], gate: int, go: int, inlet: int, obstac
         for source, target in ((null, 0), (inlet, 1), (inlet, 2)):
             os.dup2(source, target)
         os.umask(0o022)
-        if "open_files" in spec:
-            _limit_open_files(spec["open_files"])
+        if spec.open_files:
+            _limit_open_files(spec.open_files)
         if os.read(gate, 1) != GO:
             os._exit(GAVE_UP)
-        if not _is_as_checked(spec["script"], f"{spec['folder']}/{CHECKSUM}"):
+        if not _is_as_checked(spec.script, f"{spec.folder}/{CHECKSUM}"):
             os.write(obstacle, b"it was changed after it was checked")
             os._exit(126)
-        os.chdir(spec["cwd"])  # not before: it may have been exchanged since
-        os.execve("/bin/bash", ["/bin/bash", spec["script"]], spec["environment"])
+        os.chdir(spec.cwd)  # not before: it may have been exchanged since
+        os.execve("/bin/bash", ["/bin/bash", spec.script], spec.environment)
     except OSError as error:
-        os.write(2, f"pinakad: cannot run '{spec['script']}' in '{spec['cwd']}': {error.strerror}\n".encode())
+        os.write(2, f"pinakad: cannot run '{spec.script}' in '{spec.cwd}': {error.strerror}\n".encode())
         os.write(obstacle, (error.strerror or "").lower().encode("ascii", "replace").replace(b'"', b"'"))
     finally:
         os._exit(126)
@@ -513,7 +328,7 @@ def _is_as_checked(script: str, checksum: str) -> bool:
     wanted = os.read(descriptor, 64)
     found = sha256()
     descriptor = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    while data := os.read(descriptor, _CHUNK):
+    while data := os.read(descriptor, _BLOCK_BYTES):
         found.update(data)
     os.close(descriptor)
     return found.hexdigest().encode() == wanted
@@ -528,365 +343,6 @@ def _limit_open_files(number: int) -> None:
         pass  # the hard limit was lowered below that meanwhile: then it is as low already
 
 
-def _started_record(identifier: str, pid: int) -> str:
-    return _as_json(
-        {
-            "schema": 1,
-            "id": identifier,
-            "supervisor_pid": os.getpid(),
-            "supervisor_start_ticks": start_ticks(os.getpid()),
-            "script_pid": pid,
-            "script_start_ticks": start_ticks(pid),
-            **_this_moment(),
-        }
-    )
-
-
-def adopted_record(identifier: str, pid: int, ticks: int) -> str:
-    """Return what `started` says, of a script that somebody else started; its supervisor is nobody."""
-    now = _this_moment()
-    boot_s = ticks / os.sysconf("SC_CLK_TCK")  # proc(5): of the boot clock
-    return _as_json(
-        {
-            "schema": 1,
-            "id": identifier,
-            "adopted": 1,
-            "supervisor_pid": 0,
-            "script_pid": pid,
-            "script_start_ticks": ticks,
-            "boot_id": now["boot_id"],
-            "boot_s": boot_s,
-            "wall_s": now["wall_s"] - max(0.0, now["boot_s"] - boot_s),
-        }
-    )
-
-
-def adopted_exit_record() -> str:
-    """Return what `exit` says of such a script: when its end was seen, and no more."""
-    return _as_json({"schema": 1, "exit_code": None, "signal": None, **_this_moment(), "dropped_bytes": 0})
-
-
-def _exit_record(status: int, sink: Sink, cause: str) -> str:
-    """`cause`: why the script was not run at all, "" where it was."""
-    code = os.waitstatus_to_exitcode(status)
-    return _as_json(
-        {
-            "schema": 1,
-            "exit_code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            **_this_moment(),
-            "log_bytes": sink.written,
-            "dropped_bytes": sink.dropped,
-            **({"not_run": cause} if cause else {}),
-        }
-    )
-
-
-def _this_moment() -> dict[str, Any]:
-    return {"boot_id": boot_id(), "boot_s": time.clock_gettime(time.CLOCK_BOOTTIME), "wall_s": time.time()}
-
-
-# --- who else runs the script
-
-
-def foreign_runs(script: str, deployments: str) -> list[tuple[int, int]]:
-    """Return who runs `script` without one of our deployments having started it: pids and start ticks, oldest first.
-
-    A process counts that is root's, the owner's of the script, or our own, by all of its user ids; whose program is a
-    shell; and whose script is the file that `script` leads to. What one of these started is not listed besides. Ours
-    are those below a folder of `deployments`, by their environment or an ancestor's words, and those in a unit of ours.
-    """
-    return _oldest_first({pid for pid in _runs_of(script) if not _is_ours(pid, deployments)})
-
-
-def own_runs(script: str, deployments: str) -> list[tuple[int, int]]:
-    """Return who runs `script` because one of our deployments has started it, as `foreign_runs` does."""
-    return _oldest_first({pid for pid in _runs_of(script) if _is_ours(pid, deployments)})
-
-
-def _oldest_first(found: set[int]) -> list[tuple[int, int]]:
-    begun = [(start_ticks(pid), pid) for pid in found if _parent(pid) not in found]
-    return [(pid, ticks) for ticks, pid in sorted((ticks, pid) for ticks, pid in begun if ticks is not None)]
-
-
-def _runs_of(script: str) -> Iterator[int]:
-    try:
-        file = os.stat(script)
-    except OSError:
-        return
-    users = {0, os.geteuid(), file.st_uid} - {_NOBODY}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid() and _runs(int(name), script, file, users):
-            yield int(name)
-
-
-def _runs(pid: int, script: str, file: os.stat_result, users: set[int]) -> bool:
-    """Tell whether a process is a shell that runs the file: by its words, or by where a shell keeps its script open."""
-    program = _shell_of(pid, users)
-    words = words_of_process(pid) if program is not None else []
-    if not words:
-        return False
-    argument = _first_argument(words[1:] if _base(words[0]) == "busybox" else words)
-    if argument == _A_COMMAND:
-        return False
-    kept = _FROM_STDIN if not argument else (_BASH_SCRIPT,) if "bash" in (program or "") else (_SCRIPT,)
-    named = bool(argument) and _is_file(pid, argument, script, file)
-    return named or any(_is_same(f"/proc/{pid}/fd/{number}", file) for number in kept)
-
-
-def _shell_of(pid: int, users: set[int]) -> str | None:
-    """Return the path of the shell that a process of these users is, "" where it may not be seen, None for no shell.
-
-    Its words are read when its user is known: how long that takes, the user could decide.
-    """
-    program = ""
-    try:
-        program = os.readlink(f"/proc/{pid}/exe")
-        is_shell = _base(program.removesuffix(" (deleted)")) in _SHELLS
-    except PermissionError:  # another user's: its words must do
-        is_shell = _could_be_a_shell(pid)
-    except OSError:
-        return None  # a thread of the kernel, a zombie, or gone
-    return program if is_shell and user_ids(pid) <= users else None
-
-
-def user_ids(pid: int) -> set[int]:
-    """Return all user ids of a process. One that anybody starts and that has the rights of another, has two."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            line = next((line for line in file if line.startswith("Uid:")), "")
-    except OSError:
-        line = ""
-    return {int(number) for number in line.split()[1:]} or {_NOBODY}
-
-
-def _could_be_a_shell(pid: int) -> bool:
-    """Tell whether a process whose program we may not see is the shell that it is called.
-
-    Its words are for anybody to choose, also those of sudo(8), which has no user id but root's while it waits for a
-    password. How much code the program has (statm in proc(5)) the kernel counts, and it must be as much as the shell's.
-    """
-    name = _base(_text(f"/proc/{pid}/cmdline", _MAX_NAME).partition("\0")[0])
-    numbers = _text(f"/proc/{pid}/statm").split()
-    if name not in _SHELLS or len(numbers) < 4:  # noqa: PLR2004 - the text is the fourth
-        return False
-    return int(numbers[3]) in {_pages_of_code(f"{folder}/{name}") for folder in _PROGRAMS}
-
-
-def _pages_of_code(program: str) -> int:
-    """Return how many pages the code of a program has, as the kernel counts them (elf(5)); -1 for none."""
-    try:
-        with open(program, "rb") as file:
-            head = file.read(4096)
-    except OSError:
-        return -1
-    wide, is_little = head[4:5] == b"\2", head[5:6] == b"\1"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(head[at : at + size], "little" if is_little else "big")
-
-    if not head.startswith(b"\x7fELF"):
-        return -1
-    table = number(32, 8) if wide else number(28, 4)
-    size, count = (number(54, 2), number(56, 2)) if wide else (number(42, 2), number(44, 2))
-    parts = []
-    for at in range(table, table + size * count, size or 1):
-        flags, begin, length = (4, (16, 8), (32, 8)) if wide else (24, (8, 4), (16, 4))
-        if number(at, 4) == 1 and number(at + flags, 4) & 1:  # PT_LOAD, PF_X
-            parts.append((number(at + begin[0], begin[1]), number(at + length[0], length[1])))
-    if not parts:
-        return -1
-    page = resource.getpagesize()
-    return -(-max(begin + length for begin, length in parts) // page) - min(begin for begin, _ in parts) // page
-
-
-def _is_file(pid: int, name: str, script: str, file: os.stat_result) -> bool:
-    """Tell whether a name, as a process sees it, is the file."""
-    if name.startswith("/"):
-        return _is_same(f"/proc/{pid}/root{name}", file) or _is_same(name, file)
-    try:
-        os.stat(f"/proc/{pid}/cwd/")
-    except PermissionError:  # another user's: as far as the name goes, it must be the end of ours
-        tail = [part for part in name.split("/") if part not in ("", ".", "..")]
-        return bool(tail) and tail in (path.split("/")[-len(tail) :] for path in (script, os.path.realpath(script)))
-    except OSError:
-        return False
-    return _is_same(f"/proc/{pid}/cwd/{name}", file)
-
-
-def _is_same(path: str, file: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), file)
-    except (OSError, ValueError):
-        return False
-
-
-def _first_argument(words: list[str]) -> str:
-    """Return what a shell runs: the first word that is neither an option nor belongs to one (bash(1)), "" for none.
-
-    With `-c` it is no file, with `-s` it is what stdin says.
-    """
-    rest = iter(words[1:])
-    for word in rest:
-        if not word.startswith(("-", "+")):
-            return word
-        if word in ("-", "--"):
-            return next(rest, "")
-        if word.startswith("-") and not word.startswith("--") and set(word) & {"c", "s"}:
-            return _A_COMMAND if "c" in word else ""
-        if word in ("--rcfile", "--init-file") or (not word.startswith("--") and word.endswith(("o", "O"))):
-            next(rest, None)
-    return ""
-
-
-def _is_ours(pid: int, deployments: str) -> bool:
-    """Tell whether one of our deployments has started a process; what cannot be read says nothing."""
-    if "/pinakad-script@" in _text(f"/proc/{pid}/cgroup"):
-        return True
-    if f"\0PINAKAD_NODES_DIR={deployments}/" in "\0" + _text(f"/proc/{pid}/environ"):
-        return True
-    for _ in range(64):
-        pid = _parent(pid)
-        if pid <= 1:
-            return False
-        if any(word.startswith(f"{deployments}/") for word in words_of_process(pid)):
-            return True
-    return False
-
-
-def words_of_process(pid: int) -> list[str]:
-    """Return the command line of a process (proc(5)); empty for a thread of the kernel, a zombie, and none."""
-    return _text(f"/proc/{pid}/cmdline").split("\0")[:-1]
-
-
-def _parent(pid: int) -> int:
-    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return int(fields[1]) if len(fields) > 1 else 0
-
-
-def _text(path: str, limit: int = _MAX_WORDS) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = b""
-            while len(data) < limit and (more := os.read(descriptor, min(limit, _CHUNK))):
-                data += more
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return ""
-    return os.fsdecode(data)
-
-
-def _base(path: str) -> str:
-    return path.rpartition("/")[2].lstrip("-")
-
-
-def _as_json(record: dict[str, Any]) -> str:
-    """Return JSON. What we record are numbers, None and ids, which need no escape: letters, digits, `.` and `-`."""
-    return "{" + ", ".join(f'"{name}": {_shown(value)}' for name, value in record.items()) + "}"
-
-
-def _shown(value: float | str | None) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    return "null" if value is None else str(value)
-
-
-def _drain_until_exit(children: _Children, output: int, sink: Sink) -> int:
-    """Read the output until the script has exited; what it wrote before that is all read. Return its wait status."""
-    watch = select.poll()
-    watch.register(output, select.POLLIN)
-    ended = children.ended
-    watch.register(ended, select.POLLIN)
-    while True:
-        ready = dict(watch.poll())
-        if output in ready:
-            data = os.read(output, _CHUNK)
-            if data:
-                sink.write(data)
-                if ended not in ready:
-                    continue
-            else:
-                watch.unregister(output)
-        if ended in ready:
-            break
-    os.close(ended)
-    status = children.wait_for_script()
-    os.set_blocking(output, False)
-    for _ in range(64):  # more than a pipe holds: children that write on must not keep the exit status back
-        try:
-            data = os.read(output, _CHUNK)
-        except BlockingIOError:
-            break
-        if not data:
-            break
-        sink.write(data)
-    return status
-
-
-def _drain_for(seconds: float, output: int, sink: Sink) -> None:
-    """Wait so long, and read on meanwhile: what the script left running must not block on its output."""
-    ends_s = time.monotonic() + seconds
-    watch = select.poll()
-    watch.register(output, select.POLLIN)
-    while (left_s := ends_s - time.monotonic()) > 0:
-        if watch.poll(left_s * 1000):
-            data = os.read(output, _CHUNK)
-            if not data:
-                time.sleep(left_s)
-                return
-            sink.write(data)
-
-
-def _drain_to_the_end(output: int, sink: Sink) -> None:
-    """Read on for what the script left running: a closed pipe would kill it."""
-    os.set_blocking(output, True)
-    while data := os.read(output, _CHUNK):
-        sink.write(data)
-
-
-def _create(path: str, mode: int) -> int:
-    """Make a file that nobody else has open, in place of what stood there, which is never followed nor written."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except IsADirectoryError:
-        _put_aside(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, mode)
-    os.fchmod(descriptor, mode)  # whatever the umask says
-    return descriptor
-
-
-def _rename(source: str, target: str) -> None:
-    """Rename a file, whatever stands at `target`."""
-    try:
-        os.rename(source, target)
-    except IsADirectoryError:
-        _put_aside(target)
-        os.rename(source, target)
-
-
-def _put_aside(path: str) -> None:
-    """Give another name to a folder that stands where a file of ours belongs: there is no telling what is in it."""
-    os.rename(path, f"{path}.{time.monotonic_ns()}")
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _close_own_program(name: str) -> None:
     """The script must not inherit the descriptor that this program was read from."""
     before, after = OWN_PROGRAM.split("{}")
@@ -898,4 +354,4 @@ def _close_own_program(name: str) -> None:
 if __name__ == "__main__":
     _close_own_program(sys.argv[0])
     adopt_orphans()
-    sys.exit(main(_spec_of(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO, reaps_orphans=True))
+    sys.exit(main(Spec.of_words(sys.argv[1:]), may_go=lambda: os.read(0, 1) == GO, reaps_orphans=True))

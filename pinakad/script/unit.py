@@ -17,18 +17,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from pinakad import config
 from pinakad.config import Config, ConfigError
+from pinakad.linux.clock import boot_id
 from pinakad.linux.ownership import weakness
 from pinakad.problems import cause_of
-from pinakad.script import supervisor
+from pinakad.script import records, supervisor
 from pinakad.script.environment import environment, make_executable
 from pinakad.script.launch_service import DEPLOYMENT_ID
 from pinakad.script.processes import TERM_S, processes
 from pinakad.script.run_ledger import RunLedger, RunRefusedError
 from pinakad.script.snapshot_copy import SnapshotRefusedError, copy_snapshot
+from pinakad.script.supervisor import Spec
 
 EXIT_REFUSED = 78  # sysexits.h: EX_CONFIG
 _ASK_TIMES, _ASK_LIMIT_S = 5, 12.0  # within TimeoutStopSec= of the unit
@@ -56,7 +57,7 @@ def main(words: list[str]) -> int:
     except RefusedError as error:
         _say(str(error))
         with contextlib.suppress(OSError):
-            supervisor.claim(held, json.dumps({"schema": 1, "tombstone": True, "cause": str(error)}))
+            records.claim(held, json.dumps({"schema": 1, "tombstone": True, "cause": str(error)}))
         return EXIT_REFUSED
     signal.signal(signal.SIGTERM, _on_stop)
     signal.signal(signal.SIGALRM, _kill_the_rest)
@@ -154,17 +155,18 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _spec(settings: Config, identifier: str, held: str, nodes: Path) -> dict[str, Any]:
-    return {
-        "id": identifier,
-        "folder": held,
-        "script": str(settings.script_path),
-        "cwd": str(settings.paths.work_dir),
-        "environment": environment(identifier, nodes, settings.paths.work_dir),
-        "output": settings.script.output,
-        "journal_too": True,
-        "log_max_bytes": settings.script.log_max_bytes,
-    }
+def _spec(settings: Config, identifier: str, held: str, nodes: Path) -> Spec:
+    return Spec(
+        identifier=identifier,
+        folder=held,
+        script=str(settings.script_path),
+        cwd=str(settings.paths.work_dir),
+        environment=environment(identifier, nodes, settings.paths.work_dir),
+        output=settings.script.output,
+        journal_too=settings.script.output == "file",
+        log_max_bytes=settings.script.log_max_bytes,
+        boot_id=boot_id(),
+    )
 
 
 # --- the end

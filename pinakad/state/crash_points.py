@@ -1,7 +1,8 @@
 """Which steps lie between "request seen" and "request removed"?
 
-Each step that leaves something behind has its name here and is told, at debug level, right before and right after: the
-promise that a crash between any two of them loses nothing and does nothing twice is held against this list.
+Each step that leaves something behind has its name here and is logged, at debug level, right before and right after.
+The tests crash the daemon at each of these records, and hold the promise against this list: a crash between any two
+steps loses nothing and does nothing twice.
 """
 
 import logging
@@ -13,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class CrashPoint(StrEnum):
-    """The steps, in the order of a run that goes well (those of an end by force stand before the verdict)."""
+    """The steps, in the order of a run that goes well (the points of an end by force come before the verdict)."""
 
     CANCEL_CLEARED = "cancel cleared"
     FOLDER_MADE = "folder made"
@@ -39,7 +40,7 @@ class CrashPoint(StrEnum):
 
 @contextmanager
 def crash_point(name: CrashPoint) -> Iterator[None]:
-    """Tell that a step begins, and that it is done; one that fails is not done."""
+    """Log "begins: <name>" before the block and "done: <name>" after it; a block that raises is not done."""
     log.debug("begins: %s", name)
     yield
     log.debug("done: %s", name)

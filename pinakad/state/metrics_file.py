@@ -1,6 +1,6 @@
-"""What does Prometheus get to see: the same facts that status and history tell, as numbers?
+"""What does Prometheus read? The facts that `pinakactl status` and `history` show, as numbers.
 
-prometheus_client is imported when there is something to tell: nobody else pays for it.
+prometheus_client is imported when numbers are written: without a metrics file its memory is not used.
 """
 
 import asyncio
@@ -16,10 +16,12 @@ from pinakad import __version__
 from pinakad.linux.open_folder import open_folder
 from pinakad.linux.waiting import wait_until_set
 from pinakad.polling.vocabulary import NodeReason, NodeState
+from pinakad.problems import cause_of
 from pinakad.report.document import Report
 from pinakad.report.summary import ReportSummary, read_summary
 from pinakad.report.vocabulary import Outcome, Phase
-from pinakad.state.store import Store, warn_unwritable
+from pinakad.state.store import Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import wall_s
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _NOT_ASKED = "not_asked"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is told. `heads` are the deployments that are kept, `latest` is the running or latest one."""
+    """What the numbers are made of. `heads` are the deployments that are kept, `latest` the running or latest one."""
 
     up: bool
     events: bool
@@ -56,8 +58,8 @@ class Ledger:
         return [head for head in known.values() if head is not None]
 
 
-class Teller(Protocol):
-    """Whoever knows how it stands: the publisher of status.json."""
+class DaemonFacts(Protocol):
+    """What the daemon knows of itself; StatusFile has it."""
 
     latest: Report | None
     events_trusted: bool
@@ -65,37 +67,37 @@ class Teller(Protocol):
 
 
 class MetricsFile:
-    """The file for node_exporter's textfile collector. That it cannot be written fails nothing and is logged once.
+    """The file for node_exporter's textfile collector. A failed write is logged once, and fails nothing else.
 
-    `path()` is where it is wanted now, None for nowhere. `due` is set where it shall be written at once.
+    `path()` is where the file is wanted now, None for nowhere. `due` is set where the file shall be written at once.
     """
 
-    def __init__(self, store: Store, path: Callable[[], Path | None], teller: Callable[[], Teller]) -> None:
+    def __init__(self, store: Store, path: Callable[[], Path | None], daemon: Callable[[], DaemonFacts]) -> None:
         self.due = asyncio.Event()
         self._ledger = Ledger(store)
         self._path = path
-        self._teller = teller
+        self._daemon = daemon
         self._writing = threading.Lock()
-        self._failing = False
+        self._troubles = Troubles()  # of its own: STATUS does not show them
         self._over = False
 
     async def keep_up(self) -> None:
-        """Write it whenever it is due, and otherwise every EVERY_S."""
+        """Write the file whenever it is due, and otherwise every EVERY_S."""
         while True:
             self.due.clear()
-            path, teller = self._path(), self._teller()
+            path, daemon = self._path(), self._daemon()
             if path is not None:
-                facts = (teller.events_trusted, teller.queued, teller.latest, time.time())
+                facts = (daemon.events_trusted, daemon.queued, daemon.latest, time.time())
                 await asyncio.to_thread(self._keep_up, path, *facts)
             await wait_until_set(self.due, EVERY_S)
 
     def close(self) -> None:
-        """Write, for the last time, that no daemon runs any more."""
+        """Write for the last time: no daemon runs any more."""
         with self._writing:
             self._over = True
             path = self._path()
             if path is not None:
-                latest = self._teller().latest
+                latest = self._daemon().latest
                 self._write(path, Facts(False, False, False, self._heads(), latest, time.time()))
 
     def _keep_up(self, path: Path, events: bool, queued: bool, latest: Report | None, now_wall_s: float) -> None:
@@ -105,20 +107,18 @@ class MetricsFile:
 
     def _write(self, path: Path, facts: Facts) -> None:
         try:
-            told = text(facts)
+            numbers = text(facts)
             with open_folder(path.parent) as folder:
-                folder.write_whole(path.name, told, 0o644)
+                folder.write_whole(path.name, numbers, 0o644)
         except OSError as error:
-            if not self._failing:
-                warn_unwritable(f"[metrics] textfile '{path}'", error)
-            self._failing = True
+            self._troubles.note("metrics", f"cannot write [metrics] textfile '{path}': {cause_of(error)}")
         else:
-            self._failing = False
+            self._troubles.clear("metrics")
 
     def _heads(self) -> list[ReportSummary]:
         try:
             return self._ledger.heads()
-        except OSError:  # whoever needs the state folder says so
+        except OSError:  # the loop that needs the state folder logs it
             return []
 
 
@@ -127,28 +127,28 @@ def text(facts: Facts) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see above
 
     registry = CollectorRegistry()
-    told = _Told(registry)
-    _tell_daemon(told, facts)
-    _tell_history(told, facts)
+    gauges = _Gauges(registry)
+    _add_daemon(gauges, facts)
+    _add_history(gauges, facts)
     if facts.latest is not None:
-        _tell_latest(told, facts.latest, facts.now_wall_s)
+        _add_latest(gauges, facts.latest, facts.now_wall_s)
     return generate_latest(registry)
 
 
-class _Told:
+class _Gauges:
     """The gauges of one registry. All of them are gauges: what is kept is pruned, so that no count only grows."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         self._registry = registry
 
-    def tell(self, name: str, about: str, value: float) -> None:
-        """Tell one number."""
+    def add(self, name: str, about: str, value: float) -> None:
+        """Add a metric with one number."""
         from prometheus_client import Gauge  # noqa: PLC0415 - see above
 
         Gauge(f"pinakad_{name}", about, registry=self._registry).set(value)
 
-    def tell_each(self, name: str, about: str, label: str, values: dict[str, float]) -> None:
-        """Tell a number for each value of a label."""
+    def add_each(self, name: str, about: str, label: str, values: dict[str, float]) -> None:
+        """Add a metric with a number for each value of a label."""
         from prometheus_client import Gauge  # noqa: PLC0415 - see above
 
         gauge = Gauge(f"pinakad_{name}", about, [label], registry=self._registry)
@@ -156,45 +156,45 @@ class _Told:
             gauge.labels(key).set(value)
 
 
-def _tell_daemon(told: _Told, facts: Facts) -> None:
-    told.tell("up", "1 while the daemon runs.", facts.up)
-    told.tell_each("version_info", "The version of pinakad; always 1.", "version", {__version__: 1})
-    told.tell("watch_events", "1 while file system events come, 0 when rescans have taken over.", facts.events)
-    told.tell("request_queued", "1 while another request waits for the running deployment to end.", facts.queued)
+def _add_daemon(gauges: _Gauges, facts: Facts) -> None:
+    gauges.add("up", "1 while the daemon runs.", facts.up)
+    gauges.add_each("version_info", "The version of pinakad; always 1.", "version", {__version__: 1})
+    gauges.add("watch_events", "1 while file system events come, 0 when rescans have taken over.", facts.events)
+    gauges.add("request_queued", "1 while another request waits for the running deployment to end.", facts.queued)
 
 
-def _tell_history(told: _Told, facts: Facts) -> None:
+def _add_history(gauges: _Gauges, facts: Facts) -> None:
     finished = [head for head in facts.heads if head.is_finished]
     outcomes = Counter(str(head.outcome) for head in finished)
-    told.tell_each(
+    gauges.add_each(
         "deployments", "Finished deployments that are kept, by outcome.", "outcome", _each(Outcome, outcomes)
     )
     reasons = Counter(str(head.reason) for head in finished if head.reason)
     about = "Finished deployments that are kept and did not complete, by reason."
-    told.tell_each("deployments_not_completed", about, "reason", dict(reasons))
+    gauges.add_each("deployments_not_completed", about, "reason", dict(reasons))
     if not finished:
         return
     last = max(finished, key=lambda head: wall_s(head.finished_at) or 0.0)
     answered_s = wall_s(last.finished_at) or 0.0
-    told.tell("last_answer_timestamp_seconds", "When the last deployment finished, since 1970.", answered_s)
+    gauges.add("last_answer_timestamp_seconds", "When the last deployment finished, since 1970.", answered_s)
     about = "The seconds since the last deployment finished, when this was written."
-    told.tell("last_answer_age_seconds", about, max(0.0, facts.now_wall_s - answered_s))
+    gauges.add("last_answer_age_seconds", about, max(0.0, facts.now_wall_s - answered_s))
     about = "1 for the outcome of the last deployment that finished."
-    told.tell_each("last_answer", about, "outcome", _each(Outcome, Counter([str(last.outcome)])))
+    gauges.add_each("last_answer", about, "outcome", _each(Outcome, Counter([str(last.outcome)])))
 
 
-def _tell_latest(told: _Told, latest: Report, now_wall_s: float) -> None:
+def _add_latest(gauges: _Gauges, latest: Report, now_wall_s: float) -> None:
     phases = _each(Phase, Counter([str(latest.phase)]))
-    told.tell_each("deployment_phase", "1 for the phase of the running or latest deployment.", "phase", phases)
+    gauges.add_each("deployment_phase", "1 for the phase of the running or latest deployment.", "phase", phases)
     began_s, ended_s = wall_s(latest.started_at) or now_wall_s, wall_s(latest.finished_at) or now_wall_s
     about = "The seconds from the taking of the request to the verdict, or until now."
-    told.tell("deployment_duration_seconds", about, max(0.0, ended_s - began_s))
+    gauges.add("deployment_duration_seconds", about, max(0.0, ended_s - began_s))
     states = Counter(str(node.state) for node in latest.nodes)
-    told.tell_each("nodes", "Nodes of the running or latest deployment, by state.", "state", _each(NodeState, states))
+    gauges.add_each("nodes", "Nodes of the running or latest deployment, by state.", "state", _each(NodeState, states))
     waiting = [node for node in latest.nodes if node.state is not NodeState.UP]
     reasons = Counter(str(node.reason or _NOT_ASKED) for node in waiting)
     about = "Nodes that are not up, by the reason why their last attempt failed."
-    told.tell_each("nodes_not_up", about, "reason", {_NOT_ASKED: reasons[_NOT_ASKED]} | _each(NodeReason, reasons))
+    gauges.add_each("nodes_not_up", about, "reason", {_NOT_ASKED: reasons[_NOT_ASKED]} | _each(NodeReason, reasons))
 
 
 def _each(kinds: type[Outcome | Phase | NodeState | NodeReason], counts: "Counter[str]") -> dict[str, float]:

@@ -1,32 +1,54 @@
-"""What cannot be written for now, and when is it tried again?"""
+"""Retries writes that fail for lack of disk space, or because the disk is read-only or away."""
 
-import logging
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from pinakad.events import Event, fields
 from pinakad.problems import cause_of
+from pinakad.state.troubles import Troubles
 
-log = logging.getLogger(__name__)
+_Written = TypeVar("_Written")
 
 
 class WriteRetry:
-    """Waits out a disk that is full or read-only. `text` tells what is waited for, "" where nothing is."""
+    """Repeats a write until it succeeds. `next_try` returns when it is time to try again, e.g. at the next rescan."""
 
-    def __init__(self, looked: Callable[[], Awaitable[None]]) -> None:
-        self.text = ""
-        self._looked = looked
+    def __init__(self, next_try: Callable[[], Awaitable[None]], troubles: Troubles) -> None:
+        self._next_try = next_try
+        self._troubles = troubles
+
+    async def until_done(self, what: str, write: Callable[[], _Written], *, in_thread: bool = False) -> _Written:
+        """Return what `write` returns, once it raises no OSError; `what` names its object, for log and STATUS.
+
+        A write that succeeds at once does not give way to other tasks, unless it is made in a thread.
+        """
+        while True:
+            try:
+                written = await asyncio.to_thread(write) if in_thread else write()
+            except OSError as error:
+                await self.wait_out(what, error)
+            else:
+                self.succeeded(what)
+                return written
 
     async def wait_out(self, what: str, error: OSError) -> None:
-        """Say once what cannot be written, and return when it is time to try again."""
-        self.say(f"cannot write {what}: {cause_of(error)}" + (f" ('{error.filename}')" if error.filename else ""))
-        await self._looked()
+        """Note that `what` cannot be written, and return when it is time to try again."""
+        self.failed(what, error)
+        await self._next_try()
 
-    def say(self, text: str) -> None:
-        """Log what stands in the way, once."""
-        if text != self.text:
-            log.error("%s; it is tried again", text, extra=fields(Event.STORAGE))
-        self.text = text
+    def failed(self, what: str, error: OSError) -> None:
+        """Note that `what` cannot be written, without waiting."""
+        where = f" ('{error.filename}')" if error.filename else ""
+        self._troubles.note(_source(what), f"cannot write {what}: {cause_of(error)}{where}")
 
-    def over(self) -> None:
-        """It could be written."""
-        self.text = ""
+    def succeeded(self, what: str) -> None:
+        """Note that `what` could be written."""
+        self._troubles.clear(_source(what))
+
+    def not_needed(self, what: str) -> None:
+        """Note that `what` need not be written any more."""
+        self._troubles.forget(_source(what))
+
+
+def _source(what: str) -> str:
+    return f"write {what}"

@@ -5,12 +5,12 @@ two seconds longer (`is_over`: the request is only set aside then), and none oth
 an entry that is not over is never served again, whatever became of its deployment's folder; any other is a new one,
 although the last may have had the same identity (a file that was linked in again).
 
-What a daemon that is away cannot see, it cannot know: a file that is removed and linked in again meanwhile counts as
-the one before. Its ctime would not tell: a chmod changes that, too, and would have the request run twice.
+A file that is removed and linked in again while no daemon runs counts as the one before. Its ctime cannot decide it:
+a chmod changes the ctime, too, and would have the request run twice.
 
 The order of what is durable: the deployment's first report, then its entry here; the answer, then the request set
 aside, then `answered` in the deployment's folder, then the entry is over, then the request is removed. Each write is
-whole and durable: a cut one would lose the other entries, too.
+whole and durable: a write that is cut would lose the other entries, too.
 """
 
 import logging
@@ -26,28 +26,28 @@ from pinakad.state.crash_points import CrashPoint, crash_point
 log = logging.getLogger(__name__)
 
 MAX_ENTRIES = 200
-"""Marker folders that never came back: the oldest of so many are forgotten."""
+"""Entries of marker folders that never come back would pile up: the oldest are forgotten."""
 _MAX_BYTES = 1 << 20
 
 
 class FolderIdentity(Part):
-    """Which folder a path leads to. The device counts within one boot only: another may number its disks otherwise."""
+    """Which folder a path leads to. The device counts within one boot only: the next may number the disks otherwise."""
 
     boot_id: str
     device: int
     inode: int
 
     def is_same(self, other: "FolderIdentity") -> bool:
-        """Tell whether it is the same folder."""
+        """Tell whether both are the same folder."""
         return self.inode == other.inode and (self.boot_id != other.boot_id or self.device == other.device)
 
 
 class ServedRequest(Part):
     """A request that was taken as the deployment `id`: its identity, and the marker folder it was in, if known.
 
-    `gone`: somebody else was seen to have removed it, so that what stands there now is another one. `answered`: the
-    answer is out, and only the request is still to go. `cancel_since_ns`: an older cancel (by its ctime) is none, it
-    was there before and could not be removed.
+    `gone`: the request was removed, by us or by somebody else, so that a request there now is another one. `answered`:
+    the answer is out, and only the request is still to be removed. `cancel_since_ns`: a cancel with an older ctime does
+    not count; it was there before and could not be removed.
     """
 
     id: Id
@@ -66,12 +66,12 @@ class ServedRequest(Part):
         return self.gone and self.answered
 
     def part(self) -> RequestPart:
-        """Return the request as a report has it; what it asked for is not known any more."""
+        """Return the request as a report has it, without the nodes that it named: they are not recorded here."""
         identity = {"inode": self.inode, "mtime_ns": self.mtime_ns, "size": self.size, "sha256": self.sha256}
         return RequestPart(id=None, nodes=None, **identity)
 
     def is_for(self, request: RequestPart) -> bool:
-        """Tell whether it has this identity and may still stand there."""
+        """Tell whether `request` has the same identity, and this one was not seen to be removed."""
         mine = (self.inode, self.mtime_ns, self.size, self.sha256)
         return not self.gone and mine == (request.inode, request.mtime_ns, request.size, request.sha256)
 
@@ -88,7 +88,7 @@ def served_request(
 
 
 class ServedRequests:
-    """The file. `entries` are in the order of the taking."""
+    """The file served.json. `entries` are in the order in which the requests were taken."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,7 +96,7 @@ class ServedRequests:
         self.is_new = True
 
     def load(self) -> None:
-        """Read the file. `is_new`: there is none, or none that can be read. Raises OSError."""
+        """Read the file; `is_new` is then whether there is no readable one. Raises OSError."""
         self.entries, self.is_new = [], True
         try:
             self.entries = _ENTRIES.validate_json(read_regular(self.path, _MAX_BYTES))
@@ -107,7 +107,7 @@ class ServedRequests:
             log.error("cannot read '%s': what was served before is not known", self.path)  # noqa: TRY400 - no bug
 
     def of(self, identifier: str) -> ServedRequest | None:
-        """Return the entry of a deployment."""
+        """Return the entry of a deployment, None where there is none."""
         return next((entry for entry in self.entries if entry.id == identifier), None)
 
     def serving(self, request: RequestPart) -> ServedRequest | None:
@@ -121,7 +121,7 @@ class ServedRequests:
             self._write([*others, entry][-MAX_ENTRIES:])
 
     def note(self, identifier: str, *, gone: bool = False, answered: bool = False) -> None:
-        """Write down what became of a request. Raises OSError."""
+        """Write down what became of a request, durably. Raises OSError."""
         entry = self.of(identifier)
         if entry is not None:
             new = entry.model_copy(update={"gone": entry.gone or gone, "answered": entry.answered or answered})
@@ -129,13 +129,13 @@ class ServedRequests:
                 self.remember(new)
 
     def forget(self, identifier: str) -> None:
-        """Remove an entry: its request is out of the way, and `answered` says so, durably. Raises OSError."""
+        """Remove an entry, durably, after the deployment's `answered` is durable. Raises OSError."""
         if self.of(identifier) is not None:
             with crash_point(CrashPoint.REQUEST_FORGOTTEN):
                 self._write([entry for entry in self.entries if entry.id != identifier])
 
     def write_again(self) -> None:
-        """Write the file as it should be: somebody else has removed it. Raises OSError."""
+        """Write the file with the entries in memory, after somebody else has removed it. Raises OSError."""
         self._write(self.entries)
 
     def _write(self, entries: list[ServedRequest]) -> None:

@@ -19,8 +19,10 @@ from pinakad.report.document import ClockPart, Report, policy_of
 from pinakad.report.node import counts_of, node_reports
 from pinakad.report.request import RequestPart
 from pinakad.report.vocabulary import Phase
+from pinakad.state.pruning import remove
 from pinakad.state.status_file import SHARE, StatusFile
 from pinakad.state.store import Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import rfc3339
 
 
@@ -41,8 +43,8 @@ def publishing(scene: CheckContext) -> list[Row]:
     """Tell how the nodes stand, as often as the publisher does."""
     report, store = example(scene.folder, scene.size(10_000)), Store(scene.folder / "told")
     (store.folder(report.id)).mkdir(parents=True)
-    status_file = StatusFile(scene.folder, store, time.monotonic, lambda: None)
-    status_file.tell(report)
+    status_file = StatusFile(scene.folder, store, time.monotonic, lambda: None, Troubles())
+    status_file.publish(report)
     poll = NodePoll(attempts=3, reason=NodeReason.REFUSED, reasons={NodeReason.REFUSED: 3}, last_attempt_wall_s=1e9)
 
     def put_together() -> Report:
@@ -51,7 +53,7 @@ def publishing(scene: CheckContext) -> list[Row]:
 
     def tell_it() -> None:
         status_file._due_s = 0.0
-        status_file.tell(now_it_stands)
+        status_file.publish(now_it_stands)
 
     together_s, _ = min(_cost(put_together) for _ in range(3))
     now_it_stands = put_together()
@@ -104,7 +106,7 @@ def _read_all(folder: Path, store: Store, count: int) -> list[Row]:
     together = _cost(lambda: select_nodes(files))
     identifier = store.begin()
     snapshot = _cost(lambda: store.snapshot(identifier, found.files))
-    store.drop(identifier)
+    remove(store, identifier)
     os.utime(write_node(folder, count), ns=(1, 1))
     _, changed_s = _cost(lambda: nodes.scan(allow_loopback=False))
     cpu_s, wall_s = (sum(parts) for parts in zip(scan, together, snapshot, strict=True))

@@ -14,7 +14,7 @@ from world import World
 
 from pinakad.linux.clock import boot_id
 from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
 
 OTHER_BOOT = "0b0c5c1e-7a3f-4b0e-9d56-2f8d1c9b7a11"
 AGO_S = 3000.0

@@ -1,10 +1,9 @@
 """The supervisor as a program that kills or stops itself right before one of its calls to the system.
 
-Arguments: the supervisor's file, the signal's number, which call (its number, or the first one of a name), the spec.
-It is run as the supervisor is, with nothing but the standard library.
+Arguments: the supervisor's file, the signal's number, which call (its number, or the first one of a name), and the
+supervisor's own command line. It is run as the supervisor is, with nothing but the standard library.
 """
 
-import json
 import os
 import runpy
 import signal
@@ -42,7 +41,8 @@ class _Calls:
 
 
 if __name__ == "__main__":
-    _, program, number, at, spec = sys.argv
-    main = runpy.run_path(program)["main"]
+    _, program, number, at, *words = sys.argv
+    names = runpy.run_path(program)
+    main, spec = names["main"], names["Spec"].of_words(words)
     sys.setprofile(_Calls(signal.Signals(int(number)), at))
-    sys.exit(main(json.loads(spec)))
+    sys.exit(main(spec))

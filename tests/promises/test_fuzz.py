@@ -70,7 +70,7 @@ def test_mutants_of_requests_are_requests_or_problems(asked: Any) -> None:
         assert_tellable(problem)
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "deployment_in_progress").write_bytes(raw)
-        found = Markers(Path(name)).look()
+        found = Markers(Path(name)).read()
     assert found is not None
     assert (found.document, list(found.problems)) == (document, problems)
     part = found.part()

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from worker_run import Events, RestartedWorker
 from world import ANSWERS, CANCEL, REQUEST
 
-from pinakad.markers.folder import OPEN_LIMIT_S
+from pinakad.markers.settling import OPEN_LIMIT_S
 from pinakad.report.document import Report
 
 FIRST_MTIME_S = 1_700_000_000

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.script import supervisor
+from pinakad.script import running_scripts
 from pinakad.script.processes import NODES_VARIABLE
 from pinakad.script.still_running import still_running
 
@@ -22,9 +22,9 @@ STRANGER, DAEMON = 65533, 4712
 _SU = "/usr/bin/su"
 _SEES = """
 import os, sys, encodings.utf_8_sig
-from pinakad.script import supervisor
+from pinakad.script import running_scripts
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
-print([pid for pid, _ in supervisor.foreign_runs(sys.argv[2], "/var/lib/pinakad/deployments")])
+print([pid for pid, _ in running_scripts.foreign_runs(sys.argv[2], "/var/lib/pinakad/deployments")])
 """
 
 
@@ -58,7 +58,7 @@ def running(words: list[str], program: str, user: int) -> Iterator[int]:
     )
     try:
         ends_s = time.monotonic() + 10
-        while supervisor.words_of_process(process.pid) != words:
+        while running_scripts.words_of_process(process.pid) != words:
             assert time.monotonic() < ends_s, "it does not run"
         yield process.pid
     finally:
@@ -103,7 +103,7 @@ def test_a_stranger_cannot_say_that_a_deployment_still_runs(tmp_path: Path) -> N
         mark = {NODES_VARIABLE: f"{tmp_path}/20261124T000000Z.0001/nodes"}
         process = subprocess.Popen(["sleep", "60626"], env=mark, user=user, group=user, extra_groups=[])
         ends_s = time.monotonic() + 10
-        while supervisor.words_of_process(process.pid) != ["sleep", "60626"]:
+        while running_scripts.words_of_process(process.pid) != ["sleep", "60626"]:
             assert time.monotonic() < ends_s, "it does not run"
         try:
             return still_running(tmp_path)
@@ -126,5 +126,5 @@ def test_how_much_a_stranger_says_on_his_command_lines_is_not_read(script: Path)
         for _ in range(20):
             strangers.enter_context(running(words, "/bin/bash", STRANGER))
         before = bytes_read()
-        assert supervisor.foreign_runs(str(script), "/nowhere") == []
+        assert running_scripts.foreign_runs(str(script), "/nowhere") == []
         assert bytes_read() - before < 10 << 20

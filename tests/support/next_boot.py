@@ -25,18 +25,21 @@ from world import ANSWERS, CANCEL
 from pinakad.config import Config, PathSettings, ScriptSettings
 from pinakad.daemon.worker import RequestWorker
 from pinakad.deployment.dependencies import Dependencies
+from pinakad.linux.clock import boot_id
 from pinakad.markers.folder import Markers
 from pinakad.markers.request import Identity
 from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
 from pinakad.report.vocabulary import Reason
-from pinakad.script import supervisor
+from pinakad.script import records
 from pinakad.script.foreign_runs import ForeignRuns
 from pinakad.script.outcome import Started
 from pinakad.script.script import ScriptOnDisk
+from pinakad.script.supervisor import Spec
 from pinakad.state.retry import WriteRetry
 from pinakad.state.store import StateUnreadableError, Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import Instant, Moment
 
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
@@ -159,16 +162,16 @@ class _Runner:
     ) -> None:
         self._launched, self._exit_code, self._clock = launched, exit_code, clock
 
-    def stand_by(self, spec: dict[str, Any]) -> None:
+    def stand_by(self, spec: Spec) -> None:
         """Nothing."""
 
-    async def start(self, spec: dict[str, Any]) -> str | None:
-        record = self._at_this_moment(supervisor._started_record(spec["id"], 1))
+    async def start(self, spec: Spec) -> str | None:
+        record = self._at_this_moment(records.started_record(spec.identifier, 1, spec.boot_id))
         with suppress(FileExistsError):
-            lock = supervisor.claim(spec["folder"], record)
-            self._launched(spec["id"])
-            ended = supervisor._exit_record(self._exit_code << 8, supervisor.NullSink(), "")
-            supervisor.leave(spec["folder"], supervisor.EXIT, self._at_this_moment(ended), lambda _: None)
+            lock = records.claim(spec.folder, record)
+            self._launched(spec.identifier)
+            ended = records.exit_record(self._exit_code << 8, 0, 0, "", spec.boot_id)
+            records.leave(spec.folder, records.EXIT, self._at_this_moment(ended), lambda _: None)
             os.close(lock)
         return None
 
@@ -218,8 +221,9 @@ class NextBoot:
     async def _serve(self, folders: Folders, recovery: Recovery) -> None:
         store = Store(folders.state)
         store.prepare()
-        markers = Markers(folders.markers)
-        looked = asyncio.Event()
+        troubles = Troubles()
+        markers = Markers(folders.markers, troubles)
+        never = asyncio.Event()
         requested = asyncio.Event()
         worker = RequestWorker(
             store,
@@ -227,12 +231,13 @@ class NextBoot:
             lambda: self._config,
             lambda report: self._dependencies(report, store, recovery),
             self._here,
-            WriteRetry(looked.wait),
+            WriteRetry(never.wait, troubles),
+            troubles,
         )
 
-        async def look_on() -> None:
+        async def check_markers() -> None:
             while True:
-                due_s = worker.look(self._loop.time(), closed=False)
+                due_s = worker.react(self._loop.time(), closed=False)
                 if due_s == 0.0:
                     requested.set()
                 await asyncio.sleep(_LOOK_S)
@@ -245,7 +250,7 @@ class NextBoot:
                 await worker.serve(group)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(look_on()), group.create_task(serve(group))]
+            tasks = [group.create_task(check_markers()), group.create_task(serve(group))]
             ends_s = self._loop.time() + _LIMIT_S
             await asyncio.sleep(_LOOK_S)
             # the event is a file
@@ -256,7 +261,7 @@ class NextBoot:
         _take_stock(recovery, folders, store)
 
     def _here(self) -> Moment:
-        return Moment(supervisor.boot_id(), *self._clock())
+        return Moment(boot_id(), *self._clock())
 
     def _clock(self) -> tuple[float, float]:
         return self._loop.time(), self._wall_s + self._loop.time()
@@ -284,7 +289,7 @@ class NextBoot:
             await asyncio.sleep(0)
             return [node_file(1)]
 
-        parts = {"boot_id": supervisor.boot_id(), "now": lambda: Instant(*self._clock()), "script": script}
+        parts = {"boot_id": boot_id(), "now": lambda: Instant(*self._clock()), "script": script}
         return replace(Stage().dependencies(), save=save, snapshot=snapshot, read_nodes=read_nodes, **parts)
 
 

@@ -18,7 +18,7 @@ from strace_log import Call
 from world import CANCEL, REQUEST, World
 
 from pinakad.markers.request import Identity, read_request
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """A script in a folder of its own, as a daemon would have it, and ways to wait for processes."""
 
 import asyncio
+import atexit
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,11 @@ from processes import end_all_that_mention
 
 from pinakad.config import ScriptSettings
 from pinakad.script import supervisor
+from pinakad.script.bundle import program_text
 from pinakad.script.outcome import Ended, Started
+from pinakad.script.running_scripts import start_ticks
 from pinakad.script.script import ScriptOnDisk
+from pinakad.script.supervisor import Spec
 
 
 class Place:
@@ -44,7 +51,7 @@ class Place:
     def close(self) -> None:
         end_all_that_mention(str(self.root))
         for script in self._made:
-            process = script._runner._process  # type: ignore[attr-defined]
+            process = script._run.runner._process  # type: ignore[attr-defined]
             if process is not None:
                 process.wait()
 
@@ -61,12 +68,22 @@ async def started(script: ScriptOnDisk) -> Started:
     return found
 
 
-def command_of(spec: dict[str, Any]) -> list[str]:
+@cache
+def supervisor_program() -> str:
+    """Return a file with the supervisor's program."""
+    file = Path(tempfile.mkdtemp()) / "supervisor.py"
+    file.write_bytes(program_text())
+    file.parent.chmod(0o755)
+    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
+    return str(file)
+
+
+def command_of(spec: Spec) -> list[str]:
     """Return what starts a supervisor."""
-    return [sys.executable, "-I", "-S", supervisor.__file__, *supervisor.words_of(spec)]
+    return [sys.executable, "-I", "-S", supervisor_program(), *spec.words()]
 
 
-async def let_go(spec: dict[str, Any], **more: Any) -> asyncio.subprocess.Process:
+async def let_go(spec: Spec, **more: Any) -> asyncio.subprocess.Process:
     """Start a supervisor as the daemon does, and let it go at once."""
     process = await asyncio.create_subprocess_exec(*command_of(spec), stdin=subprocess.PIPE, **more)
     assert process.stdin is not None
@@ -89,7 +106,7 @@ async def until_there(path: Path) -> None:
 
 async def until_gone(pid: int) -> None:
     """Wait until a process has ended, reaped or not."""
-    await until(lambda: supervisor.start_ticks(pid) is None or state_of(pid) in "ZX")
+    await until(lambda: start_ticks(pid) is None or state_of(pid) in "ZX")
 
 
 def state_of(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""The desk on real markers and a real store, without a daemon around it: it can be crashed at any step, and goes on.
+"""The worker on real markers and a real store, without a daemon around it: it can be crashed at any step, and goes on.
 
 Time is virtual. What the scripts did is kept over crashes, as their supervisors' files keep it.
 """
@@ -26,11 +26,12 @@ from pinakad.script.outcome import Ended
 from pinakad.state.crash_points import CrashPoint
 from pinakad.state.retry import WriteRetry
 from pinakad.state.store import Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import Instant, Moment
 
 SCRIPT_S = 1.0
 TICK_S = 0.001
-LOOK_S = 0.3
+CHECK_S = 0.3
 _STEPS = logging.getLogger("pinakad.state.crash_points")
 
 
@@ -39,7 +40,7 @@ class CrashError(BaseException):
 
 
 class _CrashHandler(logging.Handler):
-    """Crashes at the n-th time from now that a step begins or is done. Tells when a request has been written down."""
+    """Crashes at the n-th time from now that a step begins or is done. Calls `taken` when a request is written down."""
 
     def __init__(self, taken: Callable[[], None]) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class _CrashHandler(logging.Handler):
 
 
 class Events(NamedTuple):
-    """Who is told: a request is taken (its identity is written down), the script of a deployment is launched."""
+    """What is called: a request is taken (its identity is written down), the script of a deployment is launched."""
 
     taken: Callable[[], None]
     launched: Callable[[str], None]
@@ -81,7 +82,7 @@ class _Script(StageScript):
 class RestartedWorker:
     """One state folder and one marker folder, served by one daemon's life after the other.
 
-    `loop`: by default one with virtual time; `closed`: an event tells of every request that its writer is done with it.
+    `loop`: by default one with virtual time; `closed`: an event says of every request that its writer is done with it.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class RestartedWorker:
         self._crash.left = steps
 
     def just_before_aside(self, act: Callable[[], None]) -> None:
-        """Let somebody do something once, between the last look at a served request and its being set aside."""
+        """Let somebody do something once, between the last check of a served request and its being set aside."""
         self._crash.before_aside = act
 
     def crash(self) -> None:
@@ -151,20 +152,22 @@ class RestartedWorker:
         self.loop.close()
 
     async def _live(self) -> None:
-        requested, looked = asyncio.Event(), asyncio.Event()
-        write_retry = WriteRetry(looked.wait)
-        markers = Markers(self.markers)
-        worker = RequestWorker(self.store, markers, lambda: self._config, self._outside_for, self._here, write_retry)
+        requested, never, troubles = asyncio.Event(), asyncio.Event(), Troubles()
+        write_retry = WriteRetry(never.wait, troubles)
+        markers = Markers(self.markers, troubles)
+        worker = RequestWorker(
+            self.store, markers, lambda: self._config, self._dependencies_for, self._here, write_retry, troubles
+        )
 
-        async def look_on() -> None:
+        async def check_markers() -> None:
             while True:
-                due_s = worker.look(self.now_s(), closed=self._closed)
+                due_s = worker.react(self.now_s(), closed=self._closed)
                 if due_s == 0.0:
                     requested.set()
-                await asyncio.sleep(max(due_s, TICK_S) if due_s else LOOK_S)  # virtual time stands still for less
+                await asyncio.sleep(max(due_s, TICK_S) if due_s else CHECK_S)  # virtual time does not advance for less
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(look_on(), name="look")
+            group.create_task(check_markers(), name="markers")
             await worker.pick_up(group, lambda: None)
             while True:
                 requested.clear()
@@ -174,7 +177,7 @@ class RestartedWorker:
     def _here(self) -> Moment:
         return Moment(THIS_BOOT, self.now_s(), LAUNCH_S + self.now_s())
 
-    def _outside_for(self, report: Report) -> Dependencies:
+    def _dependencies_for(self, report: Report) -> Dependencies:
         identifier = report.id
         if identifier not in self._scripts:
             launched = lambda: self._events.launched(identifier)  # noqa: E731

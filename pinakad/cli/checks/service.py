@@ -144,7 +144,7 @@ def _request(context: CheckContext, path: Path) -> Iterator[Finding]:
             f"'{REQUEST}' is there, and no daemon takes it", f"{context.start_command}, or rm {quote(str(path))}"
         )
         return
-    report, request = context.view.report, Markers(path.parent).look()
+    report, request = context.view.report, Markers(path.parent).read()
     if request is None or context.running is not None:
         return
     age_s = time.time() - path.lstat().st_mtime

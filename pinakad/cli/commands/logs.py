@@ -16,7 +16,8 @@ from pinakad.cli.console.session import FaultError, Session, pass_session
 from pinakad.client.lookup import choose_id
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.problems import cause_of
-from pinakad.script.supervisor import LOG, STARTED
+from pinakad.script.output import LOG
+from pinakad.script.records import STARTED
 from pinakad.state.store import Store
 
 JOURNAL_NAME = "pinakad-script"

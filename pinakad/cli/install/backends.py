@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pinakad.config import state_dir
 from pinakad.linux.walk import resolved_in
-from pinakad.script.supervisor import foreign_runs
+from pinakad.script.running_scripts import foreign_runs
 
 _MAX_BYTES = 1 << 20
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system")

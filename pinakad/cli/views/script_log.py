@@ -11,8 +11,9 @@ from pinakad.client.errors import NoReadError
 from pinakad.config import Config
 from pinakad.linux.files import NotRegularError, open_regular
 from pinakad.report.document import Report
-from pinakad.script.script import NotRun, Over, ScriptOnDisk
-from pinakad.script.supervisor import LOG
+from pinakad.script.outcome import NotRun, Over
+from pinakad.script.output import LOG
+from pinakad.script.script import ScriptOnDisk
 from pinakad.state.store import StateUnreadableError, Store
 
 _CHECK_EVERY_S = 0.1
@@ -67,7 +68,7 @@ class ScriptLog:
     def _is_over(self) -> bool:
         """Return whether nothing will be written any more: the script has ended, or never will begin."""
         with suppress(OSError, ValueError, KeyError, TypeError):  # a record that no supervisor writes says nothing
-            found = self._script.look()
+            found = self._script.status()
             if isinstance(found, Over) or found is NotRun.EVER:
                 return True
         report = self._report()

@@ -43,7 +43,7 @@ class Place:
         draft = self.markers.folder / "draft"
         draft.write_text(json.dumps(document), encoding="utf-8")
         draft.rename(self.request)
-        found = self.markers.look()
+        found = self.markers.read()
         assert found is not None
         return found
 

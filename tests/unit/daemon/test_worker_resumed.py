@@ -16,6 +16,7 @@ from pinakad.report.document import Report
 from pinakad.report.vocabulary import Reason
 from pinakad.state.retry import WriteRetry
 from pinakad.state.store import Store
+from pinakad.state.troubles import Troubles
 from pinakad.times import Moment
 
 
@@ -24,7 +25,7 @@ class PowerCutError(Exception):
 
 
 class Office:
-    """A desk with a real state folder and marker folder, and a stage for the rest."""
+    """A worker with a real state folder and marker folder, and a stage for the rest."""
 
     def __init__(self, root: Path) -> None:
         self.store, self.markers = Store(root / "state"), root / "markers"
@@ -43,8 +44,10 @@ class Office:
             return Moment("boot", 1000.0, 1_780_000_000.0)
 
         config = Config(paths=PathSettings(markers=self.markers))
-        write_retry = WriteRetry(lambda: asyncio.sleep(0))
-        return RequestWorker(self.store, Markers(self.markers), lambda: config, dependencies_for, here, write_retry)
+        troubles = Troubles()
+        write_retry = WriteRetry(lambda: asyncio.sleep(0), troubles)
+        markers = Markers(self.markers, troubles)
+        return RequestWorker(self.store, markers, lambda: config, dependencies_for, here, write_retry, troubles)
 
 
 def later(one: Path, other: Path) -> bool:

@@ -166,7 +166,7 @@ def test_the_daemon_starts_and_serves_whoever_holds_the_lock_of_its_folders(worl
 
 def test_a_draft_cannot_be_opened_by_others_before_it_is_locked(tmp_path: Path) -> None:
     """A stranger who got its lock first held the launch up until it had failed."""
-    program = "import sys; from pinakad.script import supervisor; supervisor.claim(sys.argv[1], supervisor.TOMBSTONE)"
+    program = "import sys; from pinakad.script import records; records.claim(sys.argv[1], records.TOMBSTONE)"
     words = [
         "strace",
         "-f",

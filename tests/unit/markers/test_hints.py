@@ -78,11 +78,11 @@ def test_a_folder_that_has_another_name_or_the_right_one_has_no_such_sibling(tmp
 
 
 def test_hints_are_logged_once_and_again_where_they_come_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    told = MarkerHints(folder)
+    logged = MarkerHints(folder)
     near = folder / "deployment_inprogress"
     for there in (True, True, False, True):
         near.touch() if there else near.unlink()
-        told.tell()
+        logged.log_new()
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
 
 

@@ -73,7 +73,7 @@ def test_a_marker_that_is_nearly_right_is_told_once_in_the_log_and_by_the_doctor
     cluster.serve()
     cluster.wait_idle()
     assert cluster.log_text().count(text) == 1
-    assert cluster.log_text().count("nobody looks into the folder 'deployment_status'") == 1
+    assert cluster.log_text().count("the folder 'deployment_status' beside") == 1
     done = pinakactl(
         cluster.root,
         "--config",

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from scripts import Place, until_there
 
-from pinakad.script import supervisor
+from pinakad.linux.clock import boot_id
+from pinakad.script import records
 from pinakad.script.launch_record import LaunchRecord
-from pinakad.script.outcome import Started
-from pinakad.script.script import Running
-from pinakad.script.supervisor import adopted_record, start_ticks
+from pinakad.script.outcome import Running, Started
+from pinakad.script.records import adopted_record
+from pinakad.script.running_scripts import start_ticks
 
 LAUNCHES = 10
 
@@ -25,18 +26,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def record_of(process: "subprocess.Popen[bytes]") -> str:
-    text = adopted_record("20261123T212455Z.0001", process.pid, start_ticks(process.pid) or 0)
+    text = adopted_record("20261123T212455Z.0001", process.pid, start_ticks(process.pid) or 0, boot_id())
     return text.replace('"adopted": 1, ', "")
 
 
 def test_it_is_once_its_own_script_is_gone_and_not_before(tmp_path: Path) -> None:
     own, other = (subprocess.Popen(["sleep", "1000"]) for _ in range(2))
     record = LaunchRecord(tmp_path, "20261123T212455Z.0001")
-    (tmp_path / supervisor.STARTED).write_text(record_of(own))
+    (tmp_path / records.STARTED).write_text(record_of(own))
     assert isinstance(found := record.started(), Started)
     assert (found.script_pid, found.adopted) == (own.pid, False)
-    adopted = adopted_record("20261123T212455Z.0001", other.pid, start_ticks(other.pid) or 0)
-    (tmp_path / supervisor.ADOPTED).write_text(adopted)
+    adopted = adopted_record("20261123T212455Z.0001", other.pid, start_ticks(other.pid) or 0, boot_id())
+    (tmp_path / records.ADOPTED).write_text(adopted)
     while_it_runs = record.started()
     own.kill()
     own.wait()
@@ -58,7 +59,7 @@ async def test_a_launch_tells_whom_the_supervisor_has_adopted_however_soon_its_s
         found = await script.launch()
         assert isinstance(found, Started)
         assert (found.script_pid, found.adopted) == (other.pid, True)
-        assert isinstance(script.look(), Running)
+        assert isinstance(script.status(), Running)
         for path in place.folder.iterdir():
             path.unlink()
     await other.communicate(b"\n")

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from pinakad.script import supervisor
+from pinakad.linux.clock import boot_id
+from pinakad.script import records
 from pinakad.script.launch_record import LaunchRecord
 from pinakad.script.outcome import Ended, Started
 
 ID = "0123456789ab"
 GOOD: dict[str, Any] = {
-    **json.loads(supervisor.adopted_exit_record()),
+    **json.loads(records.adopted_exit_record(boot_id())),
     "supervisor_pid": 4_000_000,
     "script_pid": 4_000_001,
     "script_start_ticks": 5,

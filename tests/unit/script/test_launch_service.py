@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pinakad import config
+from pinakad.script.launch import START_LIMIT_S
 from pinakad.script.launch_service import REFUSED, RefusedError, answer, command_of
 from pinakad.script.outcome import Started
 from pinakad.script.runners import TRY_FOR_S, SystemdRunner
-from pinakad.script.script import START_LIMIT_S
 from pinakad.times import Moment
 
 ID = "20261123T212455Z.0001"

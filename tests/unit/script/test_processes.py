@@ -10,7 +10,7 @@ import pytest
 from scripts import state_of, until_gone
 
 from pinakad.script.processes import NODES_VARIABLE, end_all, is_alive, of_run, processes
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
 
 NODES_DIR = f"/nowhere/{secrets.randbelow(10**12):012}/nodes"
 Child = asyncio.subprocess.Process
@@ -77,7 +77,7 @@ async def test_who_ends_a_family_does_not_end_himself() -> None:
     text = """
 import asyncio, os, subprocess
 from pinakad.script import processes
-from pinakad.script.supervisor import start_ticks
+from pinakad.script.running_scripts import start_ticks
 processes.TERM_S = processes._KILL_S = 0.3
 child = subprocess.Popen(["sleep", "60622"])
 parent = os.getppid()

@@ -14,10 +14,10 @@ from processes import mentioning
 from scripts import Place, command_of, let_go, run, started, state_of, until, until_gone, until_there
 
 from pinakad.report.vocabulary import Reason, Refusal, ScriptState
-from pinakad.script import supervisor
-from pinakad.script.outcome import Started
+from pinakad.script import running_scripts, supervisor
+from pinakad.script.outcome import NotRun, Over, Started
 from pinakad.script.processes import NODES_VARIABLE
-from pinakad.script.script import NotRun, Over, ScriptOnDisk
+from pinakad.script.script import ScriptOnDisk
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ async def test_launched_twice_it_runs_once(place: Place) -> None:
 async def test_after_a_tombstone_nothing_is_ever_run(place: Place) -> None:
     script = place.script("echo run >> runs")
     assert await script.end() is None
-    assert script.look() is NotRun.EVER
-    late = await let_go(script._spec())
+    assert script.status() is NotRun.EVER
+    late = await let_go(script._run.spec())
     assert await late.wait() == supervisor.GAVE_UP
     assert "given up" in str(await script.launch())
     assert not (place.root / "runs").exists()
@@ -74,7 +74,7 @@ async def test_an_exit_that_is_there_counts_although_the_lock_is_held(place: Pla
     await run(script)
     with (place.folder / "started").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert isinstance(script.look(), Over)
+        assert isinstance(script.status(), Over)
 
 
 def _rewrite_started(place: Place, **changes: object) -> None:
@@ -141,7 +141,7 @@ async def test_what_ignores_term_is_killed_ten_seconds_later(place: Place) -> No
 
 
 def start_in_real_time(script: ScriptOnDisk) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(command_of(script._spec()), stdin=subprocess.PIPE)
+    process = subprocess.Popen(command_of(script._run.spec()), stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(supervisor.GO)
     process.stdin.close()
@@ -219,7 +219,7 @@ async def test_however_the_file_is_run_it_is_seen(place: Place, command: str) ->
     (place.root / "link to it.sh").symlink_to(place.path)
     other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root)
     await until_there(place.root / "up")
-    found = [pid for pid, _ in supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))]
+    found = [pid for pid, _ in running_scripts.foreign_runs(str(place.path), str(place.root / "deployments"))]
     other.kill()
     await other.wait()
     assert found == [other.pid]
@@ -242,8 +242,8 @@ async def test_words_or_an_open_file_alone_are_no_run(place: Place, command: str
     os.mkfifo(place.root / "fifo")
     (place.root / "other.sh").write_text("read -r _ < fifo")
     other = await asyncio.create_subprocess_exec("bash", "-c", command, cwd=place.root, stdout=subprocess.DEVNULL)
-    await until(lambda: (words := supervisor.words_of_process(other.pid)) and command not in words)
-    found = supervisor.foreign_runs(str(place.path), str(place.root / "deployments"))
+    await until(lambda: (words := running_scripts.words_of_process(other.pid)) and command not in words)
+    found = running_scripts.foreign_runs(str(place.path), str(place.root / "deployments"))
     other.kill()
     await other.wait()
     assert found == []
@@ -256,9 +256,9 @@ async def test_a_run_that_is_found_by_its_mark_has_no_supervisor_but_one_of_ours
     orphan = await asyncio.create_subprocess_exec("setsid", "-f", "env", nodes, "sleep", "60624")
     await orphan.wait()
     await until(lambda: any(state_of(pid) != "Z" for pid in mentioning(nodes)))
-    script._find_by_its_mark()
-    assert script._record.seen is not None
-    assert (script._record.seen.supervisor_pid, script._record.seen.supervisor_start_ticks) == (0, None)
+    script._launch._find_by_its_mark()
+    assert script._run.record.seen is not None
+    assert (script._run.record.seen.supervisor_pid, script._run.record.seen.supervisor_start_ticks) == (0, None)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else, and sees what others carry")
@@ -269,8 +269,8 @@ async def test_the_mark_of_a_run_counts_only_at_a_process_of_ours(place: Place) 
     lends = await asyncio.create_subprocess_exec(
         "su", env=mark, user=65533, group=65533, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    script._find_by_its_mark()
-    assert script._record.seen is None
+    script._launch._find_by_its_mark()
+    assert script._run.record.seen is None
     for process in (stranger, lends):
         process.kill()
         await process.communicate()
@@ -303,6 +303,6 @@ async def test_what_is_no_file_is_no_record_and_holds_nobody_up(
 ) -> None:
     script = place.script("exit 3")
     make(place.folder / name)
-    assert script.look() is NotRun.YET
+    assert script.status() is NotRun.YET
     if name == "exit":
         assert (await run(script)).code == 3

@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 from paths import PROGRAMS
 from processes import mentioning
-from scripts import Place, let_go, run, started, state_of, until, until_there
+from scripts import Place, let_go, run, started, state_of, supervisor_program, until, until_there
 
+from pinakad.linux.clock import boot_id
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
-from pinakad.script import supervisor
+from pinakad.script import records, supervisor
+from pinakad.script.outcome import Over, Running
 from pinakad.script.runners import _sealed
-from pinakad.script.script import Over, Running, ScriptOnDisk
+from pinakad.script.running_scripts import start_ticks
+from pinakad.script.script import ScriptOnDisk
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ async def test_the_exit_status_or_the_signal_is_told(
     ended = await run(place.script(text))
     assert (ended.state, ended.code, ended.signal) == (ScriptState.EXITED, code, number)
     assert ended.at is not None
-    assert ended.at.boot_id == supervisor.boot_id()
+    assert ended.at.boot_id == boot_id()
 
 
 async def test_the_script_has_its_environment_and_nothing_else(place: Place, tmp_path: Path) -> None:
@@ -68,9 +71,9 @@ async def test_it_is_started_before_it_runs_and_in_a_session_of_its_own(place: P
     assert "started" in place.read("listing").split()
     assert int(place.read("session")) == found.script_pid
     record = json.loads((place.folder / "started").read_text())
-    assert record["script_start_ticks"] == supervisor.start_ticks(found.script_pid)
+    assert record["script_start_ticks"] == start_ticks(found.script_pid)
     assert record["supervisor_pid"] == found.supervisor_pid
-    assert isinstance(place.script().look(), Running)
+    assert isinstance(place.script().status(), Running)
 
 
 async def test_output_goes_to_the_log_in_order_and_only_the_group_may_read_it(place: Place) -> None:
@@ -102,12 +105,12 @@ async def test_output_that_just_fits_is_not_said_to_be_dropped(place: Place) -> 
 
 async def test_a_disk_that_is_full_stops_neither_the_script_nor_its_status(place: Place) -> None:
     place.path.write_text("head -c 300000 /dev/zero; echo done > finished")
-    words = shlex.join(supervisor.words_of(place.script()._spec()))
-    limited = f"ulimit -f 100; exec {sys.executable} {supervisor.__file__} {words}"  # no file over 100 KiB
+    words = shlex.join(place.script()._run.spec().words())
+    limited = f"ulimit -f 100; exec {sys.executable} {supervisor_program()} {words}"  # no file over 100 KiB
     process = await asyncio.create_subprocess_exec("/bin/bash", "-c", limited, stdin=subprocess.PIPE)
     await process.communicate(supervisor.GO)
     assert process.returncode == 0
-    found = place.script().look()
+    found = place.script().status()
     assert isinstance(found, Over)
     assert (found.ended.code, found.ended.dropped_bytes) == (0, 300_000 - 102_400)
     assert place.read("finished") == "done\n"
@@ -120,14 +123,14 @@ async def test_children_that_hold_the_output_open_do_not_hold_the_status_back(pl
     assert ended.code == 3
     assert is_locked(place.folder / "started")  # it reads on: a closed pipe would kill the child
     (place.root / "fifo").write_text("go\n")
-    assert script._runner._process is not None  # type: ignore[attr-defined]
-    await asyncio.to_thread(script._runner._process.wait, 10)  # type: ignore[attr-defined]
+    assert script._run.runner._process is not None  # type: ignore[attr-defined]
+    await asyncio.to_thread(script._run.runner._process.wait, 10)  # type: ignore[attr-defined]
     assert place.log() == "late\n"
 
 
 async def test_supervisors_at_once_are_one_run_and_the_others_give_up(place: Place) -> None:
     place.path.write_text("echo run >> runs")
-    processes = [await let_go(place.script()._spec()) for _ in range(6)]
+    processes = [await let_go(place.script()._run.spec()) for _ in range(6)]
     codes = sorted(await asyncio.gather(*(process.wait() for process in processes)))
     assert codes == [0] + [supervisor.GAVE_UP] * 5
     assert place.read("runs") == "run\n"
@@ -155,7 +158,7 @@ async def test_one_that_stands_by_in_vain_leaves_nothing(place: Place, how: str)
     elif how == "ended":
         assert await script.end() is None
     else:
-        script._runner._process.stdin.close()  # type: ignore[attr-defined] # as when the daemon is killed
+        script._run.runner._process.stdin.close()  # type: ignore[attr-defined] # as when the daemon is killed
     await until(lambda: all(state_of(pid) in "ZX" for pid in mentioning(nodes)))
     assert not (place.root / "runs").exists()
     left = {path.name for path in place.folder.iterdir()}
@@ -243,13 +246,13 @@ def test_what_can_never_be_written_is_given_up(tmp_path: Path) -> None:
     waits = []
     folder = tmp_path / "file"
     folder.write_text("", encoding="utf-8")
-    supervisor.leave(str(folder), supervisor.EXIT, "{}", waits.append)  # ENOTDIR
+    records.leave(str(folder), records.EXIT, "{}", waits.append)  # ENOTDIR
     assert 60 <= len(waits) < 3600
     assert set(waits) == {1.0}
 
 
 def supervisor_of(script: ScriptOnDisk) -> int:
-    return int(script._runner._process.pid)  # type: ignore[attr-defined]
+    return int(script._run.runner._process.pid)  # type: ignore[attr-defined]
 
 
 async def another_runs_it(place: Place, script: ScriptOnDisk, lost: int) -> None:
@@ -294,9 +297,9 @@ async def test_a_work_folder_that_is_exchanged_while_it_stands_by_is_the_new_one
 
 @pytest.mark.parametrize("output", ["file", "journal", "null"])
 async def test_it_imports_nothing_while_the_script_runs(place: Place, output: str) -> None:
-    spec = place.script("echo out; exit 7", output=output)._spec()
+    spec = place.script("echo out; exit 7", output=output)._run.spec()
     program = PROGRAMS / "supervisor_without_library.py"
-    command = [sys.executable, "-I", "-S", program, supervisor.__file__, *supervisor.words_of(spec)]
+    command = [sys.executable, "-I", "-S", program, supervisor_program(), *spec.words()]
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert await process.communicate(supervisor.GO) == (None, b"")
     assert process.returncode == 0
@@ -305,8 +308,8 @@ async def test_it_imports_nothing_while_the_script_runs(place: Place, output: st
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 async def test_closed_streams_of_the_daemon_do_not_reach_the_script(place: Place, closed: str) -> None:
-    words = shlex.join(supervisor.words_of(place.script("echo out; echo error >&2")._spec()))
-    command = f"exec {sys.executable} {supervisor.__file__} {words} {closed}"
+    words = shlex.join(place.script("echo out; echo error >&2")._run.spec().words())
+    command = f"exec {sys.executable} {supervisor_program()} {words} {closed}"
     process = await asyncio.create_subprocess_exec("/bin/bash", "-c", command, stdin=subprocess.PIPE)
     await process.communicate(supervisor.GO)
     assert (await place.script().ended()).code == 0
@@ -314,7 +317,8 @@ async def test_closed_streams_of_the_daemon_do_not_reach_the_script(place: Place
 
 
 async def test_a_start_that_cannot_be_recorded_runs_nothing(place: Place) -> None:
-    spec = place.script("echo run >> runs")._spec() | {"folder": str(place.root / "nowhere")}
+    spec = place.script("echo run >> runs")._run.spec()
+    spec.folder = str(place.root / "nowhere")
     process = await let_go(spec, stderr=subprocess.PIPE)
     _, said = await process.communicate()
     assert process.returncode == supervisor.NOT_RECORDED
@@ -327,7 +331,7 @@ async def test_the_script_outlives_signals_to_the_group_of_the_daemon(place: Pla
     assert os.getpgid(found.supervisor_pid) != os.getpgid(0)
     for number in (signal.SIGHUP, signal.SIGINT):
         os.kill(found.supervisor_pid, number)
-    assert isinstance(place.script().look(), Running)
+    assert isinstance(place.script().status(), Running)
 
 
 async def test_a_supervisor_is_reaped_when_it_ends_although_nobody_asks_for_it(place: Place) -> None:

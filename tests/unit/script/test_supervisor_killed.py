@@ -1,7 +1,6 @@
 """The supervisor killed in each of its steps: at most one run, nothing left running, and the verdict says so."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from paths import PROGRAMS
 from processes import end_all_that_mention, mentioning
 from report_example import new_report
+from scripts import supervisor_program
 from stage import node_file
 
 from pinakad.config import ScriptSettings
@@ -28,9 +28,11 @@ from pinakad.polling.vocabulary import AttemptResult, Rung
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome, Reason
 from pinakad.script import supervisor
+from pinakad.script.outcome import NotRun
 from pinakad.script.processes import of_run
 from pinakad.script.runners import SubprocessRunner
-from pinakad.script.script import NotRun, ScriptOnDisk
+from pinakad.script.script import ScriptOnDisk
+from pinakad.script.supervisor import Spec
 
 PROGRAM = PROGRAMS / "crashing_supervisor.py"
 SCRIPT_S = 0.3
@@ -46,8 +48,8 @@ class CrashingRunner(SubprocessRunner):
         self._number = number
         self._at = at
 
-    async def start(self, spec: dict[str, Any]) -> str | None:
-        words = [supervisor.__file__, str(int(self._number)), self._at, json.dumps(spec)]
+    async def start(self, spec: Spec) -> str | None:
+        words = [supervisor_program(), str(int(self._number)), self._at, *spec.words()]
         command = [sys.executable, "-I", "-S", PROGRAM, *words]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: ASYNC220
         return None
@@ -146,7 +148,7 @@ def assert_says_what_happened(case: Case, report: Report) -> None:
     assert case.runs() <= 1
     if report.reason is Reason.LAUNCH_FAILED:
         assert case.runs() == 0
-        assert case.script.look() is NotRun.EVER
+        assert case.script.status() is NotRun.EVER
     elif report.reason is Reason.SCRIPT_LOST:
         assert started
         assert not exited
@@ -170,7 +172,7 @@ def test_one_that_wakes_up_after_the_run_was_ended_runs_nothing(root: Path, at: 
     case = Case(root / "case", CrashingRunner(signal.SIGSTOP, at))
 
     async def end_it_meanwhile() -> None:
-        await case.runner.start(case.script._spec())
+        await case.runner.start(case.script._run.spec())
         async with asyncio.timeout(DEADLINE_S):
             while not case.runner.is_stopped():  # noqa: ASYNC110 - the event is another process's
                 await asyncio.sleep(0.01)

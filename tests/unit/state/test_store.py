@@ -13,6 +13,7 @@ from pinakad.linux.locks import LockedError, is_locked, lock
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Phase
 from pinakad.script.launch_record import was_started
+from pinakad.state.pruning import prune, remove, remove_unbegun
 from pinakad.state.store import StateUnreadableError, Store
 
 
@@ -101,7 +102,10 @@ def test_what_is_left_to_do_is_what_was_not_answered_and_folders_without_a_repor
     (store.folder(started) / "started").write_text("{}")
     store.mark_answered(done.id)
     assert store.unanswered() == [left.id, started]
-    assert empty not in store.ids()
+    assert empty in store.ids()
+    remove_unbegun(store)
+    assert store.ids() == [done.id, left.id, started]
+    assert store.unanswered() == [left.id, started]
     assert was_started(store.folder(started))
     assert not was_started(store.folder(left.id))
 
@@ -110,11 +114,11 @@ def test_pruning_keeps_the_latest_and_whatever_is_not_answered(store: Store) -> 
     reports = [begun(store) for _ in range(6)]
     for report in reports[1:]:
         store.mark_answered(report.id)
-    store.prune(2)
+    prune(store, 2)
     assert store.ids() == [reports[0].id, reports[4].id, reports[5].id]
-    store.prune(1)
+    prune(store, 1)
     assert store.ids() == [reports[0].id, reports[5].id]
-    store.prune(100)
+    prune(store, 100)
     assert len(store.ids()) == 2
 
 
@@ -130,7 +134,7 @@ def test_a_removal_that_was_cut_is_no_deployment_and_is_ended_at_the_next_start(
 def test_a_deployment_is_removed_although_a_removal_of_that_id_was_cut_before(store: Store) -> None:
     identifier = store.begin()
     (store.deployments / f".trash-{identifier}" / "nodes").mkdir(parents=True)
-    store.drop(identifier)
+    remove(store, identifier)
     assert list(store.deployments.iterdir()) == []
 
 
@@ -170,7 +174,7 @@ def test_only_one_may_hold_a_lock_and_readers_can_tell(tmp_path: Path) -> None:
     assert not is_locked(path)
     held = lock(path)
     assert is_locked(path)
-    assert is_locked(path)  # to look is not to hold
+    assert is_locked(path)  # to check is not to hold
     with pytest.raises(LockedError, match="another pinakad uses it"):
         lock(path)
     os.close(held)

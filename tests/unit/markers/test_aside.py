@@ -1,4 +1,4 @@
-"""The end of a request: set aside, put back, and the answer in its place."""
+"""A served request is set aside, and put back where it was touched."""
 
 import os
 import subprocess
@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_example import finished_report
 
 from pinakad.markers.folder import Markers
-from pinakad.markers.names import COMPLETED, FAILED, REQUEST
+from pinakad.markers.names import REQUEST
 from pinakad.markers.request import Identity
-from pinakad.report.document import Report
-from pinakad.report.vocabulary import Outcome
 
 ASIDE = ".pinakad-request-1"
 
@@ -25,7 +22,7 @@ def markers(tmp_path: Path) -> Markers:
 @pytest.fixture
 def served(markers: Markers, tmp_path: Path) -> Identity:
     (tmp_path / REQUEST).write_text('{"request_id": "served"}')
-    found = markers.look()
+    found = markers.read()
     assert found is not None
     return found.identity
 
@@ -35,7 +32,7 @@ def names(folder: Path) -> set[str]:
 
 
 def request_id(markers: Markers) -> str | None:
-    found = markers.look()
+    found = markers.read()
     assert found is not None
     assert found.document is not None
     return found.document.request_id
@@ -44,14 +41,14 @@ def request_id(markers: Markers) -> str | None:
 def test_the_served_request_is_set_aside_and_goes_when_nobody_touched_it(
     markers: Markers, served: Identity, tmp_path: Path
 ) -> None:
-    assert markers.set_aside(served, "1")
+    assert markers.asides.set_aside(served, "1")
     assert names(tmp_path) == {ASIDE}
-    assert markers.asides() == ["1"]
-    assert not markers.release("1", served, keep=True)
+    assert markers.asides.ids() == ["1"]
+    assert not markers.asides.release("1", served, keep=True)
     assert names(tmp_path) == {ASIDE}
-    assert markers.release("1", served)
+    assert markers.asides.release("1", served)
     assert names(tmp_path) == set()
-    assert markers.release("1", served)
+    assert markers.asides.release("1", served)
 
 
 @pytest.mark.parametrize("how", ["touch", "write", "replace"])
@@ -66,15 +63,15 @@ def test_a_request_that_changed_during_the_run_stays(
     else:
         (tmp_path / "new").write_text('{"request_id": "served"}')
         (tmp_path / "new").replace(marker)
-    changed = markers.look()
-    assert not markers.set_aside(served, "1")
-    assert markers.look() == changed
+    changed = markers.read()
+    assert not markers.asides.set_aside(served, "1")
+    assert markers.read() == changed
     assert names(tmp_path) == {REQUEST}
 
 
 def test_a_request_that_somebody_removed_is_not_there(markers: Markers, served: Identity, tmp_path: Path) -> None:
     (tmp_path / REQUEST).unlink()
-    assert not markers.set_aside(served, "1")
+    assert not markers.asides.set_aside(served, "1")
     assert names(tmp_path) == set()
 
 
@@ -82,9 +79,9 @@ def test_a_late_touch_of_a_file_held_open_brings_the_request_back(
     markers: Markers, served: Identity, tmp_path: Path
 ) -> None:
     with (tmp_path / REQUEST).open("r+") as held:
-        markers.set_aside(served, "1")
+        markers.asides.set_aside(served, "1")
         held.write('{"request_id": "again!"}')
-    assert markers.release("1", served, keep=True)
+    assert markers.asides.release("1", served, keep=True)
     assert names(tmp_path) == {REQUEST}
     assert request_id(markers) == "again!"
 
@@ -93,31 +90,31 @@ def test_a_newer_request_in_its_place_wins_over_a_late_touch(
     markers: Markers, served: Identity, tmp_path: Path
 ) -> None:
     with (tmp_path / REQUEST).open("r+") as held:
-        markers.set_aside(served, "1")
+        markers.asides.set_aside(served, "1")
         (tmp_path / REQUEST).write_text('{"request_id": "newer"}')
         held.write('{"request_id": "again!"}')
-    assert markers.release("1", served)
+    assert markers.asides.release("1", served)
     assert names(tmp_path) == {REQUEST}
     assert request_id(markers) == "newer"
 
 
-def test_a_file_that_stands_again_and_is_set_aside_still_stands_once(
+def test_a_file_that_is_there_again_and_still_set_aside_is_there_once(
     markers: Markers, served: Identity, tmp_path: Path
 ) -> None:
     """A putting back that was cut leaves it so: even while it is served, it is not put back once more."""
-    markers.set_aside(served, "1")
+    markers.asides.set_aside(served, "1")
     os.utime(tmp_path / ASIDE, ns=(0, 0))
     (tmp_path / REQUEST).hardlink_to(tmp_path / ASIDE)
-    standing = markers.look()
-    assert standing is not None
-    assert markers.release("1", served, keep=True, running=standing.identity)
+    again = markers.read()
+    assert again is not None
+    assert markers.asides.release("1", served, keep=True, running=again.identity)
     assert names(tmp_path) == {REQUEST}
-    assert markers.look() == standing
+    assert markers.read() == again
 
 
 def test_a_set_aside_request_that_nobody_knows_is_a_request(markers: Markers, served: Identity, tmp_path: Path) -> None:
-    markers.set_aside(served, "1")
-    assert markers.release("1", None)
+    markers.asides.set_aside(served, "1")
+    assert markers.asides.release("1", None)
     assert names(tmp_path) == {REQUEST}
     assert request_id(markers) == "served"
 
@@ -129,7 +126,7 @@ def test_a_folder_under_the_name_of_a_set_aside_request_holds_nobody_up(
     (tmp_path / ASIDE).mkdir()
     if newer:
         (tmp_path / REQUEST).write_text("")
-    assert markers.release("1", None)
+    assert markers.asides.release("1", None)
     assert names(tmp_path) == {REQUEST}
     assert (tmp_path / REQUEST).is_file() is newer
 
@@ -140,7 +137,7 @@ def test_a_request_of_another_user_is_put_back_although_it_may_not_be_linked(
     markers: Markers, served: Identity, tmp_path: Path, newer: bool
 ) -> None:
     """fs.protected_hardlinks, on nearly everywhere, refuses links to files that one may not write."""
-    markers.set_aside(served, "1")
+    markers.asides.set_aside(served, "1")
     (tmp_path / ASIDE).chmod(0o644)
     if newer:
         (tmp_path / REQUEST).write_text('{"request_id": "newer"}')
@@ -148,40 +145,9 @@ def test_a_request_of_another_user_is_put_back_although_it_may_not_be_linked(
     program = (
         "import os, encodings.utf_8_sig\nfrom pathlib import Path\nfrom pinakad.markers.folder import Markers\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "print(Markers(Path('.')).release('1', None))"
+        "print(Markers(Path('.')).asides.release('1', None))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "True\n"
     assert names(tmp_path) == {REQUEST}
     assert request_id(markers) == ("newer" if newer else "served")
-
-
-@pytest.mark.parametrize(("outcome", "name"), [("completed", COMPLETED), ("failed", FAILED), ("cancelled", FAILED)])
-def test_the_answer_is_the_report_under_one_name_only(
-    markers: Markers, tmp_path: Path, outcome: str, name: str
-) -> None:
-    for other in (COMPLETED, FAILED):
-        (tmp_path / other).write_text("of an earlier request")
-    report = finished_report().model_copy(update={"outcome": Outcome(outcome)})
-    markers.answer(report)
-    assert names(tmp_path) == {name}
-    assert Report.model_validate_json((tmp_path / name).read_bytes()) == report
-    assert (tmp_path / name).stat().st_mode & 0o7777 == 0o644
-
-
-def test_an_answer_is_never_written_through_a_link(markers: Markers, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_text("precious")
-    for name in (COMPLETED, FAILED, ".pinakad-answer"):
-        (tmp_path / name).symlink_to("target")
-    markers.answer(finished_report())
-    assert target.read_text() == "precious"
-    assert names(tmp_path) == {"target", COMPLETED}
-
-
-def test_before_a_run_stale_answers_and_drafts_go_and_nothing_else(markers: Markers, tmp_path: Path) -> None:
-    for name in (COMPLETED, ".pinakad-answer", "deployment_completed.bak", "other"):
-        (tmp_path / name).write_text("")
-    (tmp_path / FAILED).mkdir()
-    markers.remove_answers()
-    assert names(tmp_path) == {"deployment_completed.bak", "other"}

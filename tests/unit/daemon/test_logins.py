@@ -6,7 +6,7 @@ import pytest
 from report_example import finished_report
 from world import write_key
 
-from pinakad.daemon.wiring import Logins
+from pinakad.daemon.logins import Logins
 from pinakad.polling.vocabulary import AttemptResult, NodeReason
 
 

@@ -1,0 +1,85 @@
+"""Makes the logins of one deployment, when they are needed: until then the key may be missing."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pinakad.linux.clock import now
+from pinakad.polling.vocabulary import AttemptResult, NodeReason
+from pinakad.problems import cause_of
+from pinakad.report.document import Policy
+from pinakad.report.node import NodeReport
+from pinakad.report.vocabulary import Reason, Refusal
+from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
+
+log = logging.getLogger(__name__)
+
+_OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
+
+
+class Logins:
+    """The logins of one deployment. `pinned` is the known_hosts file."""
+
+    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None) -> None:
+        """`ready_command` is "" for none, and None where there is one that cannot be read any more."""
+        self._policy = policy
+        self._ready_command = ready_command
+        self._pinned = pinned
+        self._prober: Prober | None = None
+
+    def problem(self) -> Refusal | None:
+        """Return why no login can be made, None where logins can be made."""
+        try:
+            self._get()
+        except OSError as error:  # no descriptor is left: that is tried again at every attempt
+            log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
+        except SshKeyError as error:
+            hint = _OF_ROOTS_KEY if "CREDENTIALS_DIRECTORY" in os.environ else ""
+            return Refusal(Reason.SSH_KEY, f"{error}{hint}")
+        return None
+
+    async def ask_baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
+        """Ask every node once for its boot id; return the results in the order of `nodes`."""
+        try:
+            prober = self._get()
+        except (SshKeyError, OSError) as error:  # the key was there when it was checked
+            return [_not_made(str(error)) for _ in nodes]
+        return await prober.ask_baselines([_target(node, stalled=False) for node in nodes])
+
+    async def attempt(self, node: NodeReport, stalled: bool) -> AttemptResult:
+        """Make one attempt at a node; whatever goes wrong is in the result."""
+        try:
+            prober = self._get()
+        except SshKeyError as error:  # the key was there before the launch: it may come back
+            return _not_made(str(error))
+        except OSError as error:
+            return _not_made(f"cannot begin to log in: {cause_of(error)}")
+        if self._ready_command is None:
+            return _not_made("the ready_command of this run cannot be read any more")
+        return await prober.attempt(_target(node, stalled=stalled), None, self._ready_command)
+
+    def save_host_keys(self) -> None:
+        """Write down the host keys that were pinned since the last time. Raises OSError."""
+        if self._prober is not None:
+            self._prober.host_keys.save()
+
+    def close(self) -> None:
+        """Close what the logins opened."""
+        if self._prober is not None:
+            self._prober.close()
+
+    def _get(self) -> Prober:
+        if self._prober is None:
+            ssh = self._policy.ssh
+            key = load_key(ssh.key or Path())
+            self._prober = Prober(ssh, key, open_host_keys(self._pinned, ssh))
+        return self._prober
+
+
+def _not_made(cause: str) -> AttemptResult:
+    return AttemptResult(now().boot_s, None, NodeReason.ERROR, cause, not_made=True)
+
+
+def _target(node: NodeReport, *, stalled: bool) -> Target:
+    return Target(node.address, node.port, node.user, stalled, node.fingerprints)
