@@ -8,7 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 from pinakad import __version__
-from pinakad.cli.checks.context import UNIT_FILE, CheckContext, Finding, fails, warning
+from pinakad.cli.checks.account import UNIT_FILE
+from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.cli.checks.immovable import immovable
 from pinakad.cli.install.installation import wanted_files
 from pinakad.cli.install.setup_checks import work_dir_owner

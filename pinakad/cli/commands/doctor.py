@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.checks.context import CheckContext, Finding, Weight, account_of, fails, is_run_by_systemd, warning
+from pinakad.cli.checks.account import account_of
+from pinakad.cli.checks.context import CheckContext, Finding, Weight, fails, is_run_by_systemd, warning
 from pinakad.cli.checks.nodes import reach, unreached
 from pinakad.cli.checks.order import CHECKS
 from pinakad.cli.console.faults import text_of
