@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from shlex import quote
 
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
@@ -32,14 +33,22 @@ def files(context: CheckContext) -> Iterator[Finding]:
         text = f"there is no node file (node_<digits>.json) in '{folder}': a deployment would fail with no_nodes"
         text += f"; {ignored_text(nodes.ignored)}" if nodes.ignored else ""
         yield fails(text, f"put them there; to check a draft: pinakactl validate FILE {quote(str(folder))}")
-    for problem in found.problems:
-        weight = fails if problem.severity is Severity.ERROR else warning
-        place = quote(str(folder / problem.file))
-        yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
+    yield from _problems(found, folder)
     for name in found.files:
         obstacle = _obstacle(context, name)
         if obstacle:
             yield fails(f"cannot read '{name}': {obstacle}", f"chown {account.name} {quote(str(folder / name))}")
+    yield from _superseded(found)
+
+
+def _problems(found: NodeSet, folder: Path) -> Iterator[Finding]:
+    for problem in found.problems:
+        weight = fails if problem.severity is Severity.ERROR else warning
+        place = quote(str(folder / problem.file))
+        yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
+
+
+def _superseded(found: NodeSet) -> Iterator[Finding]:
     if found.superseded:
         text = ", ".join(f"{entry.file} by {entry.by}" for entry in found.superseded[:_SHOWN])
         more = f" and {len(found.superseded) - _SHOWN} more" if len(found.superseded) > _SHOWN else ""
