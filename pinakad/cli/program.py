@@ -1,11 +1,4 @@
-"""The program `pinakactl`: what people ask of a deployment, and where each answer comes from.
-
-    session.py   what all commands share: the configuration, and how a failure is told
-    screen.py    what is shown to people, safely
-    status.py, validate.py, config.py, demo.py ...   one file a command, imported when it is called
-    choice.py    which deployment and which node is meant, for those that take an ID
-    checks/      what doctor looks at
-    manual.py    the manual pages, from all of this (with manual_text.py and roff.py)
+"""Run `pinakactl`: take the global options, call the command, and turn an error into a line and an exit code.
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 70 a bug in pinakactl, 130 Ctrl-C.
 """
@@ -118,7 +111,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit code; a failure was told on stderr."""
+    """Run the program and return its exit code; an error was written to stderr."""
     session = Session()
     try:
         code = pinakactl.main(arguments, prog_name="pinakactl", obj=session, standalone_mode=False)

@@ -1,4 +1,4 @@
-"""How does it stand: what the daemon tells its readers, or, where none runs, what the state folder has."""
+"""What is going on: by the status file of the running daemon, or, where none runs, by the state folder?"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ _MAX_STATUS_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class DaemonView:
-    """What is known: whether a daemon runs, what it says about itself, and the running or latest deployment."""
+    """Whether a daemon runs, what it says about itself, and the running or latest deployment."""
 
     running: bool
     daemon: DaemonPart | None
@@ -30,8 +30,8 @@ class DaemonView:
     notes: list[str] = field(default_factory=list)
 
 
-def look(state_dir: Path, runtime_dir: Path) -> DaemonView:
-    """Read how it stands. A running daemon's word counts; without one the state folder is the truth."""
+def read_daemon_view(state_dir: Path, runtime_dir: Path) -> DaemonView:
+    """Read the status file of a running daemon; without one the state folder is the truth. Raises NoStateError."""
     store = Store(state_dir)
     status, notes = read_status(runtime_dir)
     running = is_locked(store.lock_file)
@@ -45,7 +45,10 @@ def look(state_dir: Path, runtime_dir: Path) -> DaemonView:
 
 
 def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
-    """Return what the daemon tells its readers; None where there is nothing, or nothing that can be read, and why."""
+    """Return the daemon's status file and notes on it; None where there is no file, or none that can be read.
+
+    A note says why the file cannot be read.
+    """
     path = runtime_dir / "status.json"
     try:
         return Status.model_validate_json(read_regular(path, _MAX_STATUS_BYTES)), []
@@ -59,13 +62,13 @@ def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
 
 
 def in_words(report: Report | None, now: Instant) -> str:
-    """Return the line that the daemon shows in `systemctl status`, as of now."""
+    """Return the line that the daemon shows in `systemctl status`, at the time `now`."""
     schedule = schedule_of(report, boot_id(), now) if report else None
     return status_line(report, schedule, now.boot_s, now.wall_s)
 
 
 def schedule_of(report: Report, boot: str, now: Instant) -> Schedule | None:
-    """Return the slots of a run, None before its launch. A put-off end after a restart is not in the report."""
+    """Return the slots of a run, None before its launch. An end that a restart put off is not in the report."""
     clock, poll, script = report.clock, report.policy.poll, report.script
     if clock.launched_boot_s is None:
         return None

@@ -1,19 +1,26 @@
-"""Why a call of a client fails.
+"""Why does a call of a client fail?
 
-The texts say what and why. What to do about it, a terminal and a page say in their own words.
+Each error carries its values as attributes, and a text that says what failed and why. What to do about an error is not
+in the text: a terminal and a page say that in their own words.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pinakad.problems import cause_of
+from pinakad.report.vocabulary import Phase
+from pinakad.report.wording import duration_text
 
 
 class ClientError(Exception):
     """A call cannot do what it is asked to do. All errors of this package are of this class."""
 
 
+# --- what cannot be read or written
+
+
 class NoWriteError(ClientError):
-    """A folder cannot be written. `error` is the system's."""
+    """A folder cannot be opened or written. `error` is the system's."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(f"cannot write in '{folder}': {cause_of(error)}")
@@ -21,7 +28,7 @@ class NoWriteError(ClientError):
 
 
 class NoReadError(ClientError):
-    """Something of the daemon's cannot be read. `error` is the system's."""
+    """A file or folder of the daemon cannot be read. `error` is the system's."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"cannot read '{error.filename or path}': {cause_of(error)}")
@@ -29,7 +36,7 @@ class NoReadError(ClientError):
 
 
 class NoMarkersError(ClientError):
-    """The marker folder cannot be read."""
+    """The marker folder cannot be read. `error` is the system's."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(f"cannot look into the marker folder '{folder}': {cause_of(error)}")
@@ -37,7 +44,7 @@ class NoMarkersError(ClientError):
 
 
 class NoStateError(ClientError):
-    """The state folder cannot be read."""
+    """The state folder cannot be read. `error` is the system's."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(f"cannot read the state folder '{folder}': {cause_of(error)}")
@@ -45,97 +52,127 @@ class NoStateError(ClientError):
 
 
 class UnreadableReportError(ClientError):
-    """The report of a deployment cannot be read or understood."""
+    """The report of a deployment cannot be read, or is none. `cause` says which file, and why."""
+
+    def __init__(self, identifier: str, cause: str) -> None:
+        super().__init__(cause)
+        self.identifier, self.cause = identifier, cause
 
 
 # --- what is named
 
 
 class WrongNameError(ClientError):
-    """What is named cannot be meant: there is none of it, or there are several."""
+    """A name means nothing, or several things."""
 
 
 class NoDeploymentError(ClientError):
-    """There is no deployment yet."""
+    """There is no deployment in `folder` yet."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"there is no deployment in '{folder}' yet")
+        self.folder = folder
 
 
 class UnknownDeploymentError(WrongNameError):
-    """No deployment has this id."""
+    """No deployment in `folder` has the id `text`."""
 
     def __init__(self, text: str, folder: Path) -> None:
         super().__init__(f"cannot find a deployment '{text}' in '{folder}'")
+        self.text, self.folder = text, folder
 
 
 class AmbiguousDeploymentError(WrongNameError):
-    """Several deployments have ids that begin so."""
+    """`number` deployments have ids that begin with `text`; `some` are the latest of these."""
 
-    def __init__(self, text: str, number: int, some: list[str]) -> None:
+    def __init__(self, text: str, number: int, some: Sequence[str]) -> None:
         super().__init__(f"cannot tell which deployment '{text}' is, {number} begin so ({', '.join(some)})")
+        self.text, self.number, self.some = text, number, tuple(some)
 
 
 class UnknownNodeError(WrongNameError):
-    """The deployment `identifier` has no such node."""
+    """The deployment `identifier` has no node `text`."""
 
     def __init__(self, text: str, identifier: str) -> None:
         super().__init__(f"cannot find a node '{text}' in deployment {identifier}")
-        self.identifier = identifier
+        self.text, self.identifier = text, identifier
 
 
 class AmbiguousNodeError(WrongNameError):
-    """Several nodes have this short name."""
+    """Several nodes have the name `text`; `some` are host names of these."""
 
-    def __init__(self, text: str, some: list[str]) -> None:
+    def __init__(self, text: str, some: Sequence[str]) -> None:
         super().__init__(f"cannot tell which node '{text}' is: {', '.join(some)}")
+        self.text, self.some = text, tuple(some)
 
 
 # --- node files
 
 
 class SourceError(WrongNameError):
-    """A file that is to bring nodes cannot be read. `is_folder`: it is no regular file."""
+    """A file that is named as a source of nodes cannot be read. `is_regular`: it is a regular file, as it must be."""
 
     def __init__(self, path: Path, cause: str, *, is_regular: bool = True) -> None:
         super().__init__(f"cannot read '{path}': {cause}")
-        self.path, self.is_regular = path, is_regular
+        self.path, self.cause, self.is_regular = path, cause, is_regular
 
 
 class NotStoredError(ClientError):
-    """The nodes are wrong, by themselves or together with those that are there. One line for each finding."""
+    """The nodes are wrong, by themselves or together with those in the folder. `problems` has a line for each problem.
+
+    Nothing was stored.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join((*problems, "nothing was stored")))
+        self.problems = tuple(problems)
+
+
+class NoNodesError(NotStoredError):
+    """The source `label` is no JSON, or has no nodes in a form that is known. Nothing was stored."""
+
+    def __init__(self, label: str, cause: str) -> None:
+        super().__init__([f"{label}: {cause}"])
+        self.label, self.cause = label, cause
+
+    def __str__(self) -> str:
+        """Return the text: a single problem takes one line."""
+        return f"{self.label}: {self.cause}; nothing was stored"
 
 
 class LockedFolderError(ClientError):
-    """Another client has been at work in the nodes folder for too long."""
+    """Another client has held the lock of the nodes folder for more than `limit_s` seconds."""
 
     def __init__(self, folder: Path, lock: Path, limit_s: float) -> None:
         super().__init__(f"another pinakactl has been at work in '{folder}' for {limit_s:g} s")
-        self.lock = lock
+        self.folder, self.lock, self.limit_s = folder, lock, limit_s
 
 
 class NoLockError(ClientError):
-    """The lock of the nodes folder cannot be taken."""
+    """The lock of the nodes folder cannot be taken. `error` is the system's."""
 
     def __init__(self, lock: Path, error: OSError) -> None:
         super().__init__(f"cannot lock '{lock}': {cause_of(error)}")
+        self.lock, self.error = lock, error
 
 
 # --- requests
 
 
 class UnsoundRequestError(ClientError):
-    """A request waits to be served that is none: another one cannot be joined to it."""
+    """The request that waits to be served is unsound: another one cannot be joined to it."""
 
     def __init__(self, place: Path, cause: str) -> None:
         super().__init__(f"cannot ask: '{place}' waits to be served and is no sound request ({cause})")
+        self.place, self.cause = place, cause
 
 
 class BusyMarkersError(ClientError):
-    """Others write the request all the time."""
+    """Other producers replace the request faster than it can be joined."""
 
     def __init__(self, place: Path) -> None:
         super().__init__(f"cannot make the request '{place}': others write there all the time")
+        self.place = place
 
 
 # --- what is followed
@@ -144,14 +181,33 @@ class BusyMarkersError(ClientError):
 class NothingToFollowError(ClientError):
     """There is no deployment and no request."""
 
+    def __init__(self) -> None:
+        super().__init__("there is nothing to wait for: no deployment, and no request")
+
 
 class RequestRemovedError(ClientError):
     """The request that is followed was removed before it was served."""
 
+    def __init__(self) -> None:
+        super().__init__("there is nothing to wait for any more: the request was removed before it was served")
+
 
 class TimedOutError(ClientError):
-    """There was no verdict in the time that was given."""
+    """There was no verdict within `limit_s` seconds.
+
+    `identifier`: the deployment, None while the request is not served; `phase`: its phase, None without a report.
+    """
+
+    def __init__(self, limit_s: float, identifier: str | None, phase: Phase | None) -> None:
+        what = f"deployment {identifier}" if identifier else "the request"
+        progress = f"it is {phase}" if phase else "it is not served yet"
+        super().__init__(f"{what} is not over after {duration_text(limit_s)}; {progress}")
+        self.limit_s, self.identifier, self.phase = limit_s, identifier, phase
 
 
 class NoDaemonError(ClientError):
-    """Nobody is there who could give a verdict."""
+    """No daemon has run for `limit_s` seconds: none is there to give a verdict."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"no daemon has run for {limit_s:g} s, so nobody gives a verdict")
+        self.limit_s = limit_s

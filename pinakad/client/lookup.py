@@ -1,4 +1,4 @@
-"""Which deployment, and which of its nodes, does the operator mean?"""
+"""Which deployment, and which of its nodes, does a text mean?"""
 
 from pinakad.client.errors import (
     AmbiguousDeploymentError,
@@ -42,12 +42,29 @@ def known_ids(store: Store) -> list[str]:
         raise NoReadError(store.deployments, error) from error
 
 
+def newer_ids(store: Store, identifier: str | None) -> list[str]:
+    """Return the ids of the deployments after the one of this id, oldest first; all where it is not known.
+
+    Raises NoReadError.
+    """
+    known = known_ids(store)
+    return known[known.index(identifier) + 1 :] if identifier in known else known
+
+
+def latest(store: Store) -> Report | None:
+    """Return the latest readable report, None where there is none. Raises NoReadError."""
+    try:
+        return store.latest()
+    except OSError as error:
+        raise NoReadError(store.root, error) from error
+
+
 def load(store: Store, identifier: str) -> Report:
     """Return a deployment's report. Raises UnreadableReportError."""
     try:
         return store.load(identifier)
     except StateUnreadableError as error:
-        raise UnreadableReportError(str(error)) from error
+        raise UnreadableReportError(identifier, str(error)) from error
 
 
 def choose_node(report: Report, text: str) -> NodeReport:

@@ -1,8 +1,8 @@
-"""How do node files come into the nodes folder, and out of it, so that nobody ever sees half of one?
+"""Store node files in the nodes folder and move them out of it, so that no reader ever sees half of one.
 
-The folder belongs to producers, and pinakactl is one of them. Of ours one at a time (`locked`); against the others
-there is link(2), which replaces nothing. Drafts have names that no producer uses and that the daemon does not look at.
-What producers put there is never followed, and root works there with the rights of the folder's owner.
+The folder belongs to producers, and pinakactl is one of them. Its calls exclude each other by a lock (`locked`); other
+producers are safe from us because link(2) replaces nothing. Drafts have names that no producer uses and that the daemon
+ignores. No link in the folder is followed, and root works there with the rights of the folder's owner.
 """
 
 import secrets
@@ -25,7 +25,7 @@ _DRAFT = f"{OURS}draft-"
 _LOCK = f"{OURS}lock"
 _MODE = 0o664
 _LOCK_LIMIT_S = 30.0
-_LOOK_S = 0.05
+_RETRY_S = 0.05
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def locked(path: Path) -> Iterator[OpenFolder]:
     """Open the nodes folder, and keep other calls of pinakactl from working in it meanwhile. Raises NoWriteError,
     LockedFolderError and NoLockError.
 
-    Who may not write there has nothing to lock for, and a dry run asks for no such right.
+    A caller without the right to write takes no lock: it can change nothing, and a dry run needs no such right.
     """
     with opened(path) as folder:
         lock = LockFile(folder, _LOCK)
@@ -51,15 +51,15 @@ def _take(lock: LockFile, path: Path) -> None:
         while not lock.take():
             if time.monotonic() > ends_s:
                 raise LockedFolderError(path, path / _LOCK, _LOCK_LIMIT_S)
-            time.sleep(_LOOK_S)
+            time.sleep(_RETRY_S)
     except OSError as error:
         raise NoLockError(path / _LOCK, error) from error
 
 
 def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
-    """Store node files under the next numbers and return their names. All of them, or NoWriteError and none.
+    """Store node files under the next numbers and return their names. Raises NoWriteError; then none is stored.
 
-    Each is there whole and durable, or not at all; no number is used again, not even a retired one's.
+    Each is there whole and durable, or not at all; no number is used again, not even that of a retired file.
     """
     stored: list[str] = []
     drafts = {f"{_DRAFT}{secrets.token_hex(4)}-{position}": raw for position, raw in enumerate(contents)}
@@ -81,7 +81,7 @@ def store(folder: OpenFolder, contents: Sequence[bytes]) -> list[str]:
 
 def retire(folder: OpenFolder, names: Sequence[str]) -> list[Path]:
     """Move node files aside and return their new places. Raises NoWriteError."""
-    with _retired(folder, make=True) as aside:  # whoever may store files may retire them
+    with _retired(folder, make=True) as aside:  # every account that may store files may retire them
         try:
             folder.sync()  # a power cut must not take the new folder and leave the moves
             places = [_move(folder, name, aside) for name in names]
@@ -110,7 +110,7 @@ def _retired(folder: OpenFolder, *, make: bool = False) -> OpenFolder:
 
 
 def file_name(number: int) -> str:
-    """Return the name that producers give to the node file of a number."""
+    """Return the name that producers give to the node file with this number."""
     return f"node_{number:02d}.json"
 
 
@@ -136,8 +136,8 @@ def _move(folder: OpenFolder, name: str, aside: OpenFolder) -> Path:
 
 
 def _remove_drafts(folder: OpenFolder) -> None:
-    """A call that was killed may have left some; the lock says that nobody works on them."""
+    """Remove the drafts of a call that was killed. The lock is held, so no other call works on them."""
     for name in folder.names():
         if name.startswith(_DRAFT):
-            with suppress(OSError):  # what somebody else put there holds nobody up
+            with suppress(OSError):  # a folder of that name, say, is no reason to fail
                 folder.remove(name)

@@ -1,4 +1,4 @@
-"""What node files are to be stored, and what they mean together with those that are there already?"""
+"""What do new node files mean together with those that are in the folder already?"""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from pinakad.problems import Severity
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be stored, and what it means together with what is there already."""
+    """The nodes to store, and the node set that they form with the files that are in the folder already."""
 
     sources: list[Source]
     found: NodeSet
     replaced: dict[str, list[str]]
-    """For each label the files that it supersedes."""
+    """Label of a source -> the files in the folder that it supersedes."""
 
 
 def successors(settings: Config, folder: OpenFolder) -> "Successors":
@@ -44,15 +44,15 @@ def node_files(settings: Config, folder: OpenFolder) -> list[ParsedNodeFile]:
 
 
 def plan_of(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan:
-    """Check the drafts together with each other and with what is in the folder.
+    """Check the sources together with each other and with the files in the folder.
 
     Raises NotStoredError, which names every problem, and NoWriteError.
     """
     loopback = settings.ssh.allow_loopback
     drafts = as_drafts(sources, allow_loopback=loopback)
     labels = frozenset(source.label for source in sources)
-    lying = node_files(settings, folder)
-    found = select_nodes([*lying, *drafts], labels, ssh_port=settings.ssh.port)
+    present = node_files(settings, folder)
+    found = select_nodes([*present, *drafts], labels, ssh_port=settings.ssh.port)
     wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
     wrong += [
         f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
@@ -61,9 +61,9 @@ def plan_of(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan
     if len(labels) < len(sources):
         wrong.append("a file is named twice")
     if wrong:
-        raise NotStoredError("\n".join((*wrong, "nothing was stored")))
+        raise NotStoredError(wrong)
     replaced: dict[str, list[str]] = {label: [] for label in labels}
-    for entry in select_nodes([*lying, *drafts], ssh_port=settings.ssh.port).superseded:
+    for entry in select_nodes([*present, *drafts], ssh_port=settings.ssh.port).superseded:
         if entry.by in replaced:
             replaced[entry.by].append(entry.file)
     return Plan(sources, found, replaced)

@@ -14,7 +14,8 @@ from ctl import environment, pinakactl
 from machines import Machines
 from world import CANCEL, REQUEST, World
 
-from pinakad.cli.checks.context import Account, Check, CheckContext, Finding, Weight, fails
+from pinakad.cli.checks.account import Account
+from pinakad.cli.checks.context import Check, CheckContext, Finding, Weight, fails
 from pinakad.cli.checks.host import file_system
 from pinakad.client.daemon_view import DaemonView
 from pinakad.config import Config

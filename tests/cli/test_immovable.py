@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.cli.checks.context import Account
+from pinakad.cli.checks.account import Account
 from pinakad.cli.checks.immovable import immovable
 from pinakad.markers.names import CANCEL, COMPLETED, FAILED, REQUEST
 

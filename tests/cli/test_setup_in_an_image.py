@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.cli.commands.setup import _Work
+from pinakad.cli.install.changes import MachineChanges
 from pinakad.linux.open_folder import folder_in
 from pinakad.linux.walk import resolved_in
 
@@ -29,7 +29,7 @@ def test_a_folder_that_is_an_absolute_link_leads_into_the_image(image: Path, tmp
     host = tmp_path / "host"
     (image / "etc" / "systemd").symlink_to(host)
     (image / str(host).lstrip("/")).mkdir(parents=True)
-    _Work(image, dry_run=False).write(UNIT, "[Unit]\n")
+    MachineChanges(image, dry_run=False).write(UNIT, "[Unit]\n")
     assert everything(host) == []
     written = image / str(host).lstrip("/") / "system" / "pinakad.service"
     assert written.read_text(encoding="utf-8") == "[Unit]\n"
@@ -38,7 +38,7 @@ def test_a_folder_that_is_an_absolute_link_leads_into_the_image(image: Path, tmp
 def test_a_link_that_climbs_out_ends_at_the_images_root(image: Path, tmp_path: Path) -> None:
     (image / "etc" / "systemd").symlink_to("../../../../../../../../../../usr")
     (image / "usr").mkdir()
-    _Work(image, dry_run=False).write(UNIT, "[Unit]\n")
+    MachineChanges(image, dry_run=False).write(UNIT, "[Unit]\n")
     assert (image / "usr" / "system" / "pinakad.service").exists()
 
 
@@ -47,7 +47,7 @@ def test_a_file_that_is_a_link_is_replaced_not_written_through(image: Path, tmp_
     target.write_text("before", encoding="utf-8")
     (image / UNIT).parent.mkdir(parents=True)
     (image / UNIT).symlink_to(target)
-    work = _Work(image, dry_run=False)
+    work = MachineChanges(image, dry_run=False)
     work.write(UNIT, "[Unit]\n")
     assert (target.read_text(encoding="utf-8"), (image / UNIT).is_symlink()) == ("before", False)
     assert (image / UNIT).read_text(encoding="utf-8") == "[Unit]\n"
@@ -56,7 +56,7 @@ def test_a_file_that_is_a_link_is_replaced_not_written_through(image: Path, tmp_
 def test_a_folder_that_is_a_link_to_nothing_is_made_in_the_image(image: Path, tmp_path: Path) -> None:
     (image / "etc" / "systemd").symlink_to(tmp_path / "host" / "new")
     (image / str(tmp_path).lstrip("/") / "host").mkdir(parents=True)
-    _Work(image, dry_run=False).write(UNIT, "[Unit]\n")
+    MachineChanges(image, dry_run=False).write(UNIT, "[Unit]\n")
     assert everything(tmp_path / "host") == []
     assert (image / str(tmp_path).lstrip("/") / "host" / "new" / "system" / "pinakad.service").exists()
 
@@ -76,7 +76,7 @@ def test_what_is_removed_and_linked_is_the_images(image: Path, tmp_path: Path) -
     (image / "usr" / "local").mkdir(parents=True)
     (image / "usr" / "local" / "bin").symlink_to(host)
     (image / str(host).lstrip("/")).mkdir(parents=True)
-    work = _Work(image, dry_run=False)
+    work = MachineChanges(image, dry_run=False)
     place = Path("usr/local/bin/pinakactl")
     work.link(place, Path("/opt/pinakad/bin/pinakactl"))
     inside = image / str(host).lstrip("/") / "pinakactl"
@@ -89,10 +89,10 @@ def test_what_is_removed_and_linked_is_the_images(image: Path, tmp_path: Path) -
 def test_a_dry_run_writes_nothing_and_what_is_there_already_is_unchanged(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _Work(image, dry_run=True).write(UNIT, "[Unit]\n")
+    MachineChanges(image, dry_run=True).write(UNIT, "[Unit]\n")
     assert everything(image) == [image / "etc"]
-    _Work(image, dry_run=False).write(UNIT, "[Unit]\n")
-    work = _Work(image, dry_run=False)
+    MachineChanges(image, dry_run=False).write(UNIT, "[Unit]\n")
+    work = MachineChanges(image, dry_run=False)
     work.write(UNIT, "[Unit]\n")
     assert not work.changed
     assert f"unchanged  {image / UNIT}" in capsys.readouterr().out

@@ -1,9 +1,6 @@
-"""What do all checks look at, whose rights count, and what does a check say?"""
+"""What do all checks read, and what is a finding?"""
 
-import grp
 import os
-import pwd
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,19 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad.cli.install.installation import UNITS
+from pinakad.cli.checks.account import UNIT_FILE, Account
 from pinakad.client.daemon_view import DaemonView
 from pinakad.config import Config
-from pinakad.problems import cause_of
 from pinakad.report.document import Report
-
-SERVICE_USER = "pinakasupport"
-UNIT_FILE = Path("/") / UNITS / "pinakad.service"
-_WORDS = {os.R_OK: "read", os.W_OK: "write", os.X_OK: "enter", os.R_OK | os.X_OK: "list"}
 
 
 class Weight(StrEnum):
-    """`fails`: the next deployment would fail or not begin. `warning`: it holds nobody up, but is worth a look."""
+    """`fails`: the next deployment would fail or not begin. `warning`: it holds nobody up, but should be known."""
 
     FAILS = "fails"
     WARNING = "warning"
@@ -48,66 +40,27 @@ def warning(message: str, remedy: str) -> Finding:
     return Finding(Weight.WARNING, message, remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user whose rights count: the daemon's. `groups` has its main group too."""
-
-    name: str
-    uid: int
-    groups: frozenset[int]
-
-    def obstacle(self, path: Path, wanted: int) -> str | None:
-        """Return why the account may not use `path` for `wanted` (os.R_OK and the like), None where it may.
-
-        Access control lists count only where the account is our own. Raises FileNotFoundError, and PermissionError
-        where we ourselves may not look: that says nothing about the account.
-        """
-        for place in (*reversed(path.parents), path):
-            needed = wanted if place == path else os.X_OK
-            try:
-                status = place.stat()
-            except (FileNotFoundError, PermissionError):
-                raise
-            except OSError as error:
-                return f"cannot look at '{place}': {cause_of(error)}"
-            if not self._may(place, status, needed):
-                mode = f"{stat.S_IMODE(status.st_mode):04o}, {_owner(status)}"
-                return f"{self.name} may not {_WORDS.get(needed, 'use')} '{place}' ({mode})"
-        return None
-
-    def _may(self, place: Path, status: os.stat_result, needed: int) -> bool:
-        if self.uid == os.geteuid():
-            return os.access(place, needed, effective_ids=True) or _is_read_only(place)
-        return self.uid == 0 or self.allowed(status) & needed == needed
-
-    def allowed(self, status: os.stat_result) -> int:
-        """Return what the mode allows the account, in the bits of os.R_OK and the like."""
-        if status.st_uid == self.uid:
-            return status.st_mode >> 6 & 7
-        return status.st_mode >> 3 & 7 if status.st_gid in self.groups else status.st_mode & 7
-
-
 @dataclass(frozen=True)
 class CheckContext:
-    """All that the checks look at. `account` is the daemon's user, `by_systemd` whether units run the script."""
+    """All that the checks read. `account` is the daemon's user, `by_systemd` whether units run the script."""
 
     settings: Config
     config_file: Path
     state_dir: Path
     runtime_dir: Path
-    standing: DaemonView
+    view: DaemonView
     account: Account
     by_systemd: bool
 
     @property
     def daemon_pid(self) -> int | None:
         """The process of the running daemon, None where none runs or where it does not say."""
-        return self.standing.daemon.pid if self.standing.running and self.standing.daemon else None
+        return self.view.daemon.pid if self.view.running and self.view.daemon else None
 
     def is_refused_to_the_daemon(self, path: str | None) -> bool:
-        """Tell whether a path that we may not look at is one that the daemon needs, and has no more rights to than we.
+        """Return whether a path that we may not read is one that the daemon needs and has no more rights to than we.
 
-        Where units run the script, root looks at it, and hands the key over.
+        Where units run the script, root checks the script and hands the key over: the daemon needs neither path.
         """
         account, settings = self.account, self.settings
         if path is None or account.uid != os.geteuid() or not account.groups <= {os.getegid(), *os.getgroups()}:
@@ -120,7 +73,7 @@ class CheckContext:
     @property
     def running(self) -> Report | None:
         """The deployment that runs or waits to be gone on with, None where there is none."""
-        report = self.standing.report
+        report = self.view.report
         return None if report is None or report.is_finished else report
 
     @property
@@ -130,20 +83,20 @@ class CheckContext:
 
 
 class Check(NamedTuple):
-    """One look: its name, what is so where it finds nothing, and the function.
+    """One check: its name, what is true where it finds nothing, and the function.
 
-    The function may raise PermissionError: whoever asks is not always the one who may look.
+    The function may raise PermissionError: the user who runs doctor may have fewer rights than the daemon.
     """
 
     name: str
     about: str
-    look: Callable[[CheckContext], Iterator[Finding]]
+    find: Callable[[CheckContext], Iterator[Finding]]
 
     def findings(self, context: CheckContext) -> list[Finding]:
-        """Look, and return what was found; what we may not look at is a finding too, but no failure."""
+        """Run the check. A path that we may not read is a finding too; a warning where the daemon may read it."""
         found: list[Finding] = []
         try:
-            for finding in self.look(context):
+            for finding in self.find(context):
                 found.append(finding)  # noqa: PERF402 - what was found before the error counts
         except PermissionError as error:
             if context.is_refused_to_the_daemon(error.filename):
@@ -154,48 +107,9 @@ class Check(NamedTuple):
         return found
 
 
-def account_of(pid: int | None) -> Account:
-    """Return the user of the running daemon; without one the service's, where it is installed, else our own."""
-    if pid is not None:
-        with suppress(OSError, ValueError, StopIteration):
-            return _of_process(pid)
-    if UNIT_FILE.exists():
-        with suppress(KeyError):
-            user = pwd.getpwnam(SERVICE_USER)
-            return Account(user.pw_name, user.pw_uid, frozenset(os.getgrouplist(user.pw_name, user.pw_gid)))
-    return Account(_user_name(os.geteuid()), os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
-
-
 def is_run_by_systemd(pid: int | None, settings: Config) -> bool:
-    """Tell whether the daemon gives the script a unit of its own: its command line says so, or its unit would."""
+    """Return whether the daemon gives the script a unit of its own: its command line says so, or its unit would."""
     with suppress(OSError):
         if pid is not None and b"systemd" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return True
     return settings.script.runner == "systemd" or (pid is None and UNIT_FILE.exists())
-
-
-def _of_process(pid: int) -> Account:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    values = {line.partition(":")[0]: line.partition(":")[2].split() for line in lines}
-    uid, groups = int(values["Uid"][1]), (values["Gid"][1], *values["Groups"])
-    return Account(_user_name(uid), uid, frozenset(map(int, groups)))
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user id {uid}"
-
-
-def _owner(status: os.stat_result) -> str:
-    try:
-        group = grp.getgrgid(status.st_gid).gr_name
-    except KeyError:
-        group = str(status.st_gid)
-    return f"{_user_name(status.st_uid)}:{group}"
-
-
-def _is_read_only(place: Path) -> bool:
-    """That is told where the room on the disks is looked at."""
-    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)

@@ -47,11 +47,11 @@ def _one(context: CheckContext, name: str, folder: Path, wanted: int) -> Iterato
 
 
 def _coarse_times(folder: Path) -> Iterator[Finding]:
-    """A request is told from the next touch of it by its time: where that is coarse, it is waited for."""
+    """A request and the next touch of it differ by their times only: where times are coarse, the daemon has to wait."""
     try:
         seen = [folder.stat(), *(entry.stat(follow_symlinks=False) for entry in os.scandir(folder))]
     except OSError:
-        return  # told otherwise
+        return  # the check of the folder itself finds that
     if all(status.st_ctime_ns % 10**9 == 0 for status in seen):
         text = f"the file system of '{folder}' keeps times in whole seconds: a deployment begins up to 2 s later"
         yield warning(text, "none is needed; a file system such as ext4 or xfs spares that time")
@@ -91,17 +91,17 @@ def room(context: CheckContext) -> Iterator[Finding]:
 def _room_at(folder: Path, wanted_bytes: int) -> Iterator[Finding]:
     disk = os.statvfs(folder)
     free_bytes = disk.f_bavail * disk.f_frsize
-    look = f"df -h {quote(str(folder))}"
+    usage_command = f"df -h {quote(str(folder))}"
     if disk.f_flag & os.ST_RDONLY:
         yield fails(f"the file system of '{folder}' is read-only", f"mount -o remount,rw {quote(_mount(folder))}")
-    if disk.f_blocks == 0:  # one that does not tell its size (statvfs(3))
+    if disk.f_blocks == 0:  # the size is not known (statvfs(3))
         return
     if free_bytes < _LEAST_BYTES:
         text = f"only {_megabytes(free_bytes)} are free at '{folder}', {_megabytes(_LEAST_BYTES)} are needed"
-        yield fails(text, f"{look}, and make room")
+        yield fails(text, f"{usage_command}, and make room")
     elif free_bytes < wanted_bytes:
         text = f"only {_megabytes(free_bytes)} are free at '{folder}', the script's log may not be whole"
-        yield warning(text, f"{look}, and make room; or lower [script] log_max_bytes")
+        yield warning(text, f"{usage_command}, and make room; or lower [script] log_max_bytes")
     if disk.f_files and disk.f_favail < _LEAST_FILES:
         yield fails(f"only {disk.f_favail} more files can be made at '{folder}'", f"df -i {quote(str(folder))}")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.context import Account, Finding, warning
+from pinakad.cli.checks.account import Account
+from pinakad.cli.checks.context import Finding, warning
 from pinakad.linux.files import NotRegularError, open_regular
 from pinakad.markers.names import CANCEL, COMPLETED, FAILED, OURS, REQUEST
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from pinakad.cli.checks.context import UNIT_FILE, CheckContext, Finding, fails, warning
+from pinakad.cli.checks.account import UNIT_FILE
+from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.config import KEY_CREDENTIAL
 from pinakad.script.permissions import opened_key
 from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from shlex import quote
 
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
@@ -24,7 +25,7 @@ def files(context: CheckContext) -> Iterator[Finding]:
     try:
         found = _read(context, nodes)
     except PermissionError:
-        raise  # we may not look: that says nothing about the daemon
+        raise  # our own rights say nothing about the daemon's
     except OSError as error:
         yield fails(f"cannot read the node files in '{folder}': {cause_of(error)}", "see the folders above")
         return
@@ -32,14 +33,22 @@ def files(context: CheckContext) -> Iterator[Finding]:
         text = f"there is no node file (node_<digits>.json) in '{folder}': a deployment would fail with no_nodes"
         text += f"; {ignored_text(nodes.ignored)}" if nodes.ignored else ""
         yield fails(text, f"put them there; to check a draft: pinakactl validate FILE {quote(str(folder))}")
-    for problem in found.problems:
-        weight = fails if problem.severity is Severity.ERROR else warning
-        place = quote(str(folder / problem.file))
-        yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
+    yield from _problems(found, folder)
     for name in found.files:
         obstacle = _obstacle(context, name)
         if obstacle:
             yield fails(f"cannot read '{name}': {obstacle}", f"chown {account.name} {quote(str(folder / name))}")
+    yield from _superseded(found)
+
+
+def _problems(found: NodeSet, folder: Path) -> Iterator[Finding]:
+    for problem in found.problems:
+        weight = fails if problem.severity is Severity.ERROR else warning
+        place = quote(str(folder / problem.file))
+        yield weight(problem.line(), f"mend it, and try: pinakactl validate {quote(str(folder))} ({place})")
+
+
+def _superseded(found: NodeSet) -> Iterator[Finding]:
     if found.superseded:
         text = ", ".join(f"{entry.file} by {entry.by}" for entry in found.superseded[:_SHOWN])
         more = f" and {len(found.superseded) - _SHOWN} more" if len(found.superseded) > _SHOWN else ""
@@ -91,7 +100,7 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
 
 
 def unreached(context: CheckContext, answers: Sequence[tuple[Node, AttemptResult]]) -> Iterator[Finding]:
-    """Tell which nodes would not count as up now. Some of them may have to be so before their deployment."""
+    """Return a warning for each node that would not count as up now. Before a deployment that may be right."""
     key = quote(str(context.settings.key_path))
     for node, probe in answers:
         if probe.reason is not None:

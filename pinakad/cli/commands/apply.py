@@ -1,5 +1,6 @@
 """Store node files and ask for their deployment: all of them, or nothing."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,12 +11,12 @@ from pinakad.cli.console.exits import exit_codes
 from pinakad.cli.console.options import duration, valid_request_id
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
-from pinakad.cli.views.verdict import end_with_verdict, tell_asked
+from pinakad.cli.views.verdict import end_with_verdict, show_submitted
 from pinakad.client.access import opened
 from pinakad.client.node_store import file_name, locked, next_number, store
 from pinakad.client.plan import Plan, plan_of, successors
 from pinakad.client.sources import Source, read_sources
-from pinakad.client.submit import Asked, Submitter, new_request_id
+from pinakad.client.submit import Submitted, Submitter, new_request_id
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
 from pinakad.state.store import Store
@@ -62,28 +63,28 @@ def command(
     if timeout is not None and not wait:
         raise WrongUseError("--timeout says how long to wait, and needs --wait; see pinakactl apply --help")
     settings, console = session.settings(), open_console()
-    sources = read_sources(files)
+    sources = read_sources(files, sys.stdin.buffer)
     if dry_run:
         with opened(settings.nodes_dir) as folder:
             plan = plan_of(settings, folder, sources)
             first = next_number(folder)
         _print(console, plan, [file_name(first + position) for position in range(len(sources))], "would store")
         return
-    asked = _apply(console, settings, sources, request_id or new_request_id())
-    tell_asked(console, asked)
+    submitted = _apply(console, settings, sources, request_id or new_request_id())
+    show_submitted(console, submitted)
     if wait:
-        end_with_verdict(settings, asked.ref, timeout)
+        end_with_verdict(settings, submitted.ref, timeout)
 
 
-def _apply(console: Console, settings: Config, sources: list[Source], request_id: str) -> Asked:
+def _apply(console: Console, settings: Config, sources: list[Source], request_id: str) -> Submitted:
     with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
         submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
         plan = plan_of(settings, folder, sources)
-        submitter.require_place()
-        submitter.let_it_be_taken()
+        submitter.require_writable()
+        submitter.wait_until_taken()
         names = store(folder, [source.raw for source in sources])
         _print(console, plan, names, "stored")
-        return submitter.ask(names, request_id, successors(settings, folder))
+        return submitter.submit(names, request_id, successors(settings, folder))
 
 
 # --- the plan

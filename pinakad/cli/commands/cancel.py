@@ -11,10 +11,13 @@ from pinakad.cli.console.exits import NoDaemonError, NothingError, exit_code_of,
 from pinakad.cli.console.options import duration
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
-from pinakad.cli.views.verdict import Line, tell_verdict
+from pinakad.cli.views.verdict import Line, show_verdict
 from pinakad.client.access import opened
 from pinakad.client.errors import ClientError, NoWriteError
-from pinakad.client.follow import GRACE_S, LOOK_S, Exactly, Follower, latest, unserved
+from pinakad.client.follow import CHECK_EVERY_S, GRACE_S, Follower
+from pinakad.client.lookup import latest
+from pinakad.client.pending import unserved
+from pinakad.client.refs import Exactly
 from pinakad.linux.locks import is_locked
 from pinakad.markers.folder import Markers
 from pinakad.markers.names import CANCEL, REQUEST
@@ -22,7 +25,7 @@ from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome
 from pinakad.state.store import Store
 
-_MODE = 0o664  # whoever may ask may also take it back
+_MODE = 0o664  # every account that may cancel may also take that back
 _CODES = {
     0: "with --no-wait: it was asked for; else: it had completed before",
     3: "it was cancelled, as you asked",
@@ -52,14 +55,14 @@ def command(session: Session, timeout: float | None, *, no_wait: bool) -> None:
     settings = session.settings()
     store, markers = Store(config.state_dir()), Markers(settings.markers_dir)
     running = _running(store, markers)
-    _ask(markers.folder)
+    _put_marker(markers.folder)
     console = open_console()
     show(console, plain(f"asked to cancel deployment {running.id}"))
     if no_wait:
         return
     with Line(quiet=False) as line:
-        report = Follower(store, markers, Exactly(running.id), line.tell).follow(timeout)
-    tell_verdict(console, report)
+        report = Follower(store, markers, Exactly(running.id), line.update).follow(timeout)
+    show_verdict(console, report)
     _tidy_up(markers.folder, report)
     click.get_current_context().exit(exit_code_of(report))
 
@@ -79,10 +82,10 @@ def _running(store: Store, markers: Markers) -> Report:
             path = markers.folder / REQUEST
             why = "is not taken" if is_locked(store.lock_file) else "waits for a daemon to be started"
             raise NoDaemonError(f"there is nothing to cancel yet: the request {why}; to take it back: rm '{path}'")
-        time.sleep(LOOK_S / 4)
+        time.sleep(CHECK_EVERY_S / 4)
 
 
-def _ask(markers: Path) -> None:
+def _put_marker(markers: Path) -> None:
     """Put the marker there. One that is there already says the same, whatever it is."""
     with opened(markers) as folder:
         try:

@@ -20,7 +20,7 @@ from pinakad.times import wall_s
 
 LIMIT_S = 60.0
 """A demo that has no answer by then is a bug, and ends."""
-_LOOK_S = 0.1
+_REFRESH_S = 0.1
 _LOG_LINES = 20
 _STYLES = {Outcome.COMPLETED: "bold green", Outcome.FAILED: "bold red", Outcome.CANCELLED: "bold yellow"}
 _HELP = """Show the main job on this machine, with nothing else installed.
@@ -63,19 +63,19 @@ async def _demo(console: Console, *, keep: bool) -> int:
 
 
 async def _play(sandbox: Sandbox, progress: Progress) -> tuple[Path, Report]:
-    """Tell the story: the nodes are up, the daemon is ready, somebody asks, the answer comes."""
+    """Run the story: the nodes are up, the daemon is ready, a request is made, the answer comes."""
     async with Rack(sandbox.prepare()) as rack:
         sandbox.write_script(rack.control_port)
         port = rack.nodes[0].port
-        progress.tell(f"everything happens in {sandbox.root}")
-        progress.tell(
+        progress.say(f"everything happens in {sandbox.root}")
+        progress.say(
             f"{len(rack.nodes)} nodes answer SSH on {DEMO_NODES[0].address} to {DEMO_NODES[-1].address}, port {port}"
         )
         async with Child(sandbox.config, sandbox.state, sandbox.runtime, sandbox.log) as child:
             await child.ready()
-            progress.tell(f"the daemon is ready, pid {child.pid}")
+            progress.say(f"the daemon is ready, pid {child.pid}")
             marker = sandbox.request()
-            progress.tell(f"a front end asks for the deployment: touch {marker.relative_to(sandbox.root)}")
+            progress.say(f"a front end asks for the deployment: touch {marker.relative_to(sandbox.root)}")
             return await _follow(sandbox, child, rack, progress)
 
 
@@ -86,9 +86,9 @@ async def _follow(sandbox: Sandbox, child: Child, rack: Rack, progress: Progress
         if progress.elapsed_s > deadline_s:
             raise FaultError(f"there was no answer within {LIMIT_S:g} s; the daemon says:\n{log_end(sandbox.log)}")
         progress.show(View(rack.nodes, sandbox.report()))
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_REFRESH_S)
     progress.show(View(rack.nodes, answer[1]))
-    progress.tell(f"the request is gone, and the answer is there: {answer[0].name}")
+    progress.say(f"the request is gone, and the answer is there: {answer[0].name}")
     return answer
 
 

@@ -10,13 +10,14 @@ import click
 from rich.console import Console
 
 from pinakad import config
-from pinakad.cli.checks.context import CheckContext, Finding, Weight, account_of, fails, is_run_by_systemd, warning
+from pinakad.cli.checks.account import account_of
+from pinakad.cli.checks.context import CheckContext, Finding, Weight, fails, is_run_by_systemd, warning
 from pinakad.cli.checks.nodes import reach, unreached
 from pinakad.cli.checks.order import CHECKS
 from pinakad.cli.console.faults import text_of
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
-from pinakad.client.daemon_view import DaemonView, look
+from pinakad.client.daemon_view import DaemonView, read_daemon_view
 from pinakad.client.errors import ClientError
 from pinakad.nodes.selection import Node
 from pinakad.polling.vocabulary import AttemptResult
@@ -59,7 +60,7 @@ def command(session: Session, *, asks: bool, as_json: bool) -> None:
 def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], _Answers | None]:
     """Run every check; return the findings by the name of the check, and what the nodes say where they are asked."""
     try:
-        context = _scene(session)
+        context = _context(session)
     except WrongUseError as error:
         file, _ = config.config_file(session.config)
         return {"configuration": [fails(line, f"edit {file}") for line in error.message.splitlines()]}, None
@@ -76,20 +77,20 @@ def examine(session: Session, *, asks: bool) -> tuple[dict[str, list[Finding]], 
     return found, answers
 
 
-def _scene(session: Session) -> CheckContext:
+def _context(session: Session) -> CheckContext:
     settings = session.settings()
     file, _ = config.config_file(session.config, os.environ)
     state, runtime = config.state_dir(), config.runtime_dir()
     try:
-        standing = look(state, runtime)
-    except ClientError as error:  # told by the check of the folders, with who may not do what
-        standing = DaemonView(running=False, daemon=None, report=None, notes=[text_of(error)])
-    pid = standing.daemon.pid if standing.running and standing.daemon else None
+        view = read_daemon_view(state, runtime)
+    except ClientError as error:  # the check of the folders says who may not do what
+        view = DaemonView(running=False, daemon=None, report=None, notes=[text_of(error)])
+    pid = view.daemon.pid if view.running and view.daemon else None
     by_systemd = is_run_by_systemd(pid, settings)
-    return CheckContext(settings, Path(file), state, runtime, standing, account_of(pid), by_systemd)
+    return CheckContext(settings, Path(file), state, runtime, view, account_of(pid), by_systemd)
 
 
-# --- telling
+# --- what is printed
 
 
 def _document(found: dict[str, list[Finding]], answers: _Answers | None) -> dict[str, Any]:

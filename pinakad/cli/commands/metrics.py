@@ -6,7 +6,7 @@ import click
 
 from pinakad import config
 from pinakad.cli.console.session import FaultError, Session, pass_session
-from pinakad.client.daemon_view import look
+from pinakad.client.daemon_view import read_daemon_view
 from pinakad.client.errors import NoReadError
 from pinakad.linux.clock import now
 from pinakad.linux.open_folder import shared_folder
@@ -37,13 +37,13 @@ writes the same by itself, at each change of phase and otherwise every 15 second
 @pass_session
 def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - every command has the session
     """Print or write the numbers."""
-    told = text(_facts())
+    exposition = text(_facts())
     if textfile is None:
-        click.echo(told, nl=False)
+        click.echo(exposition, nl=False)
         return
     try:
         with shared_folder(textfile.parent) as folder:
-            folder.write_whole(textfile.name, told, 0o644)
+            folder.write_whole(textfile.name, exposition, 0o644)
     except OSError as error:
         raise FaultError(
             f"cannot write '{textfile}': {cause_of(error)}; name a file in a folder that you may write in"
@@ -52,17 +52,17 @@ def command(session: Session, textfile: Path | None) -> None:  # noqa: ARG001 - 
 
 def _facts() -> Facts:
     state = config.state_dir()
-    standing = look(state, config.runtime_dir())
-    daemon = standing.daemon
+    view = read_daemon_view(state, config.runtime_dir())
+    daemon = view.daemon
     try:
         heads = Ledger(Store(state)).heads()
     except OSError as error:
         raise NoReadError(state, error) from error
     return Facts(
-        up=standing.running,
+        up=view.running,
         events=daemon is not None and daemon.watch == "events",
         queued=daemon is not None and daemon.queued,
         heads=heads,
-        latest=standing.report,
+        latest=view.report,
         now_wall_s=now().wall_s,
     )

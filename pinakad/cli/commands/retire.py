@@ -6,8 +6,8 @@ from rich.console import Console
 from pinakad import config
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
-from pinakad.client.follow import unserved
 from pinakad.client.node_store import RETIRED, locked, retire
+from pinakad.client.pending import unserved
 from pinakad.client.plan import node_files
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
@@ -59,10 +59,10 @@ def command(session: Session, nodes: tuple[str, ...], *, dry_run: bool) -> None:
             plain(f"{verb:<13}", "dim"),
             plain(f"{name} ({chosen[name].hostname or 'no host name'}) -> {place}"),
         )
-    _tell_rest(console, len(files) - len(names))
+    _print_rest(console, len(files) - len(names))
 
 
-def _tell_rest(console: Console, left: int) -> None:
+def _print_rest(console: Console, left: int) -> None:
     if left == 0:
         show(console, plain("no node file is left: a deployment would fail with no_nodes", "yellow"))
 

@@ -9,13 +9,12 @@ from pinakad.cli.console.exits import NothingError, exit_codes
 from pinakad.cli.console.options import duration, valid_request_id
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
-from pinakad.cli.views.verdict import end_with_verdict, tell_asked
+from pinakad.cli.views.verdict import end_with_verdict, show_submitted
 from pinakad.client.access import opened
-from pinakad.client.follow import ids
-from pinakad.client.lookup import choose_id, load
+from pinakad.client.lookup import choose_id, known_ids, load
 from pinakad.client.node_store import locked
 from pinakad.client.plan import Successors, node_files, successors
-from pinakad.client.submit import Asked, Submitter, new_request_id
+from pinakad.client.submit import Submitted, Submitter, new_request_id
 from pinakad.config import Config
 from pinakad.markers.folder import Markers
 from pinakad.polling.vocabulary import NodeState
@@ -45,7 +44,7 @@ Without --wait only 0, 1, 2 and 5 are possible.
 
 @dataclass(frozen=True)
 class _Again:
-    """What is asked for: node files, None for all; which newer files stand for which; and what is gone."""
+    """What is asked for: node files (None: all), files that are gone, pairs of a file and the newer one for it."""
 
     nodes: list[str] | None
     gone: list[str]
@@ -74,24 +73,24 @@ def command(
     if timeout is not None and not wait:
         raise WrongUseError("--timeout says how long to wait, and needs --wait; see pinakactl retry --help")
     settings, store = session.settings(), Store(config.state_dir())
-    if not ids(store):
+    if not known_ids(store):
         raise NothingError("there is no deployment yet that could be tried again; pinakactl apply makes one")
     report = load(store, choose_id(store, deployment))
-    asked = _ask(settings, report, request_id or new_request_id(), failed=failed)
-    tell_asked(open_console(), asked)
+    submitted = _submit(settings, report, request_id or new_request_id(), failed=failed)
+    show_submitted(open_console(), submitted)
     if wait:
-        end_with_verdict(settings, asked.ref, timeout)
+        end_with_verdict(settings, submitted.ref, timeout)
 
 
-def _ask(settings: Config, report: Report, request_id: str, *, failed: bool) -> Asked:
+def _submit(settings: Config, report: Report, request_id: str, *, failed: bool) -> Submitted:
     with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
         submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
         newer = successors(settings, folder)
         there = {file.name for file in node_files(settings, folder)}
         again = _again(_names(report, failed=failed), newer, there, report)
-        submitter.require_place()
-        _tell(again)
-        return submitter.ask(again.nodes, request_id, newer)
+        submitter.require_writable()
+        _print(again)
+        return submitter.submit(again.nodes, request_id, newer)
 
 
 def _names(report: Report, *, failed: bool) -> list[str] | None:
@@ -130,7 +129,7 @@ def _again(names: list[str] | None, newer: Successors, there: set[str], report: 
     return _Again(nodes, gone, [(name, newer(name)) for name in names if name in newer])
 
 
-def _tell(again: _Again) -> None:
+def _print(again: _Again) -> None:
     console = open_console()
     for name in again.gone:
         show(console, plain("left out    ", "dim"), plain(f"{name}: it is not there any more", "yellow"))

@@ -1,99 +1,23 @@
-"""`pinakactl setup`: how does a machine come to run pinakad as a service, and how does it get rid of it?"""
+"""Make pinakad a service of this machine, or take that away again."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.cli.install.changes import MachineChanges
 from pinakad.cli.install.installation import PROGRAM_LINK, known_places, seen_on, wanted_files
 from pinakad.cli.install.setup_checks import cautions, obstacles, work_dir_owner
 from pinakad.config import DEFAULT_FILE, DEFAULT_STATE_DIR, Config, ConfigError, load
-from pinakad.linux.files import NotRegularError, read_regular
-from pinakad.linux.open_folder import folder_in
 from pinakad.linux.walk import resolved_in
 from pinakad.state.store import StateUnreadableError, Store
 
 _UNIT = "pinakad.service"
 _ROOTS_RECORD = Path("/var/lib/pinakad-script")
 _SCRIPTS_RUNTIME = Path("/run/pinakad-script")
-_MAX_BYTES = 1 << 24
-
-
-class _Work:
-    """Does things to a machine, or only says so, and tells each."""
-
-    def __init__(self, root: Path, *, dry_run: bool) -> None:
-        self.root = root
-        self.changed = False
-        self._dry_run = dry_run
-
-    def write(self, place: Path, text: str) -> None:
-        path, old = self.root / place, self._text(place)
-        if old == text:
-            click.echo(f"unchanged  {path}")
-            return
-        self._do("write" if old is None else "update", str(path), lambda: self._write(place, text))
-
-    def link(self, place: Path, target: Path) -> None:
-        path, (status, old) = self.root / place, self._found(place)
-        if old == target:
-            click.echo(f"unchanged  {path}")
-        elif status is not None and old is None:
-            click.echo(f"kept       {path}: it is not ours")
-        else:
-            self._do("link", f"{path} -> {target}", lambda: self._link(place, target))
-
-    def remove(self, place: Path) -> None:
-        if self._found(place)[0] is not None:
-            self._do("remove", str(self.root / place), lambda: self._remove(place))
-
-    def has(self, place: Path, *, link: bool = False) -> bool:
-        status, target = self._found(place)
-        return target is not None if link else status is not None
-
-    def run(self, *words: str) -> None:
-        self._do("run", " ".join(words), lambda: _run(words), changes=False)
-
-    def _do(self, verb: str, what: str, act: Callable[[], object], *, changes: bool = True) -> None:
-        self.changed |= changes
-        if self._dry_run:
-            click.echo(f"would {verb:8} {what}")
-            return
-        act()
-        click.echo(f"{verb:10} {what}")
-
-    def _found(self, place: Path) -> tuple[os.stat_result | None, Path | None]:
-        """Return the status of what is there and, where it is a link, where it leads."""
-        with suppress(FileNotFoundError, NotADirectoryError), folder_in(self.root, place.parent) as folder:
-            return folder.status(place.name), folder.readlink(place.name)
-        return None, None
-
-    def _text(self, place: Path) -> str | None:
-        """Return the text of the file that is there, None where there is none."""
-        missing = (FileNotFoundError, NotADirectoryError, NotRegularError)
-        with suppress(*missing), folder_in(self.root, place.parent) as folder:
-            return read_regular(folder.here / place.name, _MAX_BYTES).decode(errors="replace")
-        return None
-
-    def _write(self, place: Path, text: str) -> None:
-        with folder_in(self.root, place.parent, make=True) as folder:
-            if folder.readlink(place.name) is not None:
-                folder.remove(place.name)
-            folder.write_whole(place.name, text.encode(), 0o644)
-
-    def _link(self, place: Path, target: Path) -> None:
-        with folder_in(self.root, place.parent, make=True) as folder:
-            folder.remove(place.name)
-            folder.symlink(place.name, target)
-
-    def _remove(self, place: Path) -> None:
-        with folder_in(self.root, place.parent) as folder:
-            folder.remove(place.name)
 
 
 _HELP = """Make pinakad a service of this machine.
@@ -125,7 +49,7 @@ def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force:
     """Set up, or take away."""
     root = root.resolve()
     os.umask(0o022)
-    work = _Work(root, dry_run=dry_run)
+    work = MachineChanges(root, dry_run=dry_run)
     if remove:
         _refuse(_unfinished(root), force=force)
         _remove(work)
@@ -135,7 +59,7 @@ def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force:
     _install(work, settings)
     for text in cautions(settings, root):
         click.echo(f"caution    {text}", err=True)
-    _tell_what_is_next(work, settings)
+    _print_next_steps(work, settings)
 
 
 def _settings(session: Session, root: Path) -> Config:
@@ -156,7 +80,7 @@ def _refuse(findings: list[str], *, force: bool) -> None:
         click.echo(f"forced     {text}", err=True)
 
 
-def _install(work: _Work, settings: Config) -> None:
+def _install(work: MachineChanges, settings: Config) -> None:
     wanted = wanted_files(settings, work.root, work_dir_owner(settings, work.root))
     for place in known_places():
         if place in wanted:
@@ -172,7 +96,7 @@ def _install(work: _Work, settings: Config) -> None:
     work.run("systemctl", *_root(work), "enable", _UNIT)
 
 
-def _remove(work: _Work) -> None:
+def _remove(work: MachineChanges) -> None:
     live = work.root == Path("/")
     if work.has(known_places()[0]):
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), _UNIT)
@@ -203,7 +127,7 @@ def _unfinished(root: Path) -> list[str]:
     return [f"deployment {report.id} is not finished: wait for it, or cancel it"]
 
 
-def _tell_what_is_next(work: _Work, settings: Config) -> None:
+def _print_next_steps(work: MachineChanges, settings: Config) -> None:
     if work.root != Path("/"):
         return
     for what, path in (("the SSH key", settings.key_path), ("the deployment script", settings.script_path)):
@@ -213,11 +137,5 @@ def _tell_what_is_next(work: _Work, settings: Config) -> None:
     click.echo(f"next       systemctl {'restart' if active else 'start'} pinakad")
 
 
-def _root(work: _Work) -> list[str]:
+def _root(work: MachineChanges) -> list[str]:
     return [] if work.root == Path("/") else [f"--root={work.root}"]
-
-
-def _run(words: tuple[str, ...]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "SYSTEMD_COLORS": "0"})
-    if done.returncode != 0:
-        raise FaultError(f"cannot finish: '{' '.join(words)}' says: {' '.join(done.stderr.split())}")

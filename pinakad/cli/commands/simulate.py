@@ -19,7 +19,7 @@ from pinakad.simulate.node import SimulatedNode
 from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, is_free
 from pinakad.ssh.prober import SshKeyError
 
-_LOOK_S = 0.2
+_REFRESH_S = 0.2
 _HELP = f"""Run fake nodes on this machine, with scripted lives.
 
 \b
@@ -114,7 +114,7 @@ def _nodes(sandbox: Sandbox, key: Path | None, port: int | None) -> list[Simulat
 async def _go_on(sandbox: Sandbox, rack: Rack, progress: Progress, limit_s: float | None) -> None:
     while limit_s is None or progress.elapsed_s < limit_s:
         progress.show(View(rack.nodes, sandbox.report()))
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_REFRESH_S)
 
 
 def _print(console: Console, sandbox: Sandbox, rack: Rack, *, keep: bool) -> None:

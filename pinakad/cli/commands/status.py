@@ -7,7 +7,7 @@ from pinakad.cli.console.exits import EXIT_NO_DAEMON, EXIT_NOTHING, exit_code_of
 from pinakad.cli.console.screen import json_text, open_console, plain, show, show_part
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.overview import node_table, overview
-from pinakad.client.daemon_view import DaemonView, look
+from pinakad.client.daemon_view import DaemonView, read_daemon_view
 from pinakad.linux.clock import now
 
 _OTHER_LINES = 15
@@ -43,38 +43,38 @@ Without --exit-code it is 0 whatever the outcome is. With --watch --exit-code it
 @click.option("--exit-code", "with_code", is_flag=True, help="Tell by the exit code how it stands.")
 @pass_session
 def command(session: Session, *, as_json: bool, all_nodes: bool, watch: bool, with_code: bool) -> None:  # noqa: ARG001 - every command has the session
-    """Print how it stands."""
+    """Print the running or latest deployment."""
     if watch and (as_json or all_nodes):
         raise WrongUseError("--watch shows what fits on the screen: leave --json or --nodes out")
     if watch:
-        from pinakad.cli.views.watching import watch as go_on  # noqa: PLC0415 - a single look needs none of it
+        from pinakad.cli.views.watching import watch as go_on  # noqa: PLC0415 - a single screen needs none of it
 
-        standing = go_on(open_console(), config.state_dir(), config.runtime_dir(), until_over=with_code)
+        view = go_on(open_console(), config.state_dir(), config.runtime_dir(), until_over=with_code)
     else:
-        standing = look(config.state_dir(), config.runtime_dir())
-        _print(standing, as_json=as_json, all_nodes=all_nodes)
+        view = read_daemon_view(config.state_dir(), config.runtime_dir())
+        _print(view, as_json=as_json, all_nodes=all_nodes)
     if with_code:
-        click.get_current_context().exit(_exit_code(standing))
+        click.get_current_context().exit(_exit_code(view))
 
 
-def _print(standing: DaemonView, *, as_json: bool, all_nodes: bool) -> None:
+def _print(view: DaemonView, *, as_json: bool, all_nodes: bool) -> None:
     if as_json:
-        text = standing.report.json_text().decode() if standing.report else "null"
-        click.echo(json_text(text), nl=standing.report is None)
+        text = view.report.json_text().decode() if view.report else "null"
+        click.echo(json_text(text), nl=view.report is None)
         return
     console, moment = open_console(), now()
     rows = max(3, console.height - _OTHER_LINES) if console.is_terminal else MAX_ROWS
-    for part in overview(standing, moment, rows=0 if all_nodes else rows, width=console.width):
+    for part in overview(view, moment, rows=0 if all_nodes else rows, width=console.width):
         show_part(console, part)
-    if all_nodes and standing.report is not None:
+    if all_nodes and view.report is not None:
         console.print()
-        show_part(console, node_table(standing.report.nodes, moment, "node", console.width))
-        show(console, plain(f"{len(standing.report.nodes)} nodes"))
+        show_part(console, node_table(view.report.nodes, moment, "node", console.width))
+        show(console, plain(f"{len(view.report.nodes)} nodes"))
 
 
-def _exit_code(standing: DaemonView) -> int:
-    if standing.report is None:
+def _exit_code(view: DaemonView) -> int:
+    if view.report is None:
         return EXIT_NOTHING
-    if not standing.running and not standing.report.is_finished:
+    if not view.running and not view.report.is_finished:
         return EXIT_NO_DAEMON
-    return exit_code_of(standing.report)
+    return exit_code_of(view.report)

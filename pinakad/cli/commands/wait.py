@@ -1,4 +1,4 @@
-"""How does it end? Wait for the verdict, and tell it by words and by the exit code."""
+"""Wait for the verdict of a deployment; print it, and exit with its code."""
 
 import click
 
@@ -7,8 +7,8 @@ from pinakad.cli.console.exits import exit_codes
 from pinakad.cli.console.options import duration
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.cli.views.verdict import end_with_verdict
-from pinakad.client.follow import DeploymentRef, Exactly, ref_to_latest
 from pinakad.client.lookup import choose_id
+from pinakad.client.refs import DeploymentRef, Exactly, ref_to_latest
 from pinakad.markers.folder import Markers
 from pinakad.state.store import Store
 

@@ -1,4 +1,4 @@
-"""What a shell offers for an ID or a NODE that is being typed."""
+"""What does a shell offer for an ID or a NODE that is being typed?"""
 
 import re
 
@@ -12,10 +12,8 @@ from pinakad.report.summary import read_summary
 from pinakad.state.store import Store
 
 _OFFERED = 50
-
-
 _SAFE = re.compile(r"[A-Za-z0-9._-]+")
-"""What a shell takes as one word: whatever a report says, nothing else is put on a command line."""
+"""What a shell takes as one word: a report cannot put anything else on a command line."""
 
 
 def complete_ids(_context: Context, _argument: Parameter, incomplete: str) -> list[CompletionItem]:

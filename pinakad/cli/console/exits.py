@@ -1,4 +1,4 @@
-"""Which exit code tells which verdict? The same ones in every command that tells one."""
+"""Which exit code stands for which verdict? The same ones in every command that prints one."""
 
 from collections.abc import Mapping
 

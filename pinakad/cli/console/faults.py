@@ -1,4 +1,4 @@
-"""What an operator at a terminal is told to do about each error of client/, and the exit code of each."""
+"""What can an operator do about each error of client/, and which exit code has it?"""
 
 import errno
 import grp

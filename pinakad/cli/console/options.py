@@ -7,11 +7,7 @@ import click
 from pinakad.report.request import MAX_REQUEST_ID
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)")
-
-
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
 _MAX_S = 365 * 86400.0
 
 

@@ -1,4 +1,4 @@
-"""How is something shown to people: on a terminal, in a pipe, and whatever a node or a file may say?
+"""Show texts and tables on a terminal or in a pipe, safely, although nodes and files may contain anything.
 
 Texts from outside go through `plain`: no control character reaches the terminal, no markup is looked for.
 """

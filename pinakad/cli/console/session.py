@@ -1,4 +1,4 @@
-"""What do all commands share: which configuration, which folders, and how is a failure told?"""
+"""What do all commands share: which configuration, which folders, and what is an error of a command?"""
 
 import logging
 from dataclasses import dataclass

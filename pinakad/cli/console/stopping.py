@@ -1,4 +1,4 @@
-"""What if a signal stops what goes on in an event loop? It cleans up, and the exit code tells the signal."""
+"""Let a signal end the work in an event loop: the work cleans up, and the exit code names the signal."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ import click
 
 
 async def unless_stopped(what: str, work: Coroutine[Any, Any, int]) -> int:
-    """Do the work; where a signal stops it, it cleans up, and the exit code tells the signal."""
+    """Do the work, named `what`, and return its exit code: where a signal cancels it, 128 plus the signal's number."""
     with _signals() as caught:
         try:
             return await work

@@ -33,9 +33,9 @@ _MAX_DEPTH, _MAX_LEVELS, _MAX_FILES = 2, 3, 2000
 
 
 def find_backends(root: Path, script: Path) -> Iterator[str]:
-    """Tell each thing that starts `script` itself: a process, a unit or what it runs, a cron job.
+    """Return a line for each thing that starts `script` itself: a process, a unit or what it runs, a cron job.
 
-    `root` is the machine's file system; only where it is this machine's own the processes are looked at.
+    `root` is the machine's file system; only where it is this machine's own processes are checked.
     """
     if root == Path("/"):
         for running, _ in foreign_runs(str(script), str(state_dir() / "deployments")):

@@ -17,7 +17,7 @@ _PROGRAMS = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "journalctl")
 
 
 def obstacles(settings: Config, root: Path) -> Iterator[str]:
-    """Tell everything that stands in the way, before anything is touched."""
+    """Return a line for everything that prevents a setup, before anything is changed."""
     if os.geteuid() != 0:
         yield "only root can set up a service: run it with sudo"
     if root == Path("/") and not Path("/run/systemd/system").is_dir():
@@ -36,7 +36,7 @@ def obstacles(settings: Config, root: Path) -> Iterator[str]:
 
 
 def cautions(settings: Config, root: Path) -> Iterator[str]:
-    """Tell what does not stand in the way of the setup, but will in the way of a deployment."""
+    """Return a line for everything that does not prevent the setup, but will prevent a deployment."""
     script = settings.script_path
     place = next((path for path in (script, *script.parents) if resolved_in(root, path).exists()), Path("/"))
     found = weakness(resolved_in(root, place)) if settings.script.launch else None
@@ -48,7 +48,7 @@ def cautions(settings: Config, root: Path) -> Iterator[str]:
 
 
 def work_dir_owner(settings: Config, root: Path) -> str:
-    """Return who is to own new folders on the way to the script: root, or whoever owns the work_dir already."""
+    """Return who is to own new folders on the way to the script: root, or the uid that owns the work_dir already."""
     for folder in (settings.paths.work_dir, *settings.paths.work_dir.parents):
         place = resolved_in(root, folder)
         if place.is_dir():

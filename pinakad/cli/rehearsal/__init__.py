@@ -1,1 +1,9 @@
-"""."""
+"""How is a deployment rehearsed without hardware?
+
+In reading order:
+
+    sandbox.py    a folder with all that a daemon and its simulated nodes need
+    scenarios.py  which lives simulated nodes can have
+    child.py      the real daemon as a child process
+    progress.py   what happens, while it happens
+"""

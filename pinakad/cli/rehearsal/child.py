@@ -18,7 +18,7 @@ from pinakad.problems import cause_of
 
 READY_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
-_LOOK_S = 0.02
+_CHECK_EVERY_S = 0.02
 _MAX_MESSAGE = 4096
 _NOT_INHERITED = {"PINAKAD_CONFIG", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"}
 
@@ -69,7 +69,7 @@ class Child:
             self.check()
             if loop.time() > deadline_s:
                 raise FaultError(f"the daemon was not ready within {READY_LIMIT_S:g} s:\n{log_end(self._log)}")
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
 
     async def ended(self) -> None:
         """Wait until it has ended, by whatever means."""

@@ -1,4 +1,4 @@
-"""How a deployment of simulated nodes is shown while it goes on: a live table on a terminal, plain lines in a pipe."""
+"""Show a deployment of simulated nodes while it goes on: a live table on a terminal, plain lines in a pipe."""
 
 import sys
 from collections.abc import Sequence
@@ -30,19 +30,19 @@ _MACHINE = {
 
 @dataclass(frozen=True)
 class View:
-    """One look: what the machines really do, and what pinakad knows of them."""
+    """One moment: what the machines really do, and what pinakad knows of them."""
 
     machines: Sequence[SimulatedNode]
     report: Report | None
 
 
 class Progress:
-    """Shows views and tells steps. Use it as a context manager."""
+    """Shows views, and a line for each step. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began_s = monotonic()
-        self._told: dict[str, str] = {}
+        self._said: dict[str, str] = {}
         on_screen = console.is_interactive and sys.stdout.isatty()
         self._live = Live(console=console, auto_refresh=False, transient=True) if on_screen else None
 
@@ -57,17 +57,17 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def tell(self, text: str) -> None:
-        """Say that a step was done."""
+    def say(self, text: str) -> None:
+        """Print a line: a step was done."""
         show(self._console, plain(f"{self.elapsed_s:5.1f} s  ", "dim"), plain(text))
         sys.stdout.flush()
 
     def show(self, view: View) -> None:
-        """Show how it stands now."""
+        """Show the present view: the table anew, or a line for each change."""
         if self._live is not None:
             self._live.update(self._screen(view), refresh=True)
         else:
-            self._tell_changes(view)
+            self._say_changes(view)
 
     @property
     def elapsed_s(self) -> float:
@@ -88,22 +88,22 @@ class Progress:
         head = Text.assemble(plain(f"{self.elapsed_s:5.1f} s  ", "dim"), plain(words, "bold"))
         return Group(Text(""), head, Text(""), table)
 
-    def _tell_changes(self, view: View) -> None:
-        """Tell what is new, each thing once."""
+    def _say_changes(self, view: View) -> None:
+        """Print a line for each change."""
         for machine in view.machines:
             if machine.boots or machine.face is not Face.UP:
-                self._tell_once(machine.address, f"{machine.hostname} is {machine_text(machine)}")
+                self._say_once(machine.address, f"{machine.hostname} is {machine_text(machine)}")
         if view.report is None:
             return
-        self._tell_once("phase", f"pinakad: {view.report.phase}")
+        self._say_once("phase", f"pinakad: {view.report.phase}")
         for node in view.report.nodes:
             if node.attempts:
-                self._tell_once(node.hostname, f"pinakad: {node.hostname} is {knowledge(node)}")
+                self._say_once(node.hostname, f"pinakad: {node.hostname} is {knowledge(node)}")
 
-    def _tell_once(self, about: str, text: str) -> None:
-        if self._told.get(about) != text:
-            self._told[about] = text
-            self.tell(text)
+    def _say_once(self, about: str, text: str) -> None:
+        if self._said.get(about) != text:
+            self._said[about] = text
+            self.say(text)
 
 
 def machine_text(machine: SimulatedNode) -> Text:

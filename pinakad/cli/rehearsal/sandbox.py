@@ -1,4 +1,4 @@
-"""A world for simulated nodes: folders, configuration, key, node files and a deployment script."""
+"""A folder with all that a daemon needs for simulated nodes: configuration, key, node files, deployment script."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ ANSWERS = ("deployment_completed", "deployment_failed")
 DELAY_S, INTERVAL_S, ATTEMPTS = 1.0, 0.5, 60
 _MAX_BYTES = 1 << 24
 _GONE_LIMIT_S = 5.0
-_LOOK_S = 0.02
+_CHECK_EVERY_S = 0.02
 _NETMASK = "255.255.255.0"
 _A_NET = 250  # addresses of a /24 that are used
 
@@ -120,7 +120,7 @@ class Sandbox:
         return marker
 
     def report(self) -> Report | None:
-        """Return the running deployment as the daemon tells it to readers."""
+        """Return the running deployment, as the daemon's status file has it."""
         try:
             return Status.model_validate_json(read_regular(self.runtime / "status.json", _MAX_BYTES)).deployment
         except (OSError, NotRegularError, ValidationError):
@@ -144,7 +144,7 @@ class Sandbox:
                 shutil.rmtree(self.root, ignore_errors=True)
             if not self.root.exists():
                 return
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         shutil.rmtree(self.root)
 
     def _config_text(self, port: int) -> str:

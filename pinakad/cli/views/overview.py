@@ -1,4 +1,4 @@
-"""How does a deployment stand, on one screen? The same parts for one look and for a live view."""
+"""The running or latest deployment on one screen: the same parts for a single screen and for a live one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ _FROM_WIDTH = {"address": 60, "got to": 70, "attempts": 100, "asked for": 100, _
 _STATE_STYLES = {NodeState.UP: "green", NodeState.FAILED: "red"}
 
 
-def overview(standing: DaemonView, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
+def overview(view: DaemonView, now: Instant, rows: int, width: int) -> Iterator[Text | Table]:
     """Return the parts of one screen; of the nodes that are not up at most `rows`, those furthest from it first."""
-    report = standing.report
-    yield _line("daemon", plain(_daemon_text(standing, now), "" if standing.running else "yellow"))
-    for note in standing.notes:
+    report = view.report
+    yield _line("daemon", plain(_daemon_text(view, now), "" if view.running else "yellow"))
+    for note in view.notes:
         yield _line("note", plain(note, "yellow"))
     if report is None:
         yield _line("deployment", plain("none yet"))
@@ -37,15 +37,15 @@ def overview(standing: DaemonView, now: Instant, rows: int, width: int) -> Itera
     yield _line("deployment", plain(f"{report.id} on {report.host}, requested {ago}{asked}"))
     style = OUTCOME_STYLES.get(report.outcome, "") if report.outcome else "bold"
     yield _line("phase", plain(in_words(report, now), style))
-    yield from _details(standing, report, now)
+    yield from _details(view, report, now)
     yield from _problems(report)
     yield from _slowest(report, now, rows, width)
 
 
-def _details(standing: DaemonView, report: Report, now: Instant) -> Iterator[Text]:
+def _details(view: DaemonView, report: Report, now: Instant) -> Iterator[Text]:
     if report.message:
         yield _line("verdict", plain(report.message))
-    if not standing.running and not report.is_finished:
+    if not view.running and not report.is_finished:
         text = "it stands still without a daemon and goes on when pinakad is started; a script that runs runs on"
         yield _line("", plain(text, "yellow"))
     if report.script is not None:
@@ -79,7 +79,7 @@ def _slowest(report: Report, now: Instant, rows: int, width: int) -> Iterator[Te
 
 
 def node_table(nodes: Sequence[NodeReport], now: Instant, title: str, width: int, *, with_state: bool = True) -> Table:
-    """Return how nodes stand, a row each. On a narrow screen the columns that matter least are left out."""
+    """Return the states of nodes, a row each. On a narrow screen the columns that matter least are left out."""
     cells = [_cells(node, now, title) for node in nodes]
     names = [name for name in (cells[0] if cells else {title: plain("")}) if with_state or name != "state"]
     names = [name for name in names if width >= _FROM_WIDTH.get(name, 0)]
@@ -107,7 +107,7 @@ def _cells(node: NodeReport, now: Instant, title: str) -> dict[str, Text]:
 
 
 def script_text(script: ScriptPart, now: Instant) -> str:
-    """Return how the script stands, e.g. `exited with status 0 after 12 s`."""
+    """Return the state of the script in words, e.g. `exited with status 0 after 12 s`."""
     began_s, ended_s = wall_s(script.started_at), wall_s(script.finished_at)
     if script.state is ScriptState.RUNNING and began_s is not None:
         whose = ", started by somebody else" if script.adopted else ""
@@ -121,10 +121,10 @@ def script_text(script: ScriptPart, now: Instant) -> str:
     return f"exited {how}{took}"
 
 
-def _daemon_text(standing: DaemonView, now: Instant) -> str:
-    if not standing.running:
+def _daemon_text(view: DaemonView, now: Instant) -> str:
+    if not view.running:
         return "not running; systemctl start pinakad"
-    daemon = standing.daemon
+    daemon = view.daemon
     if daemon is None:
         return "running"
     up_s = now.wall_s - (wall_s(daemon.started_at) or now.wall_s)

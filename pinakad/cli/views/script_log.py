@@ -16,7 +16,7 @@ from pinakad.script.output import LOG
 from pinakad.script.script import ScriptOnDisk
 from pinakad.state.store import StateUnreadableError, Store
 
-_LOOK_S = 0.1
+_CHECK_EVERY_S = 0.1
 _CHUNK = 1 << 16
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _MAYBE_COLOUR = re.compile(r"\x1b(\[[0-9;:]{0,64})?\Z")
@@ -44,7 +44,7 @@ class ScriptLog:
                     _write(target, screen.feed(chunk) if screen else chunk)
                 if over:
                     break
-                time.sleep(_LOOK_S)
+                time.sleep(_CHECK_EVERY_S)
         finally:
             os.close(source)
             _write(target, screen.end() if screen else b"")
@@ -63,10 +63,10 @@ class ScriptLog:
                 raise FaultError(text) from None
             except OSError as error:
                 raise NoReadError(self._path, error) from error
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_EVERY_S)
 
     def _is_over(self) -> bool:
-        """Tell whether nothing will be written any more: the script has ended, or never will begin."""
+        """Return whether nothing will be written any more: the script has ended, or never will begin."""
         with suppress(OSError, ValueError, KeyError, TypeError):  # a record that no supervisor writes says nothing
             found = self._script.status()
             if isinstance(found, Over) or found is NotRun.EVER:

@@ -1,4 +1,4 @@
-"""Show how a deployment goes on until its verdict, and the verdict."""
+"""Show the progress of a deployment in one line, and its verdict."""
 
 import sys
 from typing import TYPE_CHECKING, Self
@@ -11,8 +11,9 @@ from pinakad import config
 from pinakad.cli.console.exits import exit_code_of
 from pinakad.cli.console.screen import OUTCOME_STYLES, open_console, plain, show
 from pinakad.client.daemon_view import in_words
-from pinakad.client.follow import DeploymentRef, Follower
-from pinakad.client.submit import Asked
+from pinakad.client.follow import Follower
+from pinakad.client.refs import DeploymentRef
+from pinakad.client.submit import Submitted
 from pinakad.config import Config
 from pinakad.linux.clock import now
 from pinakad.linux.locks import is_locked
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 
 
 def end_with_verdict(settings: Config, ref: DeploymentRef, limit_s: float | None, *, quiet: bool = False) -> None:
-    """Follow the aim to its verdict, tell it, and end pinakactl with its exit code."""
+    """Follow the deployment to its verdict, print that, and end pinakactl with its exit code."""
     console = open_console()
     with Line(quiet=quiet) as line:
-        follower = Follower(Store(config.state_dir()), Markers(settings.markers_dir), ref, line.tell)
+        follower = Follower(Store(config.state_dir()), Markers(settings.markers_dir), ref, line.update)
         report = follower.follow(limit_s)
-    tell_verdict(console, report)
+    show_verdict(console, report)
     click.get_current_context().exit(exit_code_of(report))
 
 
-def tell_verdict(console: Console, report: Report) -> None:
+def show_verdict(console: Console, report: Report) -> None:
     """Print the verdict in a line or two."""
     style = OUTCOME_STYLES[report.outcome] if report.outcome else ""
     counts, took_s = report.counts, _took_s(report)
@@ -54,7 +55,7 @@ def _took_s(report: Report) -> float:
 
 
 class Line:
-    """How it goes on, on stderr: one line that changes on a terminal, in a pipe a line for each phase."""
+    """The progress of a deployment on stderr: one line that changes on a terminal, in a pipe a line for each phase."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = open_console(stderr=True)
@@ -72,8 +73,8 @@ class Line:
         if self._status is not None:
             self._status.stop()
 
-    def tell(self, report: Report | None) -> None:
-        """Say how it stands."""
+    def update(self, report: Report | None) -> None:
+        """Show the phase of the deployment, None while its request is not taken."""
         words = in_words(report, now()) if report else "waiting until the request is taken"
         if self._status is not None:
             self._status.update(plain(words))
@@ -84,13 +85,12 @@ class Line:
             show(self._console, plain(words))
 
 
-def tell_asked(console: Console, asked: Asked) -> None:
-    """Tell that the request was made, and what that means."""
-    nodes = (
-        "all nodes" if asked.ref.nodes is None else f"{len(asked.ref.nodes)} node{'s' * (len(asked.ref.nodes) != 1)}"
-    )
-    joined = ", together with a request that was not served yet" if asked.joined else ""
-    show(console, plain("asked for   ", "dim"), plain(f"{nodes}, request {asked.ref.request_id}{joined}"))
+def show_submitted(console: Console, submitted: Submitted) -> None:
+    """Print what was asked for, and on stderr that no daemon runs, where none does."""
+    names = submitted.ref.nodes
+    nodes = "all nodes" if names is None else f"{len(names)} node{'s' * (len(names) != 1)}"
+    joined = ", together with a request that was not served yet" if submitted.joined else ""
+    show(console, plain("asked for   ", "dim"), plain(f"{nodes}, request {submitted.ref.request_id}{joined}"))
     if not is_locked(Store(config.state_dir()).lock_file):
         text = "no daemon runs: it is served when one is started, systemctl start pinakad"
         show(open_console(stderr=True), plain(f"pinakactl: {text}", "yellow"))

@@ -1,6 +1,6 @@
-"""How does it go on? A live screen on a terminal, in a pipe a line for each change.
+"""Show a deployment while it goes on: a live screen on a terminal, in a pipe a line for each change.
 
-Files are read when they have changed, looked at once a second; of many nodes that change at once a few are told.
+Files are checked once a second and read when they have changed; where many nodes change at once, they are counted.
 """
 
 import sys
@@ -13,7 +13,7 @@ from rich.live import Live
 
 from pinakad.cli.console.screen import plain, show
 from pinakad.cli.views.overview import overview
-from pinakad.client.daemon_view import DaemonView, in_words, look
+from pinakad.client.daemon_view import DaemonView, in_words, read_daemon_view
 from pinakad.linux.clock import now
 from pinakad.linux.locks import is_locked
 from pinakad.polling.vocabulary import NodeState
@@ -22,39 +22,39 @@ from pinakad.report.node import NodeReport
 from pinakad.report.wording import outcome_text
 from pinakad.state.store import Store
 
-LOOK_S = 1.0
+REFRESH_S = 1.0
 MAX_LINES = 20
-"""Told of one look. What is more is told by numbers."""
+"""Lines for the changes of one refresh. More changes are counted, not listed."""
 _MIN_ROWS = 3
 
 
 def watch(console: Console, state: Path, runtime: Path, *, until_over: bool) -> DaemonView:
-    """Show how it stands until Ctrl-C, or (`until_over`) until the deployment is over; return the last look."""
-    view = _Screen(console) if console.is_interactive and sys.stdout.isatty() else _Lines(console)
+    """Show it until Ctrl-C, or (`until_over`) until the deployment is over; return what was shown last."""
+    display = _Screen(console) if console.is_interactive and sys.stdout.isatty() else _Lines(console)
     source = _Source(state, runtime)
-    with view:
+    with display:
         while True:
-            standing = source.look()
-            view.show(standing)
-            if until_over and (standing.report is None or standing.report.is_finished or not standing.running):
-                return standing
-            time.sleep(LOOK_S)
+            view = source.read()
+            display.show(view)
+            if until_over and (view.report is None or view.report.is_finished or not view.running):
+                return view
+            time.sleep(REFRESH_S)
 
 
 class _Source:
-    """Reads how it stands where anything may have changed."""
+    """Reads the state of things again where anything may have changed."""
 
     def __init__(self, state: Path, runtime: Path) -> None:
         self._state, self._runtime = state, runtime
         self._store = Store(state)
         self._seen: object = None
-        self._standing: DaemonView | None = None
+        self._view: DaemonView | None = None
 
-    def look(self) -> DaemonView:
+    def read(self) -> DaemonView:
         seen = (self._stamp(), is_locked(self._store.lock_file), self._latest())
-        if self._standing is None or seen != self._seen:
-            self._standing, self._seen = look(self._state, self._runtime), seen
-        return self._standing
+        if self._view is None or seen != self._seen:
+            self._view, self._seen = read_daemon_view(self._state, self._runtime), seen
+        return self._view
 
     def _stamp(self) -> tuple[int, ...] | None:
         try:
@@ -71,7 +71,7 @@ class _Source:
 
 
 class _Screen:
-    """One screen, drawn anew at each look: the time that is left goes by."""
+    """One screen, drawn anew at each refresh: the time that is left goes by."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -83,13 +83,13 @@ class _Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, standing: DaemonView) -> None:
+    def show(self, view: DaemonView) -> None:
         moment = now()
         width = self._console.width
-        head = list(overview(standing, moment, 0, width))
+        head = list(overview(view, moment, 0, width))
         taken = len(self._console.render_lines(Group(*head), pad=False)) + 4  # empty line, titles, rest, cursor
         rows = max(_MIN_ROWS, self._console.height - taken)
-        self._live.update(Group(*overview(standing, moment, rows, width)), refresh=True)
+        self._live.update(Group(*overview(view, moment, rows, width)), refresh=True)
 
 
 class _Lines:
@@ -97,7 +97,7 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
         self._nodes: dict[str, str] = {}
         self._run = ""
 
@@ -107,26 +107,26 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, standing: DaemonView) -> None:
-        if not standing.running:
+    def show(self, view: DaemonView) -> None:
+        if not view.running:
             self._once("daemon", "the daemon is not running")
-        elif self._told.get("daemon"):
+        elif self._shown.get("daemon"):
             self._once("daemon", "the daemon is running")
-        for note in standing.notes:
+        for note in view.notes:
             self._once("note", note)
-        report = standing.report
+        report = view.report
         if report is None:
             self._once("phase", "no deployment yet", key="none")
             return
         if report.id != self._run:
             self._run, self._nodes = report.id, {}
         if report.is_finished:
-            self._tell_nodes(report)  # the verdict has the last word
+            self._show_nodes(report)  # the verdict has the last word
         text = f"{outcome_text(report)}: {report.message}" if report.is_finished else in_words(report, now())
         self._once("phase", f"{report.id}: {text}", key=f"{report.id} {report.phase}")
-        self._tell_nodes(report)
+        self._show_nodes(report)
 
-    def _tell_nodes(self, report: Report) -> None:
+    def _show_nodes(self, report: Report) -> None:
         changed = [node for node in report.nodes if node.attempts and self._nodes.get(node.file) != _state(node)]
         self._nodes |= {node.file: _state(node) for node in changed}
         if len(changed) <= MAX_LINES:
@@ -139,8 +139,8 @@ class _Lines:
         self._line(f"{counts.up} of {counts.total} nodes up, {counts.waiting} waiting, {counts.failed} failed")
 
     def _once(self, about: str, text: str, key: str | None = None) -> None:
-        if self._told.get(about) != (key or text):
-            self._told[about] = key or text
+        if self._shown.get(about) != (key or text):
+            self._shown[about] = key or text
             self._line(text)
 
     def _line(self, text: str) -> None:

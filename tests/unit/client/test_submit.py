@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from report_example import new_report
 
-from pinakad.client.submit import Asked, Submitter
+from pinakad.client.submit import Submitted, Submitter
 from pinakad.linux.locks import lock
 from pinakad.linux.open_folder import shared_folder
 from pinakad.markers.folder import Markers
@@ -55,7 +55,7 @@ class Place:
         self.store.save(report, durable=False)
         return report
 
-    def ask(self, meanwhile: Callable[[], object] = lambda: None) -> Asked:
+    def ask(self, meanwhile: Callable[[], object] = lambda: None) -> Submitted:
         acts = iter([meanwhile])
 
         def successor(name: str) -> str:
@@ -63,7 +63,7 @@ class Place:
             return name
 
         with shared_folder(self.markers.folder) as place:
-            return Submitter(self.store, self.markers, place).ask(["node_02.json"], "ours", successor)
+            return Submitter(self.store, self.markers, place).submit(["node_02.json"], "ours", successor)
 
     def asked(self) -> object:
         """Return what is asked for now."""
