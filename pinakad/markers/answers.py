@@ -10,9 +10,9 @@ from pinakad.markers.names import COMPLETED, FAILED, OURS
 from pinakad.markers.removal import OF_ONE_NAME, MarkerRemoval
 from pinakad.markers.request import status_of
 from pinakad.report.document import Report
-from pinakad.report.summary import summary_of
 from pinakad.report.vocabulary import Outcome
 from pinakad.state.crash_points import CrashPoint, crash_point
+from pinakad.state.summaries import summary_of
 
 _DRAFT = OURS + "answer"
 

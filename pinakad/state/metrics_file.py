@@ -18,9 +18,10 @@ from pinakad.linux.waiting import wait_until_set
 from pinakad.polling.vocabulary import NodeReason, NodeState
 from pinakad.problems import cause_of
 from pinakad.report.document import Report
-from pinakad.report.summary import ReportSummary, read_summary
+from pinakad.report.summary import ReportSummary
 from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.state.store import Store
+from pinakad.state.summaries import read_summary
 from pinakad.state.troubles import Troubles
 from pinakad.times import wall_s
 

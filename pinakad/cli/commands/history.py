@@ -10,9 +10,10 @@ from pinakad.cli.console.screen import OUTCOME_STYLES, columns, open_console, pl
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.client.lookup import known_ids
 from pinakad.linux.clock import now
-from pinakad.report.summary import ReportSummary, read_summary
+from pinakad.report.summary import ReportSummary
 from pinakad.report.wording import ago_text, duration_text
 from pinakad.state.store import Store
+from pinakad.state.summaries import read_summary
 from pinakad.times import wall_s
 
 _DEFAULT_ROWS = 20

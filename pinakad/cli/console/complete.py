@@ -8,8 +8,8 @@ from click.shell_completion import CompletionItem
 from pinakad import config
 from pinakad.client.errors import ClientError
 from pinakad.client.lookup import choose_id, load
-from pinakad.report.summary import read_summary
 from pinakad.state.store import Store
+from pinakad.state.summaries import read_summary
 
 _OFFERED = 50
 _SAFE = re.compile(r"[A-Za-z0-9._-]+")
