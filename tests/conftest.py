@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from machines import SSHD, Machines
-from operator_desk import Operator
+from pinakactl import Operator
 from world import World
 
 _PRIVSEP = Path("/run/sshd")

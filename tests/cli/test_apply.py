@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from machines import Machines
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended
 from world import World
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
+from pinakactl import DEADLINE_S, PROGRAM, environment, pinakactl
 
 from pinakad import __version__
 from pinakad.cli.commands.config import toml_value

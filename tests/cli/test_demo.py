@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ctl import PROGRAM, environment
+from pinakactl import PROGRAM, environment
 
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome

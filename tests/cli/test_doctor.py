@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import ask
-from ctl import environment, pinakactl
 from machines import Machines
+from pinakactl import ask, environment, pinakactl
 from world import CANCEL, REQUEST, World
 
 from pinakad.cli.checks.account import Account

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ctl import DEADLINE_S, PROGRAM, environment, pinakactl
+from pinakactl import DEADLINE_S, PROGRAM, environment, pinakactl
 from world import write_key
 
 from pinakad.cli.rehearsal.scenarios import SCENARIOS

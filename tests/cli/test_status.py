@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ctl import pinakactl
+from pinakactl import pinakactl
 
 from pinakad.cli.rehearsal.child import Child
 from pinakad.cli.rehearsal.sandbox import Sandbox

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from machines import Machines
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended
 from world import World
 
 # --- cancel

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from asking import ask, begin, folders, on_a_terminal
-from ctl import DEADLINE_S, pinakactl
 from machines import Machines
+from pinakactl import DEADLINE_S, ask, begin, folders, on_a_terminal, pinakactl
 from world import World
 
 from pinakad.cli.views.script_log import Screen

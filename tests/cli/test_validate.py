@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from ctl import pinakactl
 from forms import bonds, default, segregated
+from pinakactl import pinakactl
 
 WRONG = '{"hostname": "bad_name", "using_interfaces": {}, "disk": [], "roles": ["Storage"]}'
 

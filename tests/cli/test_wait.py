@@ -6,7 +6,7 @@ import time
 
 import pytest
 from machines import Machines
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended
 from world import World
 
 from pinakad.cli.program import COMMANDS

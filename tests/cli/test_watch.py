@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from asking import on_a_terminal
 from machines import Machines
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended, on_a_terminal
 from report_example import finished_report
 from world import World
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asking import ask, folders
-from ctl import DEADLINE_S, environment, pinakactl
 from machines import Machines
+from pinakactl import DEADLINE_S, ask, environment, folders, pinakactl
 from prometheus_client.parser import text_string_to_metric_families
 from world import World
 

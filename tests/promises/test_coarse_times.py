@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disks import require_root
-from operator_desk import Operator
+from pinakactl import Operator
 from worker_run import Events, RestartedWorker
 from world import REQUEST, World
 

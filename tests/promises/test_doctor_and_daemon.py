@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from access_lists import grant
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended
 from world import World, without_rights
 
 from pinakad.report.document import Report

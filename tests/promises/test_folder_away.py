@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from operator_desk import Operator, ended
+from pinakactl import Operator, ended
 from world import ANSWERS, REQUEST, World
 
 from pinakad.report.document import Report

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import strace_log
-from ctl import DEADLINE_S, PROGRAM, environment
 from disk_model import Disk, Inode, Replay, Tree
-from operator_desk import Operator
+from pinakactl import DEADLINE_S, PROGRAM, Operator, environment
 from world import World
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from crashes import crash, restart
 from machines import Machines
-from operator_desk import Operator
+from pinakactl import Operator
 from world import CANCEL, World
 
 from pinakad.report.document import Report

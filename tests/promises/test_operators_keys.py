@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from machines import Machines
-from operator_desk import Operator
 from paramiko import ECDSAKey, PKey, RSAKey
+from pinakactl import Operator
 from world import World, write_key
 
 from pinakad.polling.vocabulary import HostKey, NodeReason

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from operator_desk import Operator
 from paths import PROGRAMS
+from pinakactl import Operator
 from report_example import new_report
 from world import CANCEL, REQUEST, World
 

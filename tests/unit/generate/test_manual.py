@@ -8,9 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from asking import ask, folders
-from ctl import DEADLINE_S, environment, pinakactl
 from paths import CHECKOUT
+from pinakactl import DEADLINE_S, ask, environment, folders, pinakactl
 from world import World
 
 from pinakad.cli.install.installation import MANUALS, known_places, shipped

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from operator_desk import Operator
+from pinakactl import Operator
 from world import World
 
 from pinakad.linux.lock_file import LockFile

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from ctl import pinakactl
 from forms import default
+from pinakactl import pinakactl
 from world import World
 
 

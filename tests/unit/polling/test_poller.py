@@ -1,11 +1,12 @@
 import asyncio
+from collections import Counter
 
 import pytest
 from field import DOWN, LAUNCHED_S, UP, Field, poller, states, time_s
 
 from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
-from pinakad.polling.schedule import Schedule
+from pinakad.polling.schedule import TICK_S, Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState, Rung
 from pinakad.times import Instant
@@ -161,3 +162,5 @@ async def test_ten_thousand_dead_nodes_make_no_burst() -> None:
     by_moment = [moment for _, moment in asked.attempts]
     assert len(by_moment) == 10_000
     assert max(by_moment) - min(by_moment) == pytest.approx(4, abs=0.01)
+    at_once = Counter(round(moment / TICK_S) for moment in by_moment)
+    assert max(at_once.values()) <= 2 * 10_000 * TICK_S / 4  # twice what falls on a tick if they are spread evenly
