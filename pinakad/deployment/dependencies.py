@@ -1,6 +1,7 @@
 """What a deployment needs from others: the script, the nodes, a place to write, a clock."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,11 +18,8 @@ from pinakad.times import Instant
 class Script(Protocol):
     """The deployment script of one run."""
 
-    def stand_by(self) -> None:
-        """Get ready for a launch that may never come, without doing anything that counts."""
-
-    def stand_down(self) -> None:
-        """No launch will come any more; one that came is not touched."""
+    def launch_prepared(self) -> AbstractContextManager[None]:
+        """Prepare a launch that may never come, and discard at the end what it has not used; one that came lives on."""
 
     def problem(self) -> Refusal | None:
         """Return why it cannot be launched, None where it can."""

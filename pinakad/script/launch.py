@@ -13,7 +13,7 @@ from pinakad.linux.clock import boot_id
 from pinakad.linux.files import sync_folder
 from pinakad.problems import cause_of
 from pinakad.report.vocabulary import Reason, Refusal
-from pinakad.script.launch_record import started_of
+from pinakad.script.launch_record import forbid_start, started_of
 from pinakad.script.outcome import NotRun, Over, Running, Started
 from pinakad.script.processes import is_ours, of_run, processes
 from pinakad.script.records import adopted_record
@@ -84,7 +84,7 @@ class Launch:
     async def _adopt_if_any(self) -> bool:
         others = self._run.foreign_runs.foreign()
         if others:
-            self._run.runner.stand_down()
+            self._run.runner.call_off()
             await self._write_down(lambda: self._run.record.adopt(*others[0]))
         return bool(others)
 
@@ -149,12 +149,12 @@ class Launch:
         if self._run.status() is NotRun.YET:
             self._find_by_its_mark()
         if self._run.status() is NotRun.YET:
-            self._run.runner.stand_down()
-            await self._write_down(self._run.record.forbid)
+            self._run.runner.call_off()
+            await self._write_down(lambda: forbid_start(self._run.folder))
 
     async def _given_up(self, failure: str) -> Started | Refusal:
         """A late supervisor must not start it after all; one that was faster than us counts."""
-        self._run.runner.stand_down()
+        self._run.runner.call_off()
         await self.forbid()
         found = self._run.status()
         if isinstance(found, Running | Over):

@@ -120,10 +120,6 @@ class LaunchRecord:
         """
         os.close(records.claim(str(self._folder), records.adopted_record(self._id, pid, ticks, boot_id())))
 
-    def forbid(self) -> None:
-        """Put a tombstone where `started` would be. Raises as `adopt` does."""
-        os.close(records.claim(str(self._folder), records.TOMBSTONE))
-
     def leave_end_of_adopted(self) -> None:
         """Write down that an adopted script was seen to have ended now. Raises OSError."""
         write_whole(self._folder / records.EXIT, records.adopted_exit_record(boot_id()).encode() + b"\n", durable=True)

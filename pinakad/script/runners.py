@@ -6,7 +6,8 @@ import logging
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -38,14 +39,14 @@ class Runner(Protocol):
     makes_executable: bool
     """Whether the script's mode is this runner's business, because the daemon may not change it."""
 
-    def stand_by(self, spec: Spec) -> None:
-        """Get ready for the start, without doing anything that counts: it may never come."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:
+        """Prepare a start that may never come, and discard at the end what it has not used."""
 
     async def start(self, spec: Spec) -> str | None:
         """Start a supervisor; return why that failed at once, None where it did not."""
 
-    def stand_down(self) -> None:
-        """The start will never come."""
+    def call_off(self) -> None:
+        """Discard what was prepared, and do not try again what failed; what was started is not touched."""
 
     async def failed(self) -> str | None:
         """Return why the supervisor that was started is gone, None while it may live."""
@@ -66,17 +67,22 @@ class SubprocessRunner:
         self._unstarted: Spec | None = None  # for want of a process; it is tried again
         self._again_s = self._until_s = 0.0
 
-    def stand_by(self, spec: Spec) -> None:
-        """Have a supervisor that waits. Where that fails, `start` tries again and tells.
+    @contextmanager
+    def start_prepared(self, spec: Spec) -> Iterator[None]:
+        """Have a supervisor that waits. Where that fails, `start` tries again and returns why.
 
-        It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
-        that: then the text is taken.
+        Its program is compiled, which would take a third of its start-up. An interpreter that was exchanged meanwhile
+        may refuse that: then the text is taken.
         """
-        if self._spawn(spec, program_compiled()) is None:
-            self._spare = spec
+        try:
+            if self._spawn(spec, program_compiled()) is None:
+                self._spare = spec
+            yield
+        finally:
+            self.call_off()
 
     async def start(self, spec: Spec) -> str | None:
-        """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another.
+        """Let the supervisor go. Where it was killed while it waited, `failed` sees that and starts another.
 
         It also tries again where the system has no process for it now.
         """
@@ -86,8 +92,8 @@ class SubprocessRunner:
         self._let_go(self._gate)
         return None
 
-    def stand_down(self) -> None:
-        """Send the supervisor that waits away; it has done nothing."""
+    def call_off(self) -> None:
+        """Close the pipe of the supervisor that waits: it gives up, and has done nothing."""
         self._unstarted = None
         if self._gate is not None and self._process is not None:
             self._gate.close()
@@ -156,7 +162,7 @@ class SubprocessRunner:
             return None
         if code == supervisor.NOT_RECORDED:
             return "the start cannot be recorded in the state folder"
-        if self._spare is not None:  # it stood by too long, or could not even begin; if it has begun, link(2) tells
+        if self._spare is not None:  # it waited too long, or could not even begin; if it has begun, link(2) tells
             return self._start_from_text(self._spare)
         return f"the supervisor ended with status {code}"
 
@@ -183,11 +189,12 @@ class SystemdRunner:
         self._socket = socket
         self._ask_at_s = 0.0
 
-    def stand_by(self, spec: Spec) -> None:
-        """Nothing: the unit is started when it is needed."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is prepared
+        """Prepare nothing: the unit is started when it is needed."""
+        return nullcontext()
 
-    def stand_down(self) -> None:
-        """Nothing either."""
+    def call_off(self) -> None:
+        """Discard nothing."""
 
     async def start(self, spec: Spec) -> str | None:  # noqa: ARG002 - the unit reads its own
         """Have the unit started. Where systemd is away for a moment, as in an upgrade, it is asked again."""

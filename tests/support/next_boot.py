@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -147,8 +147,8 @@ class _Runner:
     ) -> None:
         self._launched, self._exit_code, self._clock = launched, exit_code, clock
 
-    def stand_by(self, spec: Spec) -> None:
-        """Nothing."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def start(self, spec: Spec) -> str | None:
         record = self._at_this_moment(records.started_record(spec.identifier, 1, spec.boot_id))
@@ -164,7 +164,7 @@ class _Runner:
         boot_s, wall_s = self._clock()
         return json.dumps(json.loads(record) | {"boot_s": boot_s, "wall_s": wall_s})
 
-    def stand_down(self) -> None:
+    def call_off(self) -> None:
         """Nothing."""
 
     async def failed(self) -> str | None:

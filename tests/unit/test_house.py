@@ -67,7 +67,6 @@ TESTED_BY = {
     "report/*": "unit/report/test_document.py",
     "script/output.py": "unit/script/test_supervisor.py",
     "script/records.py": "unit/script/test_supervisor.py",
-    "script/runners.py": "unit/script/test_supervisor.py",
     "script/running_scripts.py": "promises/test_strangers.py",
     "script/foreign_runs.py": "promises/test_script_of_others.py",
     "script/still_running.py": "promises/test_record_removed.py",

@@ -310,9 +310,9 @@ async def test_how_it_stands_is_told_every_second() -> None:
     assert max(b - a for a, b in pairwise(moments)) <= 1
 
 
-async def test_what_cannot_stand_by_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
-    stage = Stage(script=StageScript(bugs={"stand_by"}))
+async def test_a_launch_that_cannot_be_prepared_comes_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(script=StageScript(bugs={"launch_prepared"}))
     deployment = stage.deployment()
-    deployment.get_ready()
-    assert "cannot get ready for the launch" in caplog.text
-    assert (await deployment.run()).outcome is Outcome.COMPLETED
+    with deployment.launch_prepared():
+        assert "cannot prepare the launch" in caplog.text
+        assert (await deployment.run()).outcome is Outcome.COMPLETED

@@ -55,8 +55,8 @@ async def test_a_launch_tells_whom_the_supervisor_has_adopted_however_soon_its_s
     await until_there(place.root / "up")
     for _ in range(LAUNCHES):
         script = place.script()
-        script.stand_by()
-        found = await script.launch()
+        with script.launch_prepared():
+            found = await script.launch()
         assert isinstance(found, Started)
         assert (found.script_pid, found.adopted) == (other.pid, True)
         assert isinstance(script.status(), Running)
