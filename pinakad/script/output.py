@@ -30,7 +30,8 @@ class Output:
 
     def __init__(self, kind: str, folder: str, limit: int, *, journal_too: bool = False) -> None:
         self._file = _LogFile(f"{folder}/{LOG}", limit) if kind == "file" else None
-        self._journal = _Journal(_JOURNAL_NAME) if kind == "journal" or journal_too else None
+        to_journal = kind == "journal" or (kind == "file" and journal_too)
+        self._journal = _Journal(_JOURNAL_NAME) if to_journal else None
 
     @property
     def written(self) -> int:

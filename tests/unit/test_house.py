@@ -65,7 +65,6 @@ TESTED_BY = {
     "polling/*": "unit/polling/test_node_poll.py",
     "report/summary.py": "cli/test_story.py",
     "report/*": "unit/report/test_document.py",
-    "script/output.py": "unit/script/test_supervisor.py",
     "script/records.py": "unit/script/test_supervisor.py",
     "script/running_scripts.py": "promises/test_strangers.py",
     "script/foreign_runs.py": "promises/test_script_of_others.py",
