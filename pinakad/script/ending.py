@@ -36,7 +36,7 @@ class Ending:
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self._run.folder}': it was not started")  # noqa: TRY004
             if not self._run.record.is_undecided(found.started):
-                self._run.foreign_runs.look(found.started.script_pid)
+                self._run.foreign_runs.check(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_foreign_runs(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):

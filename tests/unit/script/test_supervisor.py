@@ -18,7 +18,7 @@ from scripts import Place, let_go, run, started, supervisor_program, until_there
 from pinakad.linux.clock import boot_id
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
-from pinakad.script import records, supervisor
+from pinakad.script import supervisor
 from pinakad.script.outcome import Over, Running
 from pinakad.script.running_scripts import start_ticks
 
@@ -186,15 +186,6 @@ async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
     assert kinds == {0o100000}
     if make is one_of_many_names:
         assert (place.folder / "other").read_bytes() == b"untouched"
-
-
-def test_what_can_never_be_written_is_given_up(tmp_path: Path) -> None:
-    waits = []
-    folder = tmp_path / "file"
-    folder.write_text("", encoding="utf-8")
-    records.leave(str(folder), records.EXIT, "{}", waits.append)  # ENOTDIR
-    assert 60 <= len(waits) < 3600
-    assert set(waits) == {1.0}
 
 
 @pytest.mark.parametrize("output", ["file", "journal", "null"])
