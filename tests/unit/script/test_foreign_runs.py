@@ -86,14 +86,15 @@ async def test_where_nobody_else_runs_it_the_end_is_the_one_that_was_given(site:
 async def test_the_end_of_the_last_one_counts_also_of_one_that_begins_meanwhile(site: Site) -> None:
     first = await site.start()
     ended = Ended(ScriptState.EXITED, code=0)
-    waiting = asyncio.create_task(site.runs.outlast(ended))  # noqa: TID251 - awaited below
-    await until(lambda: len(site.runs.warnings) == 1)
-    second = await site.start()
-    first.communicate(b"\n")
-    await until(lambda: len(site.runs.warnings) == 2)
-    assert not waiting.done()
-    second.communicate(b"\n")
-    found = await waiting
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(site.runs.outlast(ended), name="waits")
+        await until(lambda: len(site.runs.warnings) == 1)
+        second = await site.start()
+        first.communicate(b"\n")
+        await until(lambda: len(site.runs.warnings) == 2)
+        assert not waiting.done()
+        second.communicate(b"\n")
+    found = waiting.result()
     assert found.at is not None
     assert (found.at.boot_id, found.code) == (boot_id(), 0)
 
