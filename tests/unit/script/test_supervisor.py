@@ -34,7 +34,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     ("text", "code", "number"),
     [("exit 0", 0, None), ("exit 7", 7, None), ("exit 255", 255, None), ("kill -9 $$", None, 9), ("kill $$", None, 15)],
 )
-async def test_the_exit_status_or_the_signal_is_told(
+async def test_the_exit_status_or_the_signal_is_recorded(
     place: Place, text: str, code: int | None, number: int | None
 ) -> None:
     ended = await run(place.script(text))
@@ -175,7 +175,7 @@ ODD = [a_folder, a_folder_with_something, a_link_to_nothing, a_link_to_a_device,
         if (make, name) != (one_of_many_names, "exit")
     ],
 )
-async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
+async def test_whatever_has_the_name_of_a_file_of_ours_is_replaced(
     place: Place, make: Callable[[Path], None], name: str
 ) -> None:
     make(place.folder / name)
