@@ -90,7 +90,7 @@ class Launch:
         others = self._run.foreign_runs.foreign()
         if others:
             self._run.runner.call_off()
-            await self._record(lambda: self._run.record.adopt(*others[0]))
+            await self._claim(lambda: self._run.record.adopt(*others[0]))
         return bool(others)
 
     def _unless_refused(self, found: Started | Refusal) -> Started | Refusal:
@@ -155,7 +155,7 @@ class Launch:
             self._find_by_its_mark()
         if self._run.status() is NotRun.YET:
             self._run.runner.call_off()
-            await self._record(lambda: forbid_start(self._run.folder))
+            await self._claim(lambda: forbid_start(self._run.folder))
 
     async def _given_up(self, failure: str) -> Started | Refusal:
         """Forbid the start, so that a late supervisor gives up; one that was faster counts."""
@@ -166,7 +166,7 @@ class Launch:
             return found.started
         return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {failure}")
 
-    async def _record(self, claim: Callable[[], None]) -> None:
+    async def _claim(self, claim: Callable[[], None]) -> None:
         """Claim `started`, unless that is there; a full disk is waited out. Raises OSError for any other reason."""
         logged = False
         while True:
