@@ -132,7 +132,7 @@ class Release:
             self._served.forget(identifier)
 
     def is_in_its_folder(self, entry: ServedRequest) -> bool:
-        """Tell whether the marker folder is the one that the request was in. Raises OSError."""
+        """Return whether the marker folder is the one that the request was in. Raises OSError."""
         return entry.folder is None or self._markers.identity().is_same(entry.folder)
 
     def _take_out_of_the_way(self, entry: ServedRequest) -> bool:
@@ -145,7 +145,8 @@ class Release:
         was_in_its_folder = self.is_in_its_folder(entry)  # asked before: the folder may come back meanwhile
         found = self._markers.read()
         if found is None or not entry.is_for(found.part()):
-            self._markers.make_durable()  # whoever removed it did not sync: a power cut must not bring it back
+            # the process that removed the request did not sync: a power cut must not bring the request back
+            self._markers.make_durable()
             return was_in_its_folder and self.is_in_its_folder(entry)
         self._answer_again()
         taken = self._markers.asides.set_aside(Identity.of(entry), entry.id)

@@ -29,7 +29,7 @@ class MarkerClock:
             probe.unlink(missing_ok=True)
 
     def has_passed(self, mtime_ns: int) -> bool:
-        """Tell whether a touch from now on leaves another time than `mtime_ns`. A time in the future is another one."""
+        """Return whether a touch from now on leaves another time than `mtime_ns`; a time in the future is another."""
         now_ns = self.now_ns()
         return now_ns > mtime_ns or mtime_ns - now_ns > _FUTURE_NS
 

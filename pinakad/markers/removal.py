@@ -82,7 +82,7 @@ class MarkerRemoval:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether the name itself is a folder; a link to one is not. Raises OSError."""
+    """Return whether the name itself is a folder; a link to one is not. Raises OSError."""
     status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 

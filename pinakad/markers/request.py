@@ -22,7 +22,7 @@ _READS = 100  # under a storm of touches the last read counts: the file differs 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one request from another. The device never counts: it changes over a boot."""
+    """What distinguishes one request from another. The device never counts: it changes over a boot."""
 
     inode: int
     mtime_ns: int

@@ -54,7 +54,7 @@ class StatusFile:
 
     @property
     def is_due(self) -> bool:
-        """Tell whether progress would be written now if it were published."""
+        """Return whether progress would be written now if it were published."""
         return self._now_s() >= self._due_s
 
     def publish(self, report: Report | None, *, progress: bool = True) -> None:

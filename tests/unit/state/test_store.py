@@ -169,7 +169,7 @@ def test_modes_are_those_of_the_contract_whatever_the_umask(tmp_path: Path) -> N
     assert set(modes.values()) == {0o755}
 
 
-def test_only_one_may_hold_a_lock_and_readers_can_tell(tmp_path: Path) -> None:
+def test_only_one_may_hold_a_lock_and_readers_see_that_it_is_held(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     assert not is_locked(path)
     held = lock(path)
