@@ -48,7 +48,7 @@ TESTED_BY = {
     "daemon/options.py": "unit/generate/test_manual.py",
     "daemon/node_loop.py": "daemon/test_bad_input.py",
     "daemon/*": "daemon/test_main_job.py",
-    "deployment/*": "unit/deployment/test_deployment.py",
+    "deployment/dependencies.py": "unit/deployment/test_deployment.py",
     "generate/*": "unit/generate/test_manual.py",
     "linux/limits.py": "daemon/test_limits.py",
     "linux/leases.py": "unit/markers/test_settling.py",
