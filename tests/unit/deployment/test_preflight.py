@@ -154,8 +154,9 @@ async def test_a_node_that_does_not_answer_has_no_baseline_and_holds_no_launch_u
 
 
 @pytest.mark.parametrize("host", ["n2", "N2.example.org", "n2.other.net"])
-async def test_this_host_is_known_among_the_nodes_by_its_name(host: str) -> None:
-    preflight, record = preflight_of(Stage(host=host))
+@pytest.mark.parametrize("hostname", ["n2", "N2", "N2.Example.org"])
+async def test_this_host_is_known_among_the_nodes_by_its_name(host: str, hostname: str) -> None:
+    preflight, record = preflight_of(Stage(files=[node_file(1), node_file(2, hostname)], host=host))
     await preflight.validate()
     await preflight.take_baselines()
     assert [node.this_host for node in record.report.nodes] == [False, True]
