@@ -1,4 +1,4 @@
-"""Each reason of a run, reached on purpose: does the contract's outcome follow, and nothing else?"""
+"""Each reason of a run, reached on purpose: does its documented outcome follow, and nothing else?"""
 
 import json
 import os

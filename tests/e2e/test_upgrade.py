@@ -9,9 +9,8 @@ from container import wait_for
 from controller import MARKERS, RUNS, STATE, WAITING_SCRIPT, Controller
 from wheels import build_former_wheel
 
-pytestmark = pytest.mark.long  # it needs polkitd, and this repository's history
+pytestmark = pytest.mark.long  # it needs this repository's history
 
-RULE = "etc/polkit-1/rules.d/50-pinakad.rules"
 PINAKACTL = "/opt/pinakad/bin/pinakactl"
 
 
@@ -37,8 +36,6 @@ def former(controller: Controller, former_wheel: None) -> Iterator[Controller]:
     """Give a machine on which the version before this one runs as it was installed then."""
     forget_all(controller)
     install(controller, "former")
-    assert controller.has(RULE)
-    controller.systemctl("start", "polkit.service")
     controller.systemctl("start", "pinakad")
     yield controller
     controller.clean()
@@ -48,9 +45,7 @@ def former(controller: Controller, former_wheel: None) -> Iterator[Controller]:
 
 def upgrade(controller: Controller) -> None:
     install(controller, "wheels")
-    controller.systemctl("stop", "polkit.service")  # nothing needs it any more
     controller.systemctl("restart", "pinakad")
-    assert not controller.has(RULE)
     assert controller.show("ActiveState", "pinakad-launch.socket") == "active"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 UPGRADE = "99.0"
-FORMER = "c34597a"
-"""The version before this one, as it was released; its daemon asked polkit for the script's unit."""
+FORMER = "2959311"
+"""The version before this one; its units name modules that have moved since."""
 
 
 def build_wheels(folder: Path) -> None:

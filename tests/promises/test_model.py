@@ -21,8 +21,8 @@ SHM = Path("/dev/shm")
 
 
 class Promise:
-    """What design.md section 3 says, in ten lines: a touch is owed a run that is launched after it was made, a request
-    that is taken was touched since the last one was, and no deployment is launched twice.
+    """What the README promises of requests, in ten lines: a touch is owed a run that is launched after it was made, a
+    request that is taken was touched since the last one was, and no deployment is launched twice.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from pinakad.markers.request import Identity
 from pinakad.nodes.selection import ParsedNodeFile
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
-from pinakad.report.vocabulary import Reason
+from pinakad.report.vocabulary import Refusal
 from pinakad.script import records
 from pinakad.script.foreign_runs import ForeignRuns
 from pinakad.script.outcome import Started
@@ -133,12 +133,9 @@ class _ScriptOfNextBoot(ScriptOnDisk):
 
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
-        self._foreign_runs = _Nobody(self.path, self.folder.parent)
+        self._run.foreign_runs = _Nobody(self.path, self._run.folder.parent)
 
-    def _find_by_its_mark(self) -> None:
-        """No process outlived the boot."""
-
-    def problem(self) -> tuple[Reason, str] | None:
+    def problem(self) -> Refusal | None:
         return None
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:

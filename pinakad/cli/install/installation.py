@@ -78,7 +78,7 @@ class _Folder(NamedTuple):
 
 
 def folders(settings: Config, owner: str = "root") -> Iterator[tuple[Path, str, str, str]]:
-    """List the folders of the contract with mode, user and group. `owner`: of those on the way to the script."""
+    """List the folders of an installation with mode, user and group. `owner`: of those on the way to the script."""
     service = "pinakasupport"
     work_dir, nodes, markers = settings.paths.work_dir, settings.nodes_dir, settings.markers_dir
     if work_dir.is_relative_to(_HOME):
