@@ -38,7 +38,7 @@ class Release:
     def __init__(
         self, store: Store, markers: Markers, write_retry: WriteRetry, troubles: Troubles, keep: Callable[[], int]
     ) -> None:
-        self.serving: Identity | None = None  # from the taking until it is out of the way
+        self.serving: Identity | None = None  # from the taking of a request until the request is out of the way
         self.ended_ns = 0  # when the last run of this process ended, by the clock of the markers' files
         self._store = store
         self._served = store.served
@@ -56,7 +56,7 @@ class Release:
     # --- the answer
 
     async def answer(self, report: Report) -> None:
-        """Answer a finished deployment, then let its request go; until there is room for the answer, it stays."""
+        """Answer a finished deployment, then let its request go; both wait until there is room for the answer."""
 
         def conclude() -> None:
             nonlocal report
@@ -123,8 +123,10 @@ class Release:
             self._troubles.clear(stuck)
 
     def forget(self, identifier: str) -> None:
-        """Forget a request that is gone. While it is set aside its entry stays: its record may be removed meanwhile,
-        and then only the entry has its identity. Raises OSError.
+        """Forget a request that is gone. Raises OSError.
+
+        While the request is set aside, its entry stays: the deployment's record may be removed meanwhile, and then only
+        the entry has the request's identity.
         """
         if identifier in self._markers.asides.ids():
             self._served.note(identifier, gone=True, answered=True)

@@ -130,7 +130,7 @@ class RequestWorker:
     # --- one run
 
     async def pick_up(self, group: asyncio.TaskGroup, picked_up: Callable[[], None]) -> None:
-        """Go on with what an earlier daemon left; `picked_up` is called once it is known what that is."""
+        """Go on with what an earlier daemon left; `picked_up` is called once all that is left is known."""
         self._release.use(group)
         await self._recovery.pick_up(picked_up)
         self._busy = False

@@ -32,7 +32,7 @@ class Preflight:
         The order of the checks, of which the first to fail gives the verdict: request, node files, script, key.
         """
         report = self._record.report
-        if has_errors(report.problems):  # of the request: they were written down when it was taken
+        if has_errors(report.problems):  # of the request: written down when the request was taken
             return verdict.refused(Reason.INVALID_REQUEST, report.problems)
         files = await self._dependencies.read_nodes()
         if isinstance(files, Refusal):

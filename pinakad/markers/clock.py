@@ -34,7 +34,7 @@ class MarkerClock:
         return now_ns > mtime_ns or mtime_ns - now_ns > _FUTURE_NS
 
     def remove_probes(self) -> None:
-        """Remove the probes that an earlier daemon left because it was cut while it read the time."""
+        """Remove the probes of an earlier daemon that was killed while it read the time."""
         for probe in [entry.name for entry in os.scandir(self._folder) if entry.name.startswith(_PROBE)]:
             with suppress(OSError):  # whatever has this name is in nobody's way
                 (self._folder / probe).unlink()

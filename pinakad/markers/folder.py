@@ -44,7 +44,7 @@ class Markers:
         return status_of(self._request) is not None
 
     def identity(self) -> FolderIdentity:
-        """Return which folder it is. Raises OSError where there is none."""
+        """Return the identity of the folder that the path leads to now. Raises OSError where there is none."""
         status = self.folder.stat()
         return FolderIdentity(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
 

@@ -1,4 +1,4 @@
-"""Removes names from the marker folder, and holds nobody up where one cannot be removed.
+"""Removes names from the marker folder; one that cannot be removed delays nothing else.
 
 What cannot be removed (a folder with something in it) is moved away. What cannot even be moved (immutable, or another
 user's in a sticky folder) is an obstacle: it is reported, and everything else goes on.

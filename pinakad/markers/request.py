@@ -44,7 +44,7 @@ class Request:
     document: RequestDocument | None
     problems: tuple[Problem, ...] = ()
     came_ns: int = field(default=0, compare=False)
-    """When it came there, or was changed last in any way, by the file system's clock: its ctime."""
+    """The ctime, in nanoseconds: when the request was put there, or was last changed in any way."""
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""

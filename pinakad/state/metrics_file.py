@@ -79,7 +79,7 @@ class MetricsFile:
         self._path = path
         self._daemon = daemon
         self._writing = threading.Lock()
-        self._troubles = Troubles()  # of its own: STATUS does not show them
+        self._troubles = Troubles()  # not the daemon's: STATUS does not show them
         self._over = False
 
     async def keep_up(self) -> None:
