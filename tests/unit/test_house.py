@@ -63,7 +63,6 @@ TESTED_BY = {
     "nodes/reading.py": "unit/nodes/test_selection.py",
     "nodes/spelling.py": "unit/nodes/test_keys.py",
     "polling/*": "unit/polling/test_node_poll.py",
-    "report/summary.py": "cli/test_story.py",
     "report/*": "unit/report/test_document.py",
     "script/output.py": "unit/script/test_supervisor.py",
     "script/records.py": "unit/script/test_supervisor.py",
