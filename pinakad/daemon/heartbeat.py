@@ -70,7 +70,7 @@ class Heartbeat:
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 
     def _is_sound(self) -> bool:
-        """Tell whether the checks of the markers and the polling make progress; if not, systemd restarts the daemon."""
+        """Return whether the marker checks and the polling make progress; if not, systemd restarts the daemon."""
         now_s, running = self._now_s(), self._worker.running
         if now_s - self._checks.last_s > 4 * RESCAN_S:
             return False

@@ -43,7 +43,7 @@ class Logins:
         """Ask every node once for its boot id; return the results in the order of `nodes`."""
         try:
             prober = self._get()
-        except (SshKeyError, OSError) as error:  # the key was there when it was checked
+        except (SshKeyError, OSError) as error:  # the key could be used when the checks were made
             return [_not_made(str(error)) for _ in nodes]
         return await prober.ask_baselines([_target(node, stalled=False) for node in nodes])
 

@@ -89,7 +89,7 @@ class MarkerLoop:
             self._troubles.clear(_STATE)
 
     def _check(self) -> float:
-        """Check once; return the seconds until the next check is worth it."""
+        """Check once; return after how many seconds the next check is due."""
         closed, created = self._watch.was_closed(REQUEST), self._watch.is_created(REQUEST)
         self._watch.ensure()
         try:

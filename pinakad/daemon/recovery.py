@@ -69,7 +69,7 @@ class Recovery:
         self._resume = resume
 
     async def pick_up(self, picked_up: Callable[[], None]) -> None:
-        """Go on with what an earlier daemon left; `picked_up` is called once it is known what that is."""
+        """Go on with what an earlier daemon left; `picked_up` is called once all that is left is known."""
         left = await self._write_retry.until_done("the marker folder", self._collect)
         unfinished = [report for _, report in left.unanswered if report is not None and not report.is_finished]
         self._release.serving = Identity.of(unfinished[0].request) if unfinished else None
@@ -87,7 +87,7 @@ class Recovery:
 
     def _collect(self) -> _Left:
         """Make durable and tidy up what the earlier daemon left, and return what is still to be done about it."""
-        self._markers.make_durable()  # what an earlier daemon did there last, before it is built upon
+        self._markers.make_durable()  # the earlier daemon's last changes there, before anything depends on them
         self._markers.clock.remove_probes()
         self._forget_answered()
         asides = self._asides()
@@ -147,7 +147,7 @@ class Recovery:
         elif not report.is_finished:
             text = "deployment %s goes on in phase %s"
             log.warning(text, identifier, report.phase, extra=fields(Event.RESUMED, deployment_id=identifier))
-            if self._store.served.of(identifier) is None:  # the power went before it was remembered
+            if self._store.served.of(identifier) is None:  # the power went before the request was remembered
                 entry = served_request(identifier, report.request, None)
                 await self._write_retry.until_done(_STATE, lambda: self._store.served.remember(entry))
             await self._resume(report)
@@ -180,7 +180,7 @@ class Recovery:
 
         Processes of the script that still run are left alone: they may be in the middle of installing a machine.
         """
-        if self._markers.answers.answered_id() == entry.id:  # all was done but to remember it
+        if self._markers.answers.answered_id() == entry.id:  # only the note that all is done was missing
             self._release.let_go(entry)
             return
         alive = entry.id in self._still_running()

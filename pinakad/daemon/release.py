@@ -38,7 +38,7 @@ class Release:
     def __init__(
         self, store: Store, markers: Markers, write_retry: WriteRetry, troubles: Troubles, keep: Callable[[], int]
     ) -> None:
-        self.serving: Identity | None = None  # from the taking until it is out of the way
+        self.serving: Identity | None = None  # from the taking of a request until the request is out of the way
         self.ended_ns = 0  # when the last run of this process ended, by the clock of the markers' files
         self._store = store
         self._served = store.served
@@ -56,7 +56,7 @@ class Release:
     # --- the answer
 
     async def answer(self, report: Report) -> None:
-        """Answer a finished deployment, then let its request go; until there is room for the answer, it stays."""
+        """Answer a finished deployment, then let its request go; both wait until there is room for the answer."""
 
         def conclude() -> None:
             nonlocal report
@@ -123,8 +123,10 @@ class Release:
             self._troubles.clear(stuck)
 
     def forget(self, identifier: str) -> None:
-        """Forget a request that is gone. While it is set aside its entry stays: its record may be removed meanwhile,
-        and then only the entry has its identity. Raises OSError.
+        """Forget a request that is gone. Raises OSError.
+
+        While the request is set aside, its entry stays: the deployment's record may be removed meanwhile, and then only
+        the entry has the request's identity.
         """
         if identifier in self._markers.asides.ids():
             self._served.note(identifier, gone=True, answered=True)
@@ -132,7 +134,7 @@ class Release:
             self._served.forget(identifier)
 
     def is_in_its_folder(self, entry: ServedRequest) -> bool:
-        """Tell whether the marker folder is the one that the request was in. Raises OSError."""
+        """Return whether the marker folder is the one that the request was in. Raises OSError."""
         return entry.folder is None or self._markers.identity().is_same(entry.folder)
 
     def _take_out_of_the_way(self, entry: ServedRequest) -> bool:
@@ -145,7 +147,8 @@ class Release:
         was_in_its_folder = self.is_in_its_folder(entry)  # asked before: the folder may come back meanwhile
         found = self._markers.read()
         if found is None or not entry.is_for(found.part()):
-            self._markers.make_durable()  # whoever removed it did not sync: a power cut must not bring it back
+            # the process that removed the request did not sync: a power cut must not bring the request back
+            self._markers.make_durable()
             return was_in_its_folder and self.is_in_its_folder(entry)
         self._answer_again()
         taken = self._markers.asides.set_aside(Identity.of(entry), entry.id)

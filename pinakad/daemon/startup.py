@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 EXIT_SECOND_INSTANCE = 75  # sysexits.h: EX_TEMPFAIL
 EXIT_READ_ONLY = 74  # sysexits.h: EX_IOERR; a restart may mend it
 EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG
-READ_ONLY_PATIENCE_S = 6.0
+READ_ONLY_WAIT_S = 6.0
 """So long a read-only folder is waited for: the restarts that follow then never come too often for StartLimitBurst=. A
 restart is needed where the unit's sandbox keeps the mount as it was when the sandbox was made."""
 _CHECK_S = 0.25
@@ -105,7 +105,7 @@ async def _run(settings: Config, read: Callable[[], Config], store: Store, held:
 
 def _wait_for_folders(settings: Config, state: Path, runtime: Path) -> None:
     """Wait while a folder is read-only. Raises ConfigError, and ReadOnlyError where it stays so."""
-    ends_s, logged = time.monotonic() + READ_ONLY_PATIENCE_S, False
+    ends_s, logged = time.monotonic() + READ_ONLY_WAIT_S, False
     while True:
         try:
             _check_folders(settings, state, runtime)

@@ -82,7 +82,7 @@ class RequestWorker:
         return self._markers.settling.settles_in_s(now_s, closed=closed, created=created)
 
     def is_queued(self) -> bool:
-        """Tell whether another request waits for the running deployment to end. Raises OSError."""
+        """Return whether another request waits for the running deployment to end. Raises OSError."""
         if self.running is None:
             return False
         found = self._markers.read()
@@ -92,7 +92,7 @@ class RequestWorker:
         return found.identity != self._release.serving or (served is not None and served.gone)
 
     def _is_served(self) -> bool:
-        """Tell whether the request that is there was served before, and could not be taken out of the way."""
+        """Return whether the request that is there was served before, and could not be taken out of the way."""
         if not self._store.served.entries:
             return False
         found = self._markers.read()
@@ -130,7 +130,7 @@ class RequestWorker:
     # --- one run
 
     async def pick_up(self, group: asyncio.TaskGroup, picked_up: Callable[[], None]) -> None:
-        """Go on with what an earlier daemon left; `picked_up` is called once it is known what that is."""
+        """Go on with what an earlier daemon left; `picked_up` is called once all that is left is known."""
         self._release.use(group)
         await self._recovery.pick_up(picked_up)
         self._busy = False

@@ -53,7 +53,10 @@ class Save(Protocol):
     """Makes a report durable."""
 
     async def __call__(self, report: Report, *, must: bool) -> None:
-        """Write it down. `must`: return only when that is done, however long the disk is full."""
+        """Write the report. `must`: return only when it is durable, however long the disk is full.
+
+        Otherwise a write that fails is noted, and not repeated. No OSError is raised.
+        """
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Dependencies:
     publish: Callable[[Report], None]
     """Show a report to readers, without waiting."""
     publish_due: Callable[[], bool]
-    """Is it time to show progress? To put a large report together only to drop it would be a waste."""
+    """Whether progress would be written now: a large report is put together only then."""
     read_nodes: Callable[[], Awaitable[list[ParsedNodeFile] | Refusal]]
     """The node files once their writers are done, or why the folder cannot be read."""
     snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]
@@ -77,7 +80,7 @@ class Dependencies:
     ask_baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
     """Who are the nodes, before anything is done to them?"""
     attempt: Callable[[NodeReport, bool], Awaitable[AttemptResult]]
-    """One attempt at a node, which stalled last time or not."""
+    """Make one attempt at a node; the flag says whether the attempt before it stalled."""
     ignored_names: Callable[[], list[str]] = list
     """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list

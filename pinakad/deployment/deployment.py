@@ -40,7 +40,10 @@ class Deployment:
         self._supervision: Supervision | None = None
 
     async def run(self) -> Report:
-        """Go through all phases and return the finished report, which is durable then."""
+        """Go through all phases and return the finished report, which is durable then.
+
+        An unexpected exception before the verdict is logged with its traceback, and fails the deployment.
+        """
         try:
             decided = self._decided() or await self._reach_verdict()
         except Exception:
@@ -62,13 +65,13 @@ class Deployment:
         return await self._supervision.decide()
 
     async def _enter_launching(self) -> Verdict | None:
-        await self._preflight.ask_who_they_are()
+        await self._preflight.take_baselines()
         if self._cancellation() is None:
             await self._record.enter(transitions.launching(self.report), must=True)
         return self._cancellation()
 
     async def _launch(self) -> Verdict | None:
-        """Launch the script, or find that it was launched: `started` says so, and has the time of the launch."""
+        """Launch the script unless it was launched before, and note the moment of the launch."""
         started = await self._dependencies.script.launch() if self._dependencies.script else None
         if isinstance(started, Refusal):
             return self._cancellation() or verdict.failed(started)
@@ -84,7 +87,7 @@ class Deployment:
     # --- the end
 
     async def _finish(self, decided: Verdict) -> Report:
-        """Write the verdict down before it is carried out: after a crash in between nobody judges again."""
+        """Write the verdict down before it is carried out: after a crash in between the run is not judged again."""
         record = self._record
         if self.report.phase is not Phase.FINISHING:
             record.note_polls()
@@ -100,7 +103,7 @@ class Deployment:
         return self.report
 
     async def _end_script(self) -> None:
-        """End what may still run. Whatever goes wrong there, the verdict stands and the answer comes."""
+        """End what may still run. An error changes neither the verdict nor the answer."""
         # after a cancellation nothing of the run goes on, not even what a script has left that had ended before
         must_be_gone = self.report.outcome is Outcome.CANCELLED and self.report.script is not None
         if self._dependencies.script is None or not (self._record.script_may_run or must_be_gone):
@@ -112,7 +115,7 @@ class Deployment:
             return
         if ended is not None and self._record.script_may_run:
             self._record.script_ended(ended)
-        if ended is not None and ended.state is ScriptState.RUNNING:  # nobody may believe that it is over
+        if ended is not None and ended.state is ScriptState.RUNNING:  # the answer must not say that the script is over
             left = "; ".join(warning.message for warning in ended.warnings)
             self._record.report = transitions.script_left_running(self.report, left)
 
@@ -126,7 +129,7 @@ class Deployment:
     def _cancellation(self) -> Verdict | None:
         return verdict.cancelled() if self.cancelled.is_set() else None
 
-    # --- for those who run it
+    # --- for the worker and the heartbeat
 
     @contextmanager
     def launch_prepared(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def log_change(report: Report, node: NodeReport, before: NodePoll, after: NodePoll) -> None:
-    """Log how an attempt changed what is known of a node, if it did."""
+    """Log what is new about a node after an attempt: its host key, that it is up, why it is not."""
     if after.host_key is HostKey.CHANGED and before.host_key is not HostKey.CHANGED:
         text = "%s has another host key than before; the new one is remembered"
         log.warning(text, node.hostname, extra=_fields(Event.HOST_KEY, report, node, after))

@@ -27,12 +27,12 @@ class Preflight:
         self._dependencies = dependencies
 
     async def validate(self) -> Verdict | None:
-        """Read the node files for good, and take the nodes over; None where nothing forbids the launch.
+        """Check all that could forbid the launch, and take the nodes over; return the verdict that does, None for none.
 
-        The checks are in the order in which an operator wants to hear of them.
+        The order of the checks, of which the first to fail gives the verdict: request, node files, script, key.
         """
         report = self._record.report
-        if has_errors(report.problems):  # of the request: they were written down when it was taken
+        if has_errors(report.problems):  # of the request: written down when the request was taken
             return verdict.refused(Reason.INVALID_REQUEST, report.problems)
         files = await self._dependencies.read_nodes()
         if isinstance(files, Refusal):
@@ -49,7 +49,7 @@ class Preflight:
             return self._refused(Reason.INVALID_NODES, found.problems)
         return await self._accept(found)
 
-    async def ask_who_they_are(self) -> None:
+    async def take_baselines(self) -> None:
         """Ask every node for its boot id before anything is done to it: later answers are compared with it."""
         nodes = list(self._record.report.nodes)
         if self._record.report.policy.poll.reboot != "ignore":
@@ -61,7 +61,7 @@ class Preflight:
         self._record.report = transitions.asked(self._record.report, nodes)
 
     async def _accept(self, found: NodeSet) -> Verdict | None:
-        """Take over the nodes: from here on only the snapshot counts."""
+        """Take over the nodes, check the script and the key, and write the snapshot: only the snapshot counts then."""
         record, script = self._record, self._dependencies.script
         nodes = node_reports(found.nodes, record.report.policy.ssh)
         record.report = transitions.accepted(record.report, nodes, found.problems)
@@ -79,7 +79,7 @@ class Preflight:
 
     @asynccontextmanager
     async def _foreign_run_is_adopted(self) -> AsyncIterator[None]:
-        """Until the launch, adopt a run that somebody else begins meanwhile, however short it is."""
+        """While the block runs, adopt a run of the script that somebody else begins, however short the run is."""
         async with asyncio.TaskGroup() as group:
             watch = None
             if self._dependencies.script is not None:
@@ -89,7 +89,7 @@ class Preflight:
                 watch.cancel()
 
     def _refused(self, reason: Reason, problems: Sequence[Problem]) -> Verdict:
-        for problem in problems:  # what only two files together get wrong was not logged when they arrived
+        for problem in problems:  # errors of two files together were not logged when the files arrived
             if problem.severity is Severity.ERROR:
                 extra = self._record.fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
                 log.error("%s", problem.line(), extra=extra)

@@ -1,4 +1,4 @@
-"""The report of a run: what it says now, and how each change of phase is made durable before the run goes on."""
+"""Holds the report of a run, and makes each change of phase durable before the run goes on."""
 
 import asyncio
 import logging
@@ -42,30 +42,30 @@ class RunRecord:
     async def enter(self, report: Report, *, must: bool) -> None:
         """Go on to the phase of `report`.
 
-        `must`: return only when it is durable. After the launch a failed write is not fatal: the state can be rebuilt
-        from the launch record.
+        `must`: return only when the report is durable. After the launch a failed write is not fatal: the state can be
+        rebuilt from the launch record.
         """
         self.report = report
         log.info("%s", report.phase, extra=self.fields(Event.PHASE))
         self.note_polls()
         await self._dependencies.save(self.report, must=must)
-        if self.report.phase is Phase.LAUNCHING:  # while the script starts: it need not wait for readers
+        if self.report.phase is Phase.LAUNCHING:  # while the script starts, which does not wait for readers
             asyncio.get_running_loop().call_soon(self.publish)
         else:
             self.publish()
 
     def publish(self) -> None:
-        """Show the report to readers, without waiting for that."""
+        """Show the report to readers, without waiting for the disk."""
         self._dependencies.publish(self.report)
 
     def publish_progress(self) -> None:
-        """Show readers how the nodes are, if that is due."""
+        """Show readers the state of the nodes, where progress is due."""
         if self._dependencies.publish_due():
             self.note_polls()
             self.publish()
 
     def note_polls(self) -> None:
-        """Put into the report how the polling of each node is right now."""
+        """Put the present state of each node's polling into the report."""
         if self.polls is not None:
             pairs = zip(self.report.nodes, self.polls(), strict=True)
             self.report = transitions.polled(self.report, [node.with_poll(poll) for node, poll in pairs])
@@ -75,7 +75,7 @@ class RunRecord:
         self.report = transitions.warned(self.report, problems)
 
     def script_started(self, started: Started) -> None:
-        """Note which process runs the script."""
+        """Note which process runs the script; an entry of the script is made where the report has none."""
         if self.report.script is None and self._dependencies.script is not None:
             part, _ = self._dependencies.script.prepare()
             self.report = transitions.script_prepared(self.report, part, [])
@@ -87,7 +87,7 @@ class RunRecord:
         log.info(text, started.script_pid, extra=self.fields(Event.SCRIPT_STARTED, pid=started.script_pid))
 
     def script_ended(self, ended: Ended) -> None:
-        """Note how the script ended."""
+        """Note how the script ended, and log it."""
         self.report = transitions.script_ended(self.report, ended)
         how = f"with status {ended.code}" if ended.code is not None else f"by signal {ended.signal}"
         if ended.adopted:
@@ -97,7 +97,7 @@ class RunRecord:
 
     @property
     def script_may_run(self) -> bool:
-        """Tell whether, by the report, the script may run now."""
+        """Return whether, by the report, the script may run now."""
         return self.report.script is not None and self.report.script.state in _MAY_RUN
 
     def fields(self, event: Event, **more: Any) -> dict[str, Any]:

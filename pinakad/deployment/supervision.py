@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PUBLISH_EVERY_S = 1.0
 MAX_LATE_RESUMES = 10
-"""How many restarts after the end of polling put the verdict off: a daemon that never lives for long gives it too."""
+"""So many restarts after the end of polling put the verdict off: a daemon that is restarted on and on gives it, too."""
 
 
 class Supervision:
@@ -40,7 +40,7 @@ class Supervision:
         self.poller = self._make_poller()
 
     async def decide(self) -> Verdict:
-        """Follow the script and the nodes until one of those who decide has decided."""
+        """Return the verdict of the first to decide: the operator, the script, the time, or the nodes."""
         self._record.polls = lambda: self.poller.polls
         decided = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -102,7 +102,7 @@ class Supervision:
         script = self._dependencies.script
         if script is None:
             return None
-        if self._record.report.script is None:  # it is not ours to launch
+        if self._record.report.script is None:  # pinakad does not launch it
             started = await script.appears(self._foreign_begins_until_s())
             if started is None:
                 text = "nobody was seen to run the script: it is not known to have run, and the nodes alone decide"
@@ -112,7 +112,7 @@ class Supervision:
         return await script.ended()
 
     def _on_time_up(self) -> Verdict | None:
-        """Check the script before it is blamed: while the daemon was away it may have ended in time."""
+        """Check the script before its time limit counts: it may have ended in time while the daemon was away."""
         ended = self._dependencies.script.has_ended() if self._dependencies.script else None
         if ended is not None:
             return self._on_script_end(ended)
@@ -120,8 +120,8 @@ class Supervision:
         return verdict.failed(Refusal(Reason.SCRIPT_TIMEOUT, text))
 
     def _on_script_end(self, ended: Ended | None) -> Verdict | None:
-        """Note how the script ended. From now on a node that is up has to show it."""
-        if ended is None:  # there is none: the nodes alone decide
+        """Note how the script ended. From now on a node must answer again to count as up."""
+        if ended is None:  # there is no script: the nodes alone decide
             begins_s = self._foreign_begins_until_s() if self._dependencies.script else self._launched_s()
             self._give_polling_an_end(begins_s)
             return None
@@ -135,13 +135,13 @@ class Supervision:
         decided = verdict.on_script(
             ended, script_took_s(self._record.report, ended), script_limit_s(self._record.report)
         )
-        if decided is None:  # of an adopted script nothing may show when it ended but that it is over now
+        if decided is None:  # of an adopted script it may only be known that it is over now, not since when
             exited_s = ended.at.on_clock(self._dependencies.boot_id, now) if ended.at else now.boot_s
             self._give_polling_an_end(exited_s)
         return decided
 
     def _give_polling_an_end(self, exited_s: float) -> None:
-        """Let the end count from the exit. Each restart after it puts the verdict off, but not for ever."""
+        """Count the end of polling from the exit (boot clock). Later restarts put the verdict off, but not for ever."""
         self.poller.script_exited(exited_s)
         if not self._resumed or (self.poller.schedule.ends_s or 0.0) > self._dependencies.now().boot_s:
             return
@@ -169,7 +169,8 @@ class Supervision:
             attempts=policy.poll.attempts,
             back_s=self._dependencies.now().boot_s if self._resumed else 0.0,
         )
-        attempt_limit_s = ASK_LIMIT_S + 2 * policy.ssh.attempt_limit_s  # far beyond: to wait for its turn is in it
+        # far more than one attempt takes: waiting for a permit is in it
+        attempt_limit_s = ASK_LIMIT_S + 2 * policy.ssh.attempt_limit_s
         return Poller(
             [node.baseline for node in nodes],
             [node.poll() for node in nodes],

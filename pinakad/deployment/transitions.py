@@ -109,7 +109,7 @@ def polling(report: Report, wall_s: float) -> Report:
 
 
 def polled(report: Report, nodes: Sequence[NodeReport]) -> Report:
-    """Note how the polling of the nodes is now."""
+    """Take over the nodes with the present state of their polling, and count them."""
     _require(report, "polled", *DURING_LAUNCH)
     return report.but(nodes=list(nodes), counts=counts_of(nodes))
 
@@ -147,7 +147,7 @@ def decided(report: Report, verdict: Verdict, warnings: Sequence[Problem]) -> Re
 
 
 def script_left_running(report: Report, text: str) -> Report:
-    """Say in the message that the script, or what it started, could not be ended."""
+    """Add to the message that the script, or what it started, could not be ended."""
     _require(report, "script_left_running", Phase.FINISHING)
     return report.but(message=f"{report.message}; {text}")
 

@@ -1,4 +1,4 @@
-"""What is said at the end, and why?"""
+"""Which verdict follows from what happened, and in which words?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Verdict:
 
     @property
     def event(self) -> Event:
-        """The kind of event that this is in the journal."""
+        """The kind of event that the verdict is in the journal."""
         return {
             Outcome.COMPLETED: Event.COMPLETED,
             Outcome.FAILED: Event.FAILED,
@@ -36,26 +36,27 @@ class Verdict:
 
 
 def failed(why: Refusal) -> Verdict:
-    """Return the verdict that something went wrong."""
+    """Return the verdict that the deployment failed, with the reason and the message of `why`."""
     return Verdict(Outcome.FAILED, why.reason, why.message)
 
 
 def cancelled() -> Verdict:
-    """Return the verdict that the operator wanted it to end."""
+    """Return the verdict that the operator cancelled the deployment."""
     return Verdict(Outcome.CANCELLED, Reason.CANCELLED, "the deployment was cancelled by deployment_cancel")
 
 
 def refused(reason: Reason, problems: Sequence[Problem]) -> Verdict:
-    """Return the verdict that the input is wrong: its first error, and how many there are."""
+    """Return the verdict that the input is wrong: the first error of `problems`, which has one, and how many more."""
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     more = f" (and {len(errors) - 1} more, see problems)" if len(errors) > 1 else ""
     return failed(Refusal(reason, errors[0].line() + more))
 
 
 def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
-    """Return what the script's end means for the run, after so many seconds; None where the nodes decide now.
+    """Return the verdict that follows from the script's end; None where the nodes decide.
 
-    How an adopted script ended is known to nobody here.
+    `took_s`: how long the script ran, `limit_s`: how long it may run. The exit status of an adopted script is not
+    known, and decides nothing.
     """
     how = f"was ended by signal {ended.signal}" if ended.code is None else f"ended with status {ended.code}"
     cases = (
@@ -69,7 +70,7 @@ def on_script(ended: Ended, took_s: float, limit_s: float) -> Verdict | None:
 
 
 def on_nodes(nodes: Sequence[NodeReport]) -> Verdict:
-    """Return what the nodes' final states mean. One that is neither up nor failed could not be asked, and may be up."""
+    """Return the verdict that follows from the nodes' final states. A node that still waits could not be asked."""
     down = [node for node in nodes if node.state is NodeState.FAILED]
     unasked = [node for node in nodes if node.state is NodeState.WAITING]
     if not down and not unasked:
@@ -89,7 +90,7 @@ def _names(nodes: Sequence[NodeReport]) -> str:
 
 
 def request_problems(asked: list[str] | None, files: list[ParsedNodeFile], found: NodeSet) -> list[Problem]:
-    """Return what is wrong with the files that a request names."""
+    """Return an error for each file of the request (`asked`) that is missing or superseded, MAX_PROBLEMS at most."""
     spot, names = Spot("deployment_in_progress"), {file.name for file in files}
     winners = {entry.file: entry.by for entry in found.superseded}
     problems = []
@@ -103,7 +104,7 @@ def request_problems(asked: list[str] | None, files: list[ParsedNodeFile], found
 
 
 def end_warnings(nodes: Sequence[NodeReport], poll: PollSettings) -> list[Problem]:
-    """Return what is worth a look although it held nobody up."""
+    """Return warnings about nodes that count as up although their boot, their name or their host key is in doubt."""
     problems = []
     for node in nodes:
         spot = Spot(node.file)

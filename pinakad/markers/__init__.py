@@ -6,7 +6,7 @@ folder.py     the folder as an API, with a part for each task:
 settling.py   when the writer of a request is done with it
 answers.py    the answer gets its name
 aside.py      a served request is set aside, put back, removed
-removal.py    names are removed; what cannot be removed holds nobody up
+removal.py    names are removed; what cannot be removed delays nothing else
 clock.py      which time a touch would leave now
 hints.py      names that are nearly a marker
 """

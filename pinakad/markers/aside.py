@@ -41,7 +41,7 @@ class AsideRequests:
         if found is None:
             return False
         if found.identity != served:
-            sync_if_regular(self._request)  # else a power cut could take the touch back: it would be the served one
+            sync_if_regular(self._request)  # else a power cut could undo the touch, and the served request were back
             return False
         if is_folder(self._request):
             return self._removal.remove_durably(REQUEST) and REQUEST not in self._removal.obstacles

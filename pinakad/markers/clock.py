@@ -29,12 +29,12 @@ class MarkerClock:
             probe.unlink(missing_ok=True)
 
     def has_passed(self, mtime_ns: int) -> bool:
-        """Tell whether a touch from now on leaves another time than `mtime_ns`. A time in the future is another one."""
+        """Return whether a touch from now on leaves another time than `mtime_ns`; a time in the future is another."""
         now_ns = self.now_ns()
         return now_ns > mtime_ns or mtime_ns - now_ns > _FUTURE_NS
 
     def remove_probes(self) -> None:
-        """Remove the probes that an earlier daemon left because it was cut while it read the time."""
+        """Remove the probes of an earlier daemon that was killed while it read the time."""
         for probe in [entry.name for entry in os.scandir(self._folder) if entry.name.startswith(_PROBE)]:
             with suppress(OSError):  # whatever has this name is in nobody's way
                 (self._folder / probe).unlink()

@@ -40,11 +40,11 @@ class Markers:
         return read_request(self._request)
 
     def is_requested(self) -> bool:
-        """Tell whether anything has the request's name."""
+        """Return whether anything has the request's name."""
         return status_of(self._request) is not None
 
     def identity(self) -> FolderIdentity:
-        """Return which folder it is. Raises OSError where there is none."""
+        """Return the identity of the folder that the path leads to now. Raises OSError where there is none."""
         status = self.folder.stat()
         return FolderIdentity(boot_id=boot_id(), device=status.st_dev, inode=status.st_ino)
 
@@ -67,5 +67,5 @@ class Markers:
         return self.removal.remove_durably(CANCEL)
 
     def keeps_cancel(self) -> bool:
-        """Tell whether a cancel marker is there that can be neither removed nor moved away."""
+        """Return whether a cancel marker is there that can be neither removed nor moved away."""
         return CANCEL in self.removal.obstacles

@@ -1,4 +1,4 @@
-"""Removes names from the marker folder, and holds nobody up where one cannot be removed.
+"""Removes names from the marker folder; one that cannot be removed delays nothing else.
 
 What cannot be removed (a folder with something in it) is moved away. What cannot even be moved (immutable, or another
 user's in a sticky folder) is an obstacle: it is reported, and everything else goes on.
@@ -82,7 +82,7 @@ class MarkerRemoval:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether the name itself is a folder; a link to one is not. Raises OSError."""
+    """Return whether the name itself is a folder; a link to one is not. Raises OSError."""
     status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 

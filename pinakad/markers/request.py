@@ -22,7 +22,7 @@ _READS = 100  # under a storm of touches the last read counts: the file differs 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one request from another. The device never counts: it changes over a boot."""
+    """What distinguishes one request from another. The device never counts: it changes over a boot."""
 
     inode: int
     mtime_ns: int
@@ -44,7 +44,7 @@ class Request:
     document: RequestDocument | None
     problems: tuple[Problem, ...] = ()
     came_ns: int = field(default=0, compare=False)
-    """When it came there, or was changed last in any way, by the file system's clock: its ctime."""
+    """The ctime, in nanoseconds: when the request was put there, or was last changed in any way."""
 
     def part(self) -> RequestPart:
         """Return the request as the report has it."""

@@ -2,8 +2,8 @@
 
 vocabulary.py   phases, outcomes, reasons, and why something cannot be done
 request.py      what was asked
-node.py         one node: what its file says, and how its polling is
+node.py         one node: what its file says, and what its polling has found
 document.py     the whole document, and status.json
-summary.py      its head alone, for lists
+summary.py      its summary alone, for lists
 wording.py      one line for a person
 """

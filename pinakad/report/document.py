@@ -86,8 +86,8 @@ class ScriptChange(TypedDict, total=False):
 class ScriptPart(Part):
     """The deployment script's run.
 
-    `adopted`: somebody else started it; its end was waited for, and its exit status is not known. By the start ticks a
-    process is told from another one that has its pid.
+    `adopted`: somebody else started it; its end was waited for, and its exit status is not known. The
+    start ticks distinguish a process from a later one with the same pid.
     """
 
     path: str
@@ -162,7 +162,7 @@ class Report(Part):
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether the verdict was given."""
+        """Return whether the verdict was given."""
         return self.phase is Phase.FINISHED
 
 
@@ -214,6 +214,6 @@ def digest_of(command: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Tell whether this stands in place of a command; a report of an earlier version has the command itself."""
+    """Return whether `text` is what digest_of returns; a report of an earlier version has the command itself."""
     digits = text.removeprefix(_DIGEST)
     return digits != text and len(digits) == sha256().digest_size * 2

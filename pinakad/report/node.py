@@ -1,4 +1,4 @@
-"""One node in the document: what its file says, and how its polling stands."""
+"""One node in the document: what its file says, and what its polling has found so far."""
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
@@ -30,7 +30,7 @@ class CountsPart(Part):
 
 
 class NodeChange(TypedDict, total=False):
-    """What a run changes of a node, besides how its polling is."""
+    """What a run changes of a node, besides the state of its polling."""
 
     this_host: bool
     boot_id_before: str | None
@@ -39,7 +39,7 @@ class NodeChange(TypedDict, total=False):
 
 
 class NodeReport(Part):
-    """One node: what its file says, and how its polling stands."""
+    """One node: what its file says, and what its polling has found so far."""
 
     file: str
     sha256: str
@@ -70,7 +70,7 @@ class NodeReport(Part):
     message: str = ""
 
     def with_poll(self, poll: NodePoll) -> "NodeReport":
-        """Return the node with how its polling is now."""
+        """Return the node with the state of its polling."""
         changed = dict(zip(_POLL_FIELDS, _read_poll(poll), strict=True))
         return self._copy(changed | {name: timestamp(changed[name]) for name in _TIMES})
 
@@ -84,14 +84,14 @@ class NodeReport(Part):
         return node
 
     def poll(self) -> NodePoll:
-        """Return the polling to resume. Nobody is confirmed by what was seen before the interruption."""
+        """Return the polling to resume from. What was seen before the interruption confirms no node."""
         kept: dict[str, Any] = {field: getattr(self, name) for name, field in _POLL_FIELDS.items()}
         kept["reasons"] = dict(self.reasons)
         return NodePoll(**kept | {_POLL_FIELDS[name]: wall_s(getattr(self, name)) for name in _TIMES})
 
     @property
     def baseline(self) -> Baseline:
-        """What the node's answers are held against."""
+        """What the node's answers are compared with."""
         return Baseline(self.hostname, self.boot_id_before)
 
 
@@ -113,7 +113,7 @@ _POLL_FIELDS = {
     "stable_count": "stable_count",
     "message": "message",
 }
-"""What a node's polling is called in the document, and in NodePoll."""
+"""The names of a node's polling: in the document, and in NodePoll."""
 _TIMES = ("first_attempt_at", "last_attempt_at", "up_at")  # RFC 3339 here, seconds since 1970 there
 _read_poll = attrgetter(*_POLL_FIELDS.values())
 _EVERY_FIELD = set(NodeReport.model_fields)

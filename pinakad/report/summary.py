@@ -1,4 +1,4 @@
-"""The head of a report: what became of a deployment, without its nodes."""
+"""The summary of a report: what became of a deployment, without its nodes."""
 
 from typing import Literal
 
@@ -29,7 +29,7 @@ class ReportSummary(BaseModel):
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether the verdict was given."""
+        """Return whether the verdict was given."""
         return self.phase is Phase.FINISHED
 
     def duration_s(self, now_wall_s: float) -> float:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a deployment stands; in this order."""
+    """The phases of a deployment, in their order."""
 
     VALIDATING = "validating"
     LAUNCHING = "launching"
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a deployment did not complete; where several hold at once, the first in this order is told."""
+    """Why a deployment did not complete; where several hold at once, the first in this order is reported."""
 
     INVALID_REQUEST = "invalid_request"
     NODES_UNREADABLE = "nodes_unreadable"
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 
 class ScriptState(StrEnum):
-    """Where the script stands."""
+    """The state of the deployment script's run."""
 
     LAUNCHING = "launching"
     RUNNING = "running"

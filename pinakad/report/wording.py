@@ -1,4 +1,4 @@
-"""How does it stand, in one line for a person? ASCII, because systemd shows it."""
+"""What does the daemon do now, in one line for a person? ASCII, because systemd shows the line as STATUS=."""
 
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.vocabulary import NodeState, Rung

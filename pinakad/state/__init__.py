@@ -3,7 +3,7 @@
 crash_points.py   the steps between which a crash loses nothing and does nothing twice
 store.py          the state folder: the record of each deployment
 report_file.py    a report on the disk, so that a power cut leaves the last durable one
-summaries.py      the heads of reports, for lists
+summaries.py      the summaries of reports, for lists
 served.py         which requests were taken and are not known to be gone
 folders.py        the folders are made, and made again where somebody else removed them
 removal.py        deployments are removed whole

@@ -29,34 +29,34 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 EVERY_S = 15.0
-"""Between two changes of phase the file is written so often: its age tells whether the daemon still lives."""
+"""Between two changes of phase the file is written so often: its age shows whether the daemon still runs."""
 _NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the numbers are made of. `heads` are the deployments that are kept, `latest` the running or latest one."""
+    """What the numbers are made of. `summaries`: the deployments that are kept; `latest`: the running or latest one."""
 
     up: bool
     events: bool
     queued: bool
-    heads: Sequence[ReportSummary]
+    summaries: Sequence[ReportSummary]
     latest: Report | None
     now_wall_s: float
 
 
 class Ledger:
-    """The headlines of all deployments that are kept; those that have finished are read once."""
+    """The summaries of all deployments that are kept; those that have finished are read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._finished: dict[str, ReportSummary] = {}
 
-    def heads(self) -> list[ReportSummary]:
-        """Return the headlines, oldest first; what cannot be read is left out. Raises OSError."""
+    def summaries(self) -> list[ReportSummary]:
+        """Return the summaries, oldest first; what cannot be read is left out. Raises OSError."""
         known = {name: self._finished.get(name) or read_summary(self._store.folder(name)) for name in self._store.ids()}
-        self._finished = {name: head for name, head in known.items() if head is not None and head.is_finished}
-        return [head for head in known.values() if head is not None]
+        self._finished = {name: found for name, found in known.items() if found is not None and found.is_finished}
+        return [found for found in known.values() if found is not None]
 
 
 class DaemonFacts(Protocol):
@@ -79,7 +79,7 @@ class MetricsFile:
         self._path = path
         self._daemon = daemon
         self._writing = threading.Lock()
-        self._troubles = Troubles()  # of its own: STATUS does not show them
+        self._troubles = Troubles()  # not the daemon's: STATUS does not show them
         self._over = False
 
     async def keep_up(self) -> None:
@@ -99,12 +99,12 @@ class MetricsFile:
             path = self._path()
             if path is not None:
                 latest = self._daemon().latest
-                self._write(path, Facts(False, False, False, self._heads(), latest, time.time()))
+                self._write(path, Facts(False, False, False, self._summaries(), latest, time.time()))
 
     def _keep_up(self, path: Path, events: bool, queued: bool, latest: Report | None, now_wall_s: float) -> None:
         with self._writing:
             if not self._over:
-                self._write(path, Facts(True, events, queued, self._heads(), latest, now_wall_s))
+                self._write(path, Facts(True, events, queued, self._summaries(), latest, now_wall_s))
 
     def _write(self, path: Path, facts: Facts) -> None:
         try:
@@ -116,9 +116,9 @@ class MetricsFile:
         else:
             self._troubles.clear("metrics")
 
-    def _heads(self) -> list[ReportSummary]:
+    def _summaries(self) -> list[ReportSummary]:
         try:
-            return self._ledger.heads()
+            return self._ledger.summaries()
         except OSError:  # the loop that needs the state folder logs it
             return []
 
@@ -165,17 +165,17 @@ def _add_daemon(gauges: _Gauges, facts: Facts) -> None:
 
 
 def _add_history(gauges: _Gauges, facts: Facts) -> None:
-    finished = [head for head in facts.heads if head.is_finished]
-    outcomes = Counter(str(head.outcome) for head in finished)
+    finished = [summary for summary in facts.summaries if summary.is_finished]
+    outcomes = Counter(str(summary.outcome) for summary in finished)
     gauges.add_each(
         "deployments", "Finished deployments that are kept, by outcome.", "outcome", _each(Outcome, outcomes)
     )
-    reasons = Counter(str(head.reason) for head in finished if head.reason)
+    reasons = Counter(str(summary.reason) for summary in finished if summary.reason)
     about = "Finished deployments that are kept and did not complete, by reason."
     gauges.add_each("deployments_not_completed", about, "reason", dict(reasons))
     if not finished:
         return
-    last = max(finished, key=lambda head: wall_s(head.finished_at) or 0.0)
+    last = max(finished, key=lambda summary: wall_s(summary.finished_at) or 0.0)
     answered_s = wall_s(last.finished_at) or 0.0
     gauges.add("last_answer_timestamp_seconds", "When the last deployment finished, since 1970.", answered_s)
     about = "The seconds since the last deployment finished, when this was written."

@@ -64,7 +64,7 @@ def read_report(folder: Path) -> Report:
 
 
 def is_begun(folder: Path) -> bool:
-    """Tell whether a deployment's folder has a report or a started script: else the deployment never began.
+    """Return whether a deployment's folder has a report or a started script: else the deployment never began.
 
     Raises OSError: a folder that cannot be listed may well have begun.
     """

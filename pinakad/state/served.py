@@ -38,7 +38,7 @@ class FolderIdentity(Part):
     inode: int
 
     def is_same(self, other: "FolderIdentity") -> bool:
-        """Tell whether both are the same folder."""
+        """Return whether both are the same folder."""
         return self.inode == other.inode and (self.boot_id != other.boot_id or self.device == other.device)
 
 
@@ -62,7 +62,7 @@ class ServedRequest(Part):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the answer is out and the request gone: at most, it is still set aside."""
+        """Return whether the answer is out and the request gone: at most, it is still set aside."""
         return self.gone and self.answered
 
     def part(self) -> RequestPart:
@@ -71,7 +71,7 @@ class ServedRequest(Part):
         return RequestPart(id=None, nodes=None, **identity)
 
     def is_for(self, request: RequestPart) -> bool:
-        """Tell whether `request` has the same identity, and this one was not seen to be removed."""
+        """Return whether `request` has the same identity, and this one was not seen to be removed."""
         mine = (self.inode, self.mtime_ns, self.size, self.sha256)
         return not self.gone and mine == (request.inode, request.mtime_ns, request.size, request.sha256)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 SHARE = 0.025
-"""What writing may cost of the time: a large report is written less often. To put it together costs as much again."""
+"""The share of the time that writing may take: a large report is written less often. Making its parts costs as much."""
 _STATUS, _PROGRESS = "status file", "running report"
 
 
@@ -54,7 +54,7 @@ class StatusFile:
 
     @property
     def is_due(self) -> bool:
-        """Tell whether progress would be written now if it were published."""
+        """Return whether progress would be written now if it were published."""
         return self._now_s() >= self._due_s
 
     def publish(self, report: Report | None, *, progress: bool = True) -> None:

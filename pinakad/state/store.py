@@ -69,11 +69,11 @@ class Store:
         return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: (_counter(name), name))
 
     def is_recorded(self, identifier: str) -> bool:
-        """Tell whether the folder of a deployment is there."""
+        """Return whether the folder of a deployment is there."""
         return self.folder(identifier).is_dir()
 
     def is_latest(self, identifier: str) -> bool:
-        """Tell whether no deployment is there that began later than this one, whose folder may be gone."""
+        """Return whether no deployment is there that began later than this one, whose folder may be gone."""
         return all(_counter(other) <= _counter(identifier) for other in self.ids())
 
     def unanswered(self) -> list[str]:
@@ -82,7 +82,7 @@ class Store:
         return [identifier for identifier in begun if not self.is_answered(identifier)]
 
     def is_answered(self, identifier: str) -> bool:
-        """Tell whether nothing is left to do for a deployment."""
+        """Return whether nothing is left to do for a deployment."""
         return (self.folder(identifier) / _ANSWERED).exists()
 
     # --- one deployment, from its folder to its answer

@@ -9,7 +9,7 @@ import pytest
 
 from pinakad.cli.install.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
 from pinakad.config import KEY_CREDENTIAL, Config, parse
-from pinakad.daemon.startup import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_PATIENCE_S
+from pinakad.daemon.startup import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_WAIT_S
 from pinakad.events import Event
 from pinakad.generate.catalog import catalog_text
 from pinakad.script.processes import TERM_S
@@ -57,7 +57,7 @@ def test_the_unit_knows_the_exit_codes_that_a_restart_does_not_mend() -> None:
     assert EXIT_READ_ONLY not in (EXIT_SECOND_INSTANCE, EXIT_CONFIG)
     burst = int(re.findall(r"^StartLimitBurst=(\d+)$", shipped("pinakad.service"), re.MULTILINE)[0])
     assert "StartLimitIntervalSec=5min\n" in shipped("pinakad.service")
-    assert burst > 300 / READ_ONLY_PATIENCE_S
+    assert burst > 300 / READ_ONLY_WAIT_S
 
 
 def test_systemd_has_more_patience_with_the_script_than_the_supervisor() -> None:

@@ -55,14 +55,14 @@ def _facts() -> Facts:
     view = read_daemon_view(state, config.runtime_dir())
     daemon = view.daemon
     try:
-        heads = Ledger(Store(state)).heads()
+        summaries = Ledger(Store(state)).summaries()
     except OSError as error:
         raise NoReadError(state, error) from error
     return Facts(
         up=view.running,
         events=daemon is not None and daemon.watch == "events",
         queued=daemon is not None and daemon.queued,
-        heads=heads,
+        summaries=summaries,
         latest=view.report,
         now_wall_s=now().wall_s,
     )

@@ -82,7 +82,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("stage", "reason"), REFUSALS, ids=[f"{n} {reason}" for n, (_, reason) in enumerate(REFUSALS)])
-async def test_what_speaks_against_launching_is_told_in_its_order_and_nothing_is_launched(
+async def test_the_first_check_that_fails_gives_the_verdict_and_nothing_is_launched(
     stage: Stage, reason: Reason
 ) -> None:
     report = await stage.run()
@@ -94,7 +94,7 @@ async def test_what_speaks_against_launching_is_told_in_its_order_and_nothing_is
     assert elapsed_s() == 0
 
 
-async def test_what_is_wrong_with_the_request_comes_first_and_needs_no_look_at_the_nodes() -> None:
+async def test_what_is_wrong_with_the_request_comes_first_and_no_node_file_is_read_for_it() -> None:
     stage = Stage(files=Refusal(Reason.NODES_UNREADABLE, "never read"), reading_s=5)
     problem = Spot("deployment_in_progress").error(Code.NOT_JSON, "a request is empty or a JSON object")
     report = await stage.run(stage.report().model_copy(update={"problems": [problem]}))
@@ -109,7 +109,7 @@ async def test_broken_files_that_are_not_asked_for_hold_nobody_up() -> None:
     assert (report.outcome, [node.file for node in report.nodes]) == (Outcome.COMPLETED, ["node_02.json"])
 
 
-async def test_a_launch_that_fails_is_told_with_its_cause() -> None:
+async def test_a_launch_that_fails_is_reported_with_its_cause() -> None:
     stage = Stage(script=StageScript(launch_failure="no space left on device"))
     report = await stage.run()
     assert report.reason is Reason.LAUNCH_FAILED
@@ -227,9 +227,9 @@ async def test_a_cancelled_run_ends_soon_with_its_script(stage: Stage, after_s: 
     assert bool(stage.script.end_calls) is (report.script is not None)  # also what an ended one has left is ended
 
 
-async def test_a_verdict_tells_that_a_script_which_somebody_else_started_goes_on() -> None:
-    told = Spot("x.sh").warning(Code.SCRIPT_LEFT_RUNNING, "process 12 still runs the script")
-    script = StageScript(None, left=Ended(ScriptState.RUNNING, adopted=True, warnings=(told,)))
+async def test_a_verdict_says_that_a_script_which_somebody_else_started_goes_on() -> None:
+    warning = Spot("x.sh").warning(Code.SCRIPT_LEFT_RUNNING, "process 12 still runs the script")
+    script = StageScript(None, left=Ended(ScriptState.RUNNING, adopted=True, warnings=(warning,)))
     deployment = Stage(script=script).deployment()
     async with asyncio.TaskGroup() as group:
         run = group.create_task(deployment.run(), name="run")
@@ -237,7 +237,7 @@ async def test_a_verdict_tells_that_a_script_which_somebody_else_started_goes_on
         deployment.cancelled.set()
     report = run.result()
     assert report.outcome is Outcome.CANCELLED
-    assert report.problems.count(told) == 1
+    assert report.problems.count(warning) == 1
     assert report.message.endswith("; process 12 still runs the script")
 
 
@@ -303,14 +303,14 @@ async def test_ignoring_reboots_asks_nobody_before_the_launch() -> None:
     assert elapsed_s() == 92.01
 
 
-async def test_how_it_stands_is_told_every_second() -> None:
+async def test_progress_is_published_every_second() -> None:
     stage = Stage()
     await stage.run()
     moments = [at_s for phase, at_s in stage.told if phase in ("waiting", "polling")]
     assert max(b - a for a, b in pairwise(moments)) <= 1
 
 
-async def test_a_launch_that_cannot_be_prepared_comes_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_launch_that_cannot_be_prepared_does_not_fail_the_run(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(script=StageScript(bugs={"launch_prepared"}))
     deployment = stage.deployment()
     with deployment.launch_prepared():

@@ -204,7 +204,7 @@ async def test_a_host_that_is_itself_a_node_completes_if_every_node_has_provably
     assert everybody or report.reason is Reason.NODES_UNREACHABLE
 
 
-async def test_over_a_reboot_of_the_host_the_wall_clock_tells_the_time_since_the_launch() -> None:
+async def test_over_a_reboot_of_the_host_the_wall_clock_gives_the_time_since_the_launch() -> None:
     stage = Stage()
     left = _of_another_boot(await interrupted_at("waiting", stage))
     await asyncio.sleep(40)

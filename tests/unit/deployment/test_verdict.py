@@ -57,7 +57,7 @@ def test_a_node_that_could_not_be_asked_is_not_called_down() -> None:
     assert decided.message == "pinakad could not ask 1 of 2 nodes, which may be up: n2 (error): no thread"
 
 
-def test_where_others_are_down_who_could_not_be_asked_is_told_apart() -> None:
+def test_where_others_are_down_those_that_could_not_be_asked_are_named_apart() -> None:
     unasked = node(2, state=NodeState.WAITING, reason=NodeReason.ERROR, message="no thread")
     decided = on_nodes([node(1, state=NodeState.FAILED, reason=NodeReason.REFUSED), unasked])
     assert decided.reason is Reason.NODES_UNREACHABLE
@@ -74,7 +74,7 @@ def test_the_operators_wish_is_its_own_outcome() -> None:
     assert (cancelled().outcome, cancelled().reason) == (Outcome.CANCELLED, Reason.CANCELLED)
 
 
-def test_wrong_input_is_told_by_its_first_error_and_their_number() -> None:
+def test_wrong_input_is_reported_by_its_first_error_and_the_number_of_errors() -> None:
     spot = Spot("node_01.json")
     problems = [spot.warning(Code.MTU_RANGE, "odd"), spot.error(Code.MISSING, "gone"), spot.error(Code.MISSING, "too")]
     assert refused(Reason.INVALID_NODES, problems).message == "node_01.json: gone (and 1 more, see problems)"
@@ -97,7 +97,7 @@ def codes(problems: list[Problem]) -> list[tuple[str, Code]]:
     return [(problem.file, problem.code) for problem in problems]
 
 
-def test_what_is_worth_a_look_at_the_end_is_a_warning_where_it_is_only_reported() -> None:
+def test_doubts_about_nodes_that_are_up_are_warnings_where_they_are_only_reported() -> None:
     nodes = [
         node(1),
         node(2, rebooted=False),

@@ -62,7 +62,7 @@ def test_a_request_that_is_still_open_and_sound_is_not_waited_for(markers: Marke
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody who owns nothing")
-def test_where_leases_are_not_for_us_the_events_tell(tmp_path: Path) -> None:
+def test_where_leases_are_not_for_us_the_events_decide(tmp_path: Path) -> None:
     (tmp_path / REQUEST).touch()
     tmp_path.chmod(0o777)
     while (status := (tmp_path / REQUEST).stat()).st_mtime_ns == status.st_ctime_ns:

@@ -21,7 +21,7 @@ def test_what_is_written_comes_back(report: Report) -> None:
     assert text.endswith(b"}\n")
 
 
-def test_the_document_has_the_names_of_the_contract() -> None:
+def test_the_document_has_the_names_that_other_programs_read() -> None:
     document = json.loads(finished_report().json_text())
     assert " ".join(document) == (
         "schema id host version request phase outcome reason message requested_at started_at polling_at finished_at "

@@ -18,7 +18,7 @@ def polling(**changes: object) -> Report:
     return report.model_copy(update={"phase": Phase.POLLING, "nodes": nodes, "counts": counts_of(nodes)})
 
 
-def test_polling_is_told_as_the_contract_has_it() -> None:
+def test_polling_is_worded_as_readers_of_the_status_line_know_it() -> None:
     line = status_line(polling(), GRID, 1155, LAUNCH_S)
     assert line == "polling: 1 of 2 nodes up, attempt 14/120, 9 min left; slowest: sqdn-003 (refused)"
 
@@ -48,7 +48,7 @@ def test_other_states_in_words(report: Report | None, line: str) -> None:
     assert status_line(report, None, 0, LAUNCH_S + 96 + 300) == line
 
 
-def test_waiting_tells_when_polling_begins() -> None:
+def test_waiting_says_when_polling_begins() -> None:
     report = polling().model_copy(update={"phase": Phase.WAITING})
     assert status_line(report, GRID, 1045, 0) == "waiting: polling of 2 nodes begins in 45 s"
 

@@ -154,7 +154,7 @@ def test_a_snapshot_has_the_files_as_they_were_and_replaces_an_earlier_one(store
     assert folder.stat().st_mode & 0o7777 == 0o755
 
 
-def test_modes_are_those_of_the_contract_whatever_the_umask(tmp_path: Path) -> None:
+def test_modes_are_exact_whatever_the_umask(tmp_path: Path) -> None:
     program = (
         "import os, sys; os.umask(0o077); sys.path.insert(0, sys.argv[2])\nfrom pathlib import Path\n"
         "from pinakad.state.store import Store\nfrom report_example import new_report\n"
@@ -169,7 +169,7 @@ def test_modes_are_those_of_the_contract_whatever_the_umask(tmp_path: Path) -> N
     assert set(modes.values()) == {0o755}
 
 
-def test_only_one_may_hold_a_lock_and_readers_can_tell(tmp_path: Path) -> None:
+def test_only_one_may_hold_a_lock_and_readers_see_that_it_is_held(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     assert not is_locked(path)
     held = lock(path)
