@@ -157,12 +157,9 @@ class RequestWorker:
         text = "the request is taken as deployment %s"
         log.info(text, report.id, extra=fields(Event.REQUEST_TAKEN, deployment_id=report.id))
         deployment = Deployment(report, self._dependencies_for(report))
-        deployment.get_ready()
-        try:
+        with deployment.launch_prepared():
             await self._prepare_markers(report)
             await self._run(deployment)
-        finally:
-            deployment.stand_down()
 
     async def _resume(self, report: Report) -> None:
         """Run a deployment that an earlier daemon left, from its phase on, and answer it."""

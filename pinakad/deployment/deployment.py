@@ -8,6 +8,8 @@ at the phase that the report names.
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from pinakad.deployment import transitions, verdict
 from pinakad.deployment.dependencies import Dependencies
@@ -129,18 +131,19 @@ class Deployment:
 
     # --- for the worker and the heartbeat
 
-    def get_ready(self) -> None:
-        """Let begin what takes its time: a supervisor that stands by. Where that fails, the launch says why."""
-        try:
-            if self._dependencies.script and not has_errors(self.report.problems):
-                self._dependencies.script.stand_by()
-        except Exception:
-            log.exception("cannot get ready for the launch", extra=self._record.fields(Event.INTERNAL_ERROR))
+    @contextmanager
+    def launch_prepared(self) -> Iterator[None]:
+        """Let begin what takes its time before a launch; discard at the end what the launch has not used.
 
-    def stand_down(self) -> None:
-        """Send away what stands by for a launch that did not come."""
-        if self._dependencies.script:
-            self._dependencies.script.stand_down()
+        Where the preparation fails, the launch says why.
+        """
+        with ExitStack() as prepared:
+            try:
+                if self._dependencies.script and not has_errors(self.report.problems):
+                    prepared.enter_context(self._dependencies.script.launch_prepared())
+            except Exception:
+                log.exception("cannot prepare the launch", extra=self._record.fields(Event.INTERNAL_ERROR))
+            yield
 
     def warn(self, problem: Problem) -> None:
         """Put a warning into the report."""

@@ -18,7 +18,7 @@ from pinakad.state.crash_points import CrashPoint, crash_point
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.02
+_CHECK_EVERY_S = 0.02
 _AFTER_END_S = 5.0
 
 
@@ -30,13 +30,17 @@ class Ending:
         self._launch = launch
 
     async def ended(self) -> Ended:
-        """Wait until it has ended, by whatever means; so has what somebody else began beside it, if it went well."""
+        """Wait until the script has ended, by whatever means, and return how.
+
+        If it went well, the end of every foreign run beside it is waited for, too. Raises RuntimeError where the script
+        was never started.
+        """
         while True:
             found = self._run.status()
             if isinstance(found, NotRun):
                 raise RuntimeError(f"cannot wait for the script in '{self._run.folder}': it was not started")  # noqa: TRY004
             if not self._run.record.is_undecided(found.started):
-                self._run.foreign_runs.look(found.started.script_pid)
+                self._run.foreign_runs.check(found.started.script_pid)
             if isinstance(found, Over):
                 return await self._with_foreign_runs(await self._with_time(found.ended))
             if wake(found.started.supervisor_pid):
@@ -62,7 +66,7 @@ class Ending:
         return [Spot(self._run.path.name).warning(Code.SCRIPT_CHANGED, text)]
 
     async def _with_time(self, ended: Ended) -> Ended:
-        """Of an adopted script's end is known when it was seen; that counts after a restart, too."""
+        """Add to the end of an adopted script when it was seen, which is made durable for the next daemon."""
         if not ended.adopted or ended.at is not None or ended.state is not ScriptState.EXITED:
             return ended
         with suppress(OSError):
@@ -72,12 +76,12 @@ class Ending:
         return seen if seen.at is not None else replace(seen, at=this_moment())
 
     def has_ended(self) -> Ended | None:
-        """Return how it has ended by now, None while it runs."""
+        """Return how the script has ended by now, None while it runs."""
         found = self._run.status()
         return found.ended if isinstance(found, Over) else None
 
     async def end(self) -> Ended | None:
-        """End it with everything that it started; None where it never began, and now never will."""
+        """End the script with everything that it started; return None where it never began, and now never will."""
         await self._launch.forbid()
         found = self._run.status()
         if isinstance(found, NotRun) or (found.started.adopted and self._run.refuses_foreign):
@@ -87,12 +91,12 @@ class Ending:
         if found.started.adopted:
             return await self._end_adopted(found)
         with crash_point(CrashPoint.SCRIPT_ENDED):
-            wake(found.started.supervisor_pid)  # it is to tell how the script ends
+            wake(found.started.supervisor_pid)  # only a supervisor that runs can leave how the script ends
             await self._run.runner.stop(self._run.nodes_dir, found.started)
         deadline_s = asyncio.get_running_loop().time() + _AFTER_END_S
         # the event is a file of another process
         while isinstance(now := self._run.status(), Running) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         ended = now.ended if isinstance(now, Over) else Ended(ScriptState.LOST)
         return replace(ended, warnings=tuple(self._run.foreign_runs.warnings))
 

@@ -1,4 +1,4 @@
-"""The script's file and what it finds when it runs: can it be run, and with which environment?"""
+"""Can the script's file be run, and with which environment?"""
 
 import os
 import pwd

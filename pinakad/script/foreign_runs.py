@@ -14,7 +14,7 @@ from pinakad.script.processes import end_family, is_alive, process_ends
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 5.0
+_CHECK_EVERY_S = 5.0
 _MOST = 20
 _NOBODY = 0
 
@@ -27,7 +27,7 @@ class ForeignRuns:
         self._script = script
         self._deployments = deployments
         self._found: dict[int, int] = {}
-        self._look_at_s = 0.0
+        self._check_at_s = 0.0
 
     def foreign(self) -> list[tuple[int, int]]:
         """Return those that none of our deployments has started: pids and start ticks, oldest first."""
@@ -40,14 +40,14 @@ class ForeignRuns:
         spot = Spot(self._script.name)
         return [spot.warning(Code.SCRIPT_LEFT_RUNNING, text.format(pid)) for pid, _ in left]
 
-    def look(self, followed: int, *, now: bool = False) -> None:
+    def check(self, followed: int, *, now: bool = False) -> None:
         """Take note of those that run beside the run that is followed: they cannot be kept from it any more.
 
         `followed`: the pid of that run's script. Unless `now`, it is done now and then only.
         """
-        if not now and time.monotonic() < self._look_at_s:
+        if not now and time.monotonic() < self._check_at_s:
             return
-        self._look_at_s = time.monotonic() + _LOOK_EVERY_S
+        self._check_at_s = time.monotonic() + _CHECK_EVERY_S
         for pid, ticks in self.foreign():
             if pid != followed and self._found.get(pid) != ticks and len(self._found) < _MOST:
                 self._found[pid] = ticks
@@ -58,14 +58,14 @@ class ForeignRuns:
 
     async def outlast(self, ended: Ended) -> Ended:
         """Wait until all have ended, too, also who begins meanwhile; return the end, which is that of the last one."""
-        self.look(_NOBODY, now=True)
+        self.check(_NOBODY, now=True)
         while living := [(pid, ticks) for pid, ticks in self._found.items() if is_alive(pid, ticks)]:
             await process_ends(*living[0])
-            self.look(_NOBODY, now=not is_alive(*living[0]))
+            self.check(_NOBODY, now=not is_alive(*living[0]))
             ended = replace(ended, at=this_moment())
         return ended
 
     async def end(self, followed: int) -> bool:
         """End all that run beside the run that is followed, with what they started. Return whether all are gone."""
-        self.look(followed, now=True)
+        self.check(followed, now=True)
         return all([await end_family(pid, ticks) for pid, ticks in self._found.items() if is_alive(pid, ticks)])

@@ -13,7 +13,7 @@ from pinakad.linux.clock import boot_id
 from pinakad.linux.files import sync_folder
 from pinakad.problems import cause_of
 from pinakad.report.vocabulary import Reason, Refusal
-from pinakad.script.launch_record import started_of
+from pinakad.script.launch_record import forbid_start, started_of
 from pinakad.script.outcome import NotRun, Over, Running, Started
 from pinakad.script.processes import is_ours, of_run, processes
 from pinakad.script.records import adopted_record
@@ -24,10 +24,10 @@ from pinakad.state.crash_points import CrashPoint, crash_point
 log = logging.getLogger(__name__)
 
 START_LIMIT_S = 30.0
-_LOOK_S = 0.02
-_ROOM_S = 1.0
-_DECIDES_WITHIN_S = 5.0  # on a busy host
-_FOREIGN_LOOK_S = 0.1
+_CHECK_EVERY_S = 0.02
+_DISK_FULL_EVERY_S = 1.0
+_DECIDED_WITHIN_S = 5.0  # on a busy host
+_FOREIGN_EVERY_S = 0.1
 _MARK_EVERY_S = 0.5  # a script that removes `started` at once is found by its environment
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -39,16 +39,18 @@ class Launch:
         self._run = run
 
     async def watch_for_foreign_run(self) -> None:
-        """Adopt a run that somebody else begins while we are about to launch one: also one that is over by then."""
+        """Adopt a foreign run that begins before our launch, also one that would be over by then."""
         while self._run.status() is NotRun.YET:
             await self._adopt_if_any()
-            await asyncio.sleep(_FOREIGN_LOOK_S)
+            await asyncio.sleep(_FOREIGN_EVERY_S)
 
     async def launch(self) -> Started | Refusal | None:
-        """Start it unless it was started before, or somebody else has; return what is known of that, or why not.
+        """Start the script unless it was started before, by us or by others; return its start, or why there is none.
 
-        `started` is durable at the return: its supervisor makes it visible first, and a report that is written on it
-        must not outlive it.
+        None: the script is not ours to launch, and nobody else has started it yet. `started` is durable at the return:
+        the supervisor makes it visible first, and a report that is based on it must not outlive it.
+
+        Raises OSError where the start cannot be forbidden or the adoption cannot be recorded.
         """
         if self._run.resumed and self._run.status() is NotRun.YET:
             self._find_by_its_mark()
@@ -64,11 +66,14 @@ class Launch:
         return self._unless_refused(shown)
 
     async def appears(self, until_s: float) -> Started | None:
-        """Wait until somebody else starts it; None where nobody has until `until_s` on the loop's clock."""
+        """Wait until somebody else starts the script; return None where nobody has until `until_s` on the loop's clock.
+
+        Raises OSError where the adoption cannot be recorded.
+        """
         while not await self._adopt_if_any():
             if asyncio.get_running_loop().time() >= until_s:
                 return None
-            await asyncio.sleep(_FOREIGN_LOOK_S)
+            await asyncio.sleep(_FOREIGN_EVERY_S)
         found = self._run.status()
         return found.started if isinstance(found, Running | Over) else None
 
@@ -84,8 +89,8 @@ class Launch:
     async def _adopt_if_any(self) -> bool:
         others = self._run.foreign_runs.foreign()
         if others:
-            self._run.runner.stand_down()
-            await self._write_down(lambda: self._run.record.adopt(*others[0]))
+            self._run.runner.call_off()
+            await self._claim(lambda: self._run.record.adopt(*others[0]))
         return bool(others)
 
     def _unless_refused(self, found: Started | Refusal) -> Started | Refusal:
@@ -116,7 +121,7 @@ class Launch:
         deadline_s, mark_at_s = loop.time() + START_LIMIT_S, loop.time() + _MARK_EVERY_S
         foreign_at_s = loop.time()
         while True:
-            failure = await self._run.runner.failed()  # asked before we look: what it did before it ended, we then see
+            failure = await self._run.runner.failed()  # before the status: that then shows all that the supervisor did
             found = self._run.status()
             if isinstance(found, Running | Over):
                 return await self._decided(found)
@@ -125,44 +130,44 @@ class Launch:
             if failure is not None:
                 return await self._given_up(failure)
             if loop.time() >= foreign_at_s:  # a unit takes its time to start: one that is short would be over by then
-                foreign_at_s = loop.time() + _FOREIGN_LOOK_S
+                foreign_at_s = loop.time() + _FOREIGN_EVERY_S
                 await self._adopt_if_any()
             if loop.time() >= mark_at_s:
                 mark_at_s = loop.time() + _MARK_EVERY_S
                 self._find_by_its_mark()
             if loop.time() >= deadline_s:
                 return await self._given_up(f"nothing showed that it runs within {START_LIMIT_S:.0f} s")
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
 
     async def _decided(self, found: Running | Over) -> Started:
-        """Wait until its supervisor has looked for a foreign run, which it does after `started` is visible."""
-        deadline_s = asyncio.get_running_loop().time() + _DECIDES_WITHIN_S
+        """Wait until the supervisor has searched for a foreign run, which it does after `started` is visible."""
+        deadline_s = asyncio.get_running_loop().time() + _DECIDED_WITHIN_S
         while isinstance(found, Running) and self._run.record.is_undecided(found.started):
             if asyncio.get_running_loop().time() >= deadline_s:
                 break
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
             found = now if isinstance(now := self._run.status(), Running | Over) else found
         return found.started
 
     async def forbid(self) -> None:
-        """Make sure that the script never begins, unless it has begun."""
+        """Make sure that the script never begins, unless it has begun. Raises OSError where that cannot be recorded."""
         if self._run.status() is NotRun.YET:
             self._find_by_its_mark()
         if self._run.status() is NotRun.YET:
-            self._run.runner.stand_down()
-            await self._write_down(self._run.record.forbid)
+            self._run.runner.call_off()
+            await self._claim(lambda: forbid_start(self._run.folder))
 
     async def _given_up(self, failure: str) -> Started | Refusal:
-        """A late supervisor must not start it after all; one that was faster than us counts."""
-        self._run.runner.stand_down()
+        """Forbid the start, so that a late supervisor gives up; one that was faster counts."""
+        self._run.runner.call_off()
         await self.forbid()
         found = self._run.status()
         if isinstance(found, Running | Over):
             return found.started
         return Refusal(Reason.LAUNCH_FAILED, f"the script was not started: {failure}")
 
-    async def _write_down(self, claim: Callable[[], None]) -> None:
-        """Claim `started`, unless that is there; a disk without room is waited out."""
+    async def _claim(self, claim: Callable[[], None]) -> None:
+        """Claim `started`, unless that is there; a full disk is waited out. Raises OSError for any other reason."""
         logged = False
         while True:
             try:
@@ -176,6 +181,6 @@ class Launch:
                     text = "cannot write down in '%s' that the script will not run: %s; it is tried again"
                     log.error(text, self._run.folder, cause_of(error), extra=self._run.fields(Event.STORAGE))  # noqa: TRY400 - the disk's, no bug
                 logged = True
-                await asyncio.sleep(_ROOM_S)
+                await asyncio.sleep(_DISK_FULL_EVERY_S)
             else:
                 return

@@ -1,6 +1,6 @@
-"""What of a launch is written down: `started`, `adopted`, `exit`, and the tombstone for one that will never be.
+"""What is recorded of a launch? `started`, `adopted`, `exit`, and the tombstone for a start that is forbidden.
 
-What was seen once stays true: a script can remove or replace these files, and is followed by its process then.
+What was read once stays true: a script can remove or replace these files, and is followed by its process then.
 """
 
 import json
@@ -41,7 +41,7 @@ class LaunchRecord:
         self._is_gone = False  # what was seen is not there any more
 
     def started(self) -> Started | str | None:
-        """Return what is known of the start: a str is the cause on a tombstone, None is nothing at all."""
+        """Return what is known of the start: a str is the cause on a tombstone, None means that nothing is known."""
         found = self._read_started()
         if self.seen is None:
             self.seen = found if isinstance(found, Started) else None
@@ -58,7 +58,7 @@ class LaunchRecord:
         return self.seen
 
     def ended(self, started: Started) -> Ended | None:
-        """Return what was left of the end."""
+        """Return how the script ended by `exit`, None where that is missing or unusable."""
         with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
             record = _read(self._folder / records.EXIT)
             return Ended(
@@ -93,7 +93,7 @@ class LaunchRecord:
         return Over(started, Ended(ScriptState.EXITED, adopted=True) if started.adopted else Ended(ScriptState.LOST))
 
     def is_followed(self, started: Started) -> bool:
-        """Tell whether somebody lives who can tell of the end: the supervisor, or an adopted script itself."""
+        """Tell whether a process lives that shows the end: the supervisor, or an adopted script itself."""
         if started.at.boot_id != boot_id():
             return False
         if started.adopted:
@@ -114,22 +114,18 @@ class LaunchRecord:
         return bool(words) and words == words_of_process(started.supervisor_pid)
 
     def adopt(self, pid: int, ticks: int) -> None:
-        """Write down that somebody else runs the script, so that none is launched.
+        """Record that somebody else runs the script, so that none is launched.
 
         Raises FileExistsError where another was first, OSError where it cannot be written.
         """
         os.close(records.claim(str(self._folder), records.adopted_record(self._id, pid, ticks, boot_id())))
 
-    def forbid(self) -> None:
-        """Put a tombstone where `started` would be. Raises as `adopt` does."""
-        os.close(records.claim(str(self._folder), records.TOMBSTONE))
-
     def leave_end_of_adopted(self) -> None:
-        """Write down that an adopted script was seen to have ended now. Raises OSError."""
+        """Record that an adopted script was seen to have ended now. Raises OSError."""
         write_whole(self._folder / records.EXIT, records.adopted_exit_record(boot_id()).encode() + b"\n", durable=True)
 
     def require(self, sha256: str) -> None:
-        """Write down which bytes the script must have; others are not run. Raises OSError."""
+        """Record the checksum that the script must have, or it is not run. Raises OSError."""
         write_new(self._folder / records.CHECKSUM, sha256.encode(), 0o644, durable=False)
 
     def _runs_itself(self, started: Started) -> bool:
@@ -150,7 +146,7 @@ class LaunchRecord:
             return started_of(now | _NOBODY_KNOWS)  # it was started, and that is all that can be said
 
     def _read_exit_alone(self) -> Started | None:
-        """A script that removed `started` before we saw it, and has ended."""
+        """Return the start of a script that removed `started` before we read it, and has ended."""
         with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
             return started_of(_read(self._folder / records.EXIT) | _NOBODY_KNOWS)
         return None
@@ -236,6 +232,9 @@ def was_started(folder: Path) -> bool:
 
 
 def forbid_start(folder: Path) -> None:
-    """Put a tombstone where `started` would be, unless that is there: a late supervisor gives up. Raises OSError."""
+    """Put a tombstone where `started` would be, unless that is there: a late supervisor gives up.
+
+    Raises OSError where it cannot be written.
+    """
     with suppress(FileExistsError):
         os.close(records.claim(str(folder), records.TOMBSTONE))

@@ -25,7 +25,7 @@ _REQUEST_LIMIT_S = 5.0
 
 
 class RefusedError(Exception):
-    """What is asked is none of the daemon's business. The message says why."""
+    """The request is not one that the daemon may make. The message says why."""
 
 
 def unit_of(identifier: str) -> str:
@@ -34,7 +34,7 @@ def unit_of(identifier: str) -> str:
 
 
 def command_of(line: str) -> list[str]:
-    """Return the command that a request stands for. Raises RefusedError."""
+    """Return the command of systemctl that a request asks for. Raises RefusedError."""
     verb, _, identifier = line.partition(" ")
     if verb not in _COMMANDS or not DEPLOYMENT_ID.fullmatch(identifier):
         raise RefusedError("refused: ask for start, stop or show, and the id of a deployment")

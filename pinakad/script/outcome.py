@@ -25,9 +25,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a script ended. Where `state` is `exited`, `at` tells when, and one of `code` and `signal` is set.
+    """How a script ended. Where `state` is `exited`, `at` is when, and one of `code` and `signal` is set.
 
-    Neither is set where it was `adopted`, and its status is nobody's to know but its parent's.
+    Neither is set where it was `adopted`: only its parent learns its exit status.
     """
 
     state: ScriptState

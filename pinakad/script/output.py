@@ -30,7 +30,8 @@ class Output:
 
     def __init__(self, kind: str, folder: str, limit: int, *, journal_too: bool = False) -> None:
         self._file = _LogFile(f"{folder}/{LOG}", limit) if kind == "file" else None
-        self._journal = _Journal(_JOURNAL_NAME) if kind == "journal" or journal_too else None
+        to_journal = kind == "journal" or (kind == "file" and journal_too)
+        self._journal = _Journal(_JOURNAL_NAME) if to_journal else None
 
     @property
     def written(self) -> int:
@@ -85,7 +86,7 @@ class Output:
             self.write(data)
 
     def drain_for(self, seconds: float, pipe: int) -> None:
-        """Wait that long, and read on meanwhile: what the script left running must not block on its output."""
+        """Wait so many seconds, and read on: what the script left running must not block on its output."""
         ends_s = time.monotonic() + seconds
         watch = select.poll()
         watch.register(pipe, select.POLLIN)
@@ -116,7 +117,7 @@ class _LogFile:
             self.descriptor = create(path, 0o640)
             os.fchown(self.descriptor, -1, os.stat(os.path.dirname(path)).st_gid)  # the daemon may read root's file
         except OSError:
-            pass  # nothing is kept then, and that is told in `exit`
+            pass  # nothing is kept then, and `exit` counts what was dropped
 
     def write(self, data: bytes) -> None:
         """Take all of `data`, and keep what there is room for."""
@@ -148,7 +149,7 @@ class _LogFile:
             return 0
 
     def _has_room(self) -> bool:
-        """A file system that does not tell its size (statvfs(3)) is written until it refuses."""
+        """Tell whether there is room; a file system of unknown size (statvfs(3)) is written until it refuses."""
         disk = os.statvfs(self.descriptor or 0)
         return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= _ROOM
 
@@ -163,7 +164,7 @@ class _Journal:
         self.socket: socket.socket | None = None
 
     def write(self, data: bytes) -> None:
-        """Send `data`; what journald does not take in time is dropped, and for a while what follows it too."""
+        """Send `data`; what journald does not take in time is dropped, and so is what follows for a while."""
         for _ in range(2):
             if time.monotonic() < self.away_until:
                 break

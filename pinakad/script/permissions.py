@@ -1,4 +1,4 @@
-"""Who else could decide what runs here or log in to the nodes: is that refused, or only told?
+"""Who else could decide what runs here or log in to the nodes: is that refused, or only warned of?
 
 What OpenSSH and sudo would frown at. Anybody's script is never run as root; everything else is a warning.
 """
@@ -29,7 +29,7 @@ def refusal(script: Path) -> str | None:
 
 
 def script_warnings(script: Path) -> list[Problem]:
-    """Return what is to be told about a script that others than root and we ourselves could change."""
+    """Return a warning about a script that others than root and this user could change."""
     with suppress(OSError):
         found = weakness(script.absolute(), {0, os.getuid()})
         if found is not None:
@@ -39,7 +39,7 @@ def script_warnings(script: Path) -> list[Problem]:
 
 
 def key_warnings(key: Path) -> list[Problem]:
-    """Return what is to be told about a private key that others may read: ssh(1) would ignore our own one then."""
+    """Return a warning about a private key that others may read: ssh(1) would ignore a key of its user's then."""
     with suppress(OSError):
         opened = opened_key(key, os.getuid(), {os.getegid(), *os.getgroups()})
         if opened is not None:

@@ -16,7 +16,7 @@ NODES_VARIABLE = "PINAKAD_NODES_DIR"
 """By its value a process is known to belong to a run: two state folders may have deployments of one id."""
 TERM_S = 10.0
 _KILL_S = 5.0
-_LOOK_S = 0.05
+_CHECK_EVERY_S = 0.05
 _RECHECK_S = 1.0
 _AFTER_S = 0.02
 
@@ -44,9 +44,9 @@ def processes() -> Iterator[Process]:
 def of_run(nodes_dir: str, session: int | None, supervisor: int | None) -> list[int]:
     """Return the pids of all that a run started: its session, what carries its mark, and what descends from these.
 
-    `supervisor`, where it lives, is the parent of what has lost its own; it is not listed: it is to tell how the script
-    ended. The first process of the host, and what is above us, is none, whatever a record says: half the host would be
-    its run.
+    `supervisor`, where it lives, is the parent of what has lost its own; it is not listed: it has yet to leave how the
+    script ended. The first process of the host, and what is above us, is none, whatever a record says: half the host
+    would be its run.
     """
     table = list(processes())
     members = {item.pid for item in table if item.session == session or _carries(item.pid, nodes_dir)}
@@ -101,17 +101,17 @@ async def end_family(pid: int, ticks: int | None) -> bool:
 async def _end(list_them: Callable[[], list[int]]) -> bool:
     """TERM, after TERM_S seconds KILL, to all that is listed, until nothing is."""
     for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, _KILL_S)):
-        told: set[int] = set()
+        signalled: set[int] = set()
         deadline_s = asyncio.get_running_loop().time() + patience_s
-        while members := list_them() or list_them():  # twice: one that forks and goes while we look is easily missed
+        while members := list_them() or list_them():  # twice: one that forks and exits meanwhile is missed
             for pid in members:
-                if pid not in told or number == signal.SIGKILL:
+                if pid not in signalled or number == signal.SIGKILL:
                     _send(pid, number)
                     _send(pid, signal.SIGCONT)  # what is stopped would not see it
-                    told.add(pid)
+                    signalled.add(pid)
             if asyncio.get_running_loop().time() >= deadline_s:
                 break
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         else:
             return True
     return False
@@ -153,11 +153,11 @@ def wake(pid: int) -> bool:
 
 
 async def process_ends(pid: int, ticks: int | None) -> None:
-    """Wait until a process is gone, or a second: whoever waits looks at the truth again anyway."""
+    """Wait until a process is gone, at most a second: the caller reads the status again anyway."""
     try:
         descriptor = os.pidfd_open(pid)
     except (OSError, OverflowError):
-        await asyncio.sleep(_AFTER_S)  # it has ended, and what tells of it follows
+        await asyncio.sleep(_AFTER_S)  # it has ended, and the record of that follows
         return
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()

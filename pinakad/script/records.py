@@ -36,7 +36,7 @@ def claim(folder: str, record: str) -> int:
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.fchmod(descriptor, 0o644)  # not before: who can open it can lock it, and would hold us up
+        os.fchmod(descriptor, 0o644)  # not before: a process that can open the file could lock it first
         _write(descriptor, (record + "\n").encode())
         os.fsync(descriptor)
         os.link(draft, f"{folder}/{STARTED}")
@@ -50,9 +50,9 @@ def claim(folder: str, record: str) -> int:
 
 
 def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) -> None:
-    """Write `exit` or `adopted`; a full disk is waited out, because nobody else knows what is in it.
+    """Write `exit` or `adopted`: whole, durable, in place of what was there. `wait`: lets so many seconds pass.
 
-    What else is in the way is waited out for some minutes.
+    A full disk is waited out, because nobody else knows what the record says; any other obstacle for some minutes.
     """
     draft, tries, missing = f"{folder}/.{name}.new", _TRIES, 10
     while tries > 0:
@@ -67,7 +67,7 @@ def leave(folder: str, name: str, record: str, wait: Callable[[float], None]) ->
             _sync(folder)
         except FileNotFoundError:
             if missing == 0:
-                return  # the folder is gone, and with it everybody who could ask
+                return  # the folder is gone, and with it every reader
             missing -= 1
             wait(0.3)  # a daemon that lives makes it again
         except OSError as error:
@@ -93,7 +93,7 @@ def started_record(identifier: str, pid: int, boot_id: str) -> str:
 
 
 def adopted_record(identifier: str, pid: int, ticks: int, boot_id: str) -> str:
-    """Return what `started` says, of a script that somebody else started; its supervisor is nobody."""
+    """Return what `started` says of a foreign run: a script without a supervisor, begun `ticks` after the boot."""
     now = _this_moment(boot_id)
     boot_s = ticks / os.sysconf("SC_CLK_TCK")  # proc(5): of the boot clock
     return _as_json(
@@ -151,7 +151,10 @@ def _shown(value: float | str | None) -> str:
 
 
 def create(path: str, mode: int) -> int:
-    """Make a file that nobody else has open, in place of what stood there, which is never followed nor written."""
+    """Make a file that nobody else has open, in place of what was there, which is never followed nor written.
+
+    Raises OSError.
+    """
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -165,7 +168,7 @@ def create(path: str, mode: int) -> int:
 
 
 def _rename(source: str, target: str) -> None:
-    """Rename a file, whatever stands at `target`."""
+    """Rename a file, whatever is at `target`."""
     try:
         os.rename(source, target)
     except IsADirectoryError:
@@ -174,7 +177,7 @@ def _rename(source: str, target: str) -> None:
 
 
 def _put_aside(path: str) -> None:
-    """Give another name to a folder that stands where a file of ours belongs: there is no telling what is in it."""
+    """Give another name to a folder that is where a file of ours belongs: it may hold anything."""
     os.rename(path, f"{path}.{time.monotonic_ns()}")
 
 

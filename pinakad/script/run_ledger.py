@@ -12,7 +12,7 @@ from pinakad.linux.files import sync_folder
 from pinakad.linux.locks import try_lock
 
 KEPT = 10_000
-_LOOK_S = 0.05
+_CHECK_EVERY_S = 0.05
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -28,7 +28,7 @@ class RunLedger:
         self._lock: int | None = None
 
     def begin(self, identifier: str, patience_s: float = 10.0) -> None:
-        """Write down durably that the run of this id begins, and keep every other one out until `end`.
+        """Record durably that the run of this id begins, and keep every other one out until `end`.
 
         The last run's end is waited for: its `exit` is visible a moment earlier. Raises RunRefusedError and OSError.
         """
@@ -38,7 +38,7 @@ class RunLedger:
             if time.monotonic() >= deadline_s:
                 os.close(lock)
                 raise RunRefusedError("the script of another deployment still runs")
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_EVERY_S)
         self._lock = lock
         try:
             os.close(os.open(self._folder / identifier, _NEW | os.O_EXCL, 0o600))

@@ -1,4 +1,4 @@
-"""How is a script's supervisor brought to life and ended: as a process of our own, or in a unit of systemd's?"""
+"""Start and stop a script's supervisor: as a process of the daemon's, or in a unit of systemd."""
 
 import asyncio
 import fcntl
@@ -6,7 +6,8 @@ import logging
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -23,7 +24,7 @@ from pinakad.script.supervisor import Spec
 log = logging.getLogger(__name__)
 
 TRY_FOR_S = 25.0  # within the limit for a launch: what did not start then gets a tombstone
-_ASK_EVERY_S = 0.5
+_RETRY_EVERY_S = 0.5
 _ANSWER_LIMIT_S = 40.0  # a unit that is stopped has 20 s (TimeoutStopSec=)
 _MAX_ANSWER_BYTES = 1 << 16
 _NO_ANSWER = -1
@@ -33,19 +34,19 @@ _INTERPRETER = ("-I", "-S", "-X", "pinakad-supervisor")  # the last is for reade
 
 
 class Runner(Protocol):
-    """How a supervisor is brought to life, and how all that it runs is ended."""
+    """Starts a supervisor, and ends all that it runs."""
 
     makes_executable: bool
     """Whether the script's mode is this runner's business, because the daemon may not change it."""
 
-    def stand_by(self, spec: Spec) -> None:
-        """Get ready for the start, without doing anything that counts: it may never come."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:
+        """Prepare a start that may never come, and discard at the end what it has not used."""
 
     async def start(self, spec: Spec) -> str | None:
         """Start a supervisor; return why that failed at once, None where it did not."""
 
-    def stand_down(self) -> None:
-        """The start will never come."""
+    def call_off(self) -> None:
+        """Discard what was prepared, and do not try again what failed; what was started is not touched."""
 
     async def failed(self) -> str | None:
         """Return why the supervisor that was started is gone, None while it may live."""
@@ -66,17 +67,22 @@ class SubprocessRunner:
         self._unstarted: Spec | None = None  # for want of a process; it is tried again
         self._again_s = self._until_s = 0.0
 
-    def stand_by(self, spec: Spec) -> None:
-        """Have a supervisor that waits. Where that fails, `start` tries again and tells.
+    @contextmanager
+    def start_prepared(self, spec: Spec) -> Iterator[None]:
+        """Have a supervisor that waits. Where that fails, `start` tries again and returns why.
 
-        It is compiled, which would take a third of its start-up. An interpreter that was exchanged under us may refuse
-        that: then the text is taken.
+        Its program is compiled, which would take a third of its start-up. An interpreter that was exchanged meanwhile
+        may refuse that: then the text is taken.
         """
-        if self._spawn(spec, program_compiled()) is None:
-            self._spare = spec
+        try:
+            if self._spawn(spec, program_compiled()) is None:
+                self._spare = spec
+            yield
+        finally:
+            self.call_off()
 
     async def start(self, spec: Spec) -> str | None:
-        """Let the supervisor go. Where it was killed while it stood by, `failed` sees that and starts another.
+        """Let the supervisor go. Where it was killed while it waited, `failed` sees that and starts another.
 
         It also tries again where the system has no process for it now.
         """
@@ -86,8 +92,8 @@ class SubprocessRunner:
         self._let_go(self._gate)
         return None
 
-    def stand_down(self) -> None:
-        """Send the supervisor that waits away; it has done nothing."""
+    def call_off(self) -> None:
+        """Close the pipe of the supervisor that waits: it gives up, and has done nothing."""
         self._unstarted = None
         if self._gate is not None and self._process is not None:
             self._gate.close()
@@ -111,11 +117,11 @@ class SubprocessRunner:
     def _put_off(self, spec: Spec, error: OSError) -> None:
         if self._unstarted is None:
             log.warning("cannot start the script's supervisor: %s; it is tried again", cause_of(error))
-        self._unstarted, self._again_s = spec, asyncio.get_running_loop().time() + _ASK_EVERY_S
+        self._unstarted, self._again_s = spec, asyncio.get_running_loop().time() + _RETRY_EVERY_S
 
     def _let_go(self, gate: IO[bytes]) -> None:
         self._gate = None
-        with suppress(BrokenPipeError), gate:  # if it is gone, its exit code tells
+        with suppress(BrokenPipeError), gate:  # if it is gone, its exit code shows why
             gate.write(supervisor.GO)
 
     def _spawn(self, spec: Spec, program: bytes) -> OSError | None:
@@ -147,7 +153,7 @@ class SubprocessRunner:
         return None
 
     async def failed(self) -> str | None:
-        """Say what the supervisor's exit code means."""
+        """Return why the supervisor failed, None where it may live or gave up; start another where that helps."""
         if self._unstarted is not None:
             is_due = asyncio.get_running_loop().time() >= self._again_s
             return self._start_from_text(self._unstarted) if is_due else None
@@ -156,7 +162,7 @@ class SubprocessRunner:
             return None
         if code == supervisor.NOT_RECORDED:
             return "the start cannot be recorded in the state folder"
-        if self._spare is not None:  # it stood by too long, or could not even begin; if it has begun, link(2) tells
+        if self._spare is not None:  # it waited too long, or could not even begin; if it has begun, link(2) fails
             return self._start_from_text(self._spare)
         return f"the supervisor ended with status {code}"
 
@@ -183,27 +189,28 @@ class SystemdRunner:
         self._socket = socket
         self._ask_at_s = 0.0
 
-    def stand_by(self, spec: Spec) -> None:
-        """Nothing: the unit is started when it is needed."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is prepared
+        """Prepare nothing: the unit is started when it is needed."""
+        return nullcontext()
 
-    def stand_down(self) -> None:
-        """Nothing either."""
+    def call_off(self) -> None:
+        """Discard nothing."""
 
     async def start(self, spec: Spec) -> str | None:  # noqa: ARG002 - the unit reads its own
         """Have the unit started. Where systemd is away for a moment, as in an upgrade, it is asked again."""
         code, text = await self._insist("start")
-        self._ask_at_s = asyncio.get_running_loop().time() + _ASK_EVERY_S
+        self._ask_at_s = asyncio.get_running_loop().time() + _RETRY_EVERY_S
         return None if code == 0 else f"cannot start {self._unit}: {' '.join(text.split())}"
 
     async def failed(self) -> str | None:
-        """Say how the unit stands; now and then, because a run that is well shows itself much sooner."""
+        """Return why the unit has ended; asked now and then, because a run that is well shows itself much sooner."""
         now_s = asyncio.get_running_loop().time()
         if now_s < self._ask_at_s:
             return None
-        self._ask_at_s = now_s + _ASK_EVERY_S
+        self._ask_at_s = now_s + _RETRY_EVERY_S
         code, text = await _ask(self._socket, f"show {self._id}")
         shown = dict(word.split("=", 1) for word in text.split() if "=" in word)
-        # one that has ended may be forgotten already (CollectMode=): it is inactive then, and nothing tells why
+        # one that has ended may be forgotten already (CollectMode=): it is inactive then, without a cause
         gone = shown.get("ActiveState") in ("inactive", "failed") and shown.get("Job") in (None, "", "0")
         if code != 0 or not gone:
             return None
@@ -217,19 +224,19 @@ class SystemdRunner:
     async def _insist(self, verb: str) -> tuple[int, str]:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + TRY_FOR_S
-        told = False
+        logged = False
         while True:
             code, text = await _ask(self._socket, f"{verb} {self._id}")
             if code in (0, *_FINAL) or loop.time() >= ends_s:
                 return code, text
-            if not told:
+            if not logged:
                 log.warning("cannot %s %s: %s; it is tried again", verb, self._unit, text)
-            told = True
-            await asyncio.sleep(_ASK_EVERY_S)
+            logged = True
+            await asyncio.sleep(_RETRY_EVERY_S)
 
 
 def _reap_when_it_ends(process: "subprocess.Popen[bytes]") -> None:
-    """Nobody waits for a supervisor once its run is over: it would stay as a zombie until garbage is collected."""
+    """Reap a supervisor at its end: after its run no code waits for it, and it would stay a zombie."""
     try:
         loop = asyncio.get_running_loop()
         descriptor = os.pidfd_open(process.pid)

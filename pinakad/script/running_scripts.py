@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NOBODY = 65534  # in a user namespace, whoever is not in it (user_namespaces(7)): that can be anybody
+_NOBODY = 65534  # in a user namespace, any user that is not in it (user_namespaces(7))
 _SHELLS = frozenset(
     ("sh", "bash", "rbash", "bash-static", "dash", "ash", "busybox", "ksh", "ksh93", "mksh", "zsh", "yash")
 )

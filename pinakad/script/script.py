@@ -3,6 +3,7 @@
 The files that its supervisor leaves (`started`, its lock, `exit`) say how it is: the law is in `LaunchRecord.status`.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pinakad.config import ScriptSettings
@@ -67,14 +68,9 @@ class ScriptOnDisk:
         """Return how the script is now."""
         return self._run.status()
 
-    def stand_by(self) -> None:
-        """Get ready for a launch that may never come."""
-        if self._run.settings.launch:
-            self._run.runner.stand_by(self._run.spec())
-
-    def stand_down(self) -> None:
-        """No launch will come any more."""
-        self._run.runner.stand_down()
+    def launch_prepared(self) -> AbstractContextManager[None]:
+        """Prepare a launch that may never come, and discard at the end what it has not used."""
+        return self._run.runner.start_prepared(self._run.spec()) if self._run.settings.launch else nullcontext()
 
     def problem(self) -> Refusal | None:
         """Return why it cannot be launched, None where it can, or where that is not ours to do."""

@@ -1,4 +1,4 @@
-"""How does the script's exit status survive the daemon? By this small program, which outlives it.
+"""How does the script's exit status survive the daemon? By this small program, which outlives the daemon.
 
 It and what it imports of ours are of the standard library only, and are made into one program (bundle.py). The daemon
 hands that to the interpreter by a descriptor, as it was when the daemon started: an upgrade cannot pull it away, and
@@ -6,9 +6,9 @@ nobody can exchange it. It is started before it is needed, because that takes lo
 launch. Its acts, in this order:
 
 1. fork the script's process, which waits;
-2. wait for the daemon's word on stdin; the end of it means that there is no launch: give up;
+2. wait for one byte from the daemon on stdin; its end means that there is no launch: give up;
 3. make `started` visible, complete and durable, with both pids; link(2) fails where another was first: then give up;
-4. look for a process that runs the script already, which somebody else started: then leave `adopted`, and run nothing;
+4. search for a process that runs the script already, started by somebody else: then leave `adopted`, and run nothing;
 5. let the script go, if it is still the one that was checked; hold the lock on `started` as long as this process lives;
 6. read the script's output to its end, whatever becomes of it;
 7. leave `exit`;
@@ -59,7 +59,7 @@ _SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 class Spec:
-    """What a supervisor needs to know. No input of a user is in it.
+    """What a supervisor is given. No input of a user is in it.
 
     `folder`: the deployment's. `output`: see Output; with `journal_too` what goes to script.log goes to the journal as
     well. `open_files`: the script's soft limit of open files, 0 for the one that there is.
@@ -85,14 +85,14 @@ class Spec:
         self.boot_id, self.open_files = boot_id, open_files
 
     def words(self) -> list[str]:
-        """Return the command line that gives it to this program; `journal_too` is only for who calls `main`."""
+        """Return the arguments that give it to this program; `journal_too` is only for a caller of `main`."""
         numbers = (str(self.log_max_bytes), str(self.open_files))
         fixed = (self.folder, self.identifier, self.script, self.cwd, self.output, self.boot_id, *numbers)
         return [*fixed, *(f"{name}={value}" for name, value in self.environment.items())]
 
     @classmethod
     def of_words(cls, words: list[str]) -> Spec:
-        """Return what a command line gives."""
+        """Return the spec of a command line, as `words` made it. Raises ValueError."""
         folder, identifier, script, cwd, output, boot_id, log_max_bytes, open_files, *environment = words
         return cls(
             folder=folder,
@@ -115,7 +115,7 @@ def main(
     *,
     reaps_orphans: bool = False,
 ) -> int:
-    """Run the script of `spec`. Return an exit code.
+    """Run the script of `spec` to its end. Return an exit code: 0, GAVE_UP, NOT_RECORDED or CHILD_GONE.
 
     `may_go`: returns when it is known whether there is a launch at all.
     `is_moot`: asked when the script did not end well; if so, the host took it down with itself, and no `exit` is left.
@@ -158,7 +158,7 @@ def _supervise(
     """Let the script go, unless somebody else runs it; read its output, and leave how it ended."""
     output = Output(spec.output, spec.folder, spec.log_max_bytes, journal_too=spec.journal_too)
     children = _Children(script.pid, reaps_orphans=reaps_orphans)
-    # the last thing before the word: who starts the script a moment later than this finds it running
+    # right before the script is let go: who starts it after this moment finds it running
     others = foreign_runs(spec.script, os.path.dirname(spec.folder))
     if others:
         os.close(script.go)
@@ -203,11 +203,11 @@ class _Script:
         os.waitpid(self.pid, 0)
 
     def let_go(self) -> None:
-        """Give it the word."""
+        """Let it become the script."""
         try:
             os.write(self.go, GO)
         except BrokenPipeError:
-            pass  # it was killed while it waited: its status tells
+            pass  # it was killed while it waited: its status shows that
         os.close(self.go)
 
     def obstacle(self) -> str:
@@ -270,7 +270,8 @@ class _Children:
 def adopt_orphans() -> None:
     """Become the parent of all below this process that loses its own (prctl(2)), also of what has made itself a daemon.
 
-    `ctypes` would cost as much as the whole start; where its core is missing, the session and the environment tell.
+    `ctypes` would cost as much as the whole start; where its core is missing, orphans are
+    known by their session and environment.
     """
     try:
         import _ctypes  # noqa: PLC0415 - only this program needs it, not who imports this file

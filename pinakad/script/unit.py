@@ -1,9 +1,9 @@
-"""What does the unit pinakad-script@ID.service run? The supervisor, as root, without trusting the daemon.
+"""What does the unit pinakad-script@ID.service run? The supervisor, as root, without trust in the daemon.
 
 Nothing that the daemon's user can write decides what happens here: the paths come from root's configuration, of the
 command line only the deployment's id is taken, and the deployment's folder is reached without following a link and then
 held by its descriptor. The script reads root's own copy of the snapshot. By root's own record an id is run once, and
-one at a time. Whatever is refused is told to the daemon by a tombstone, so that it need not wait.
+one at a time. A refusal is left as a tombstone, so that the daemon need not wait.
 
 $STATE_DIRECTORY and $RUNTIME_DIRECTORY are this unit's own; the daemon's state is in $PINAKAD_STATE_DIRECTORY, where
 that is not the default.
@@ -123,7 +123,7 @@ def _settings() -> Config:
     try:
         found = weakness(path)
     except OSError:
-        found = None  # there is none, or `load` tells why it cannot be read
+        found = None  # there is none, or `load` raises why it cannot be read
     if found is not None:
         raise RefusedError(f"cannot trust the configuration '{path}': {found}; it must be root's alone")
     try:
@@ -137,7 +137,7 @@ def _check_script(script: Path) -> None:
     try:
         found = weakness(script, {0, os.getuid()})
     except (FileNotFoundError, NotADirectoryError):
-        return  # it was there when the daemon looked: the supervisor leaves why it was not run
+        return  # the daemon found it: it was removed since, and the supervisor leaves why it was not run
     except OSError as error:
         raise RefusedError(f"cannot run '{script}': {cause_of(error)}") from None
     if found is not None:
@@ -173,9 +173,9 @@ def _spec(settings: Config, identifier: str, held: str, nodes: Path) -> Spec:
 
 
 def _on_stop(_number: int, _frame: object) -> None:
-    """The unit is being stopped: everything in it was sent SIGTERM. Live on, to tell how the script ends.
+    """The unit is being stopped: everything in it was sent SIGTERM. Live on, to leave how the script ends.
 
-    When the host goes down, nobody wants to know: no `exit` is left, as after a power cut, and the daemon decides
+    When the host goes down, that says nothing: no `exit` is left, as after a power cut, and the daemon decides
     after the boot what that means.
     """
     if _host_goes_down():
@@ -209,7 +209,7 @@ def _kill_the_rest(_number: int, _frame: object) -> None:
 
 def _outlive_the_rest() -> None:
     """Wait for what the script left running: systemd would end it with us, the other runner does not."""
-    while rest := _the_rest() or _the_rest():  # twice: one that forks and goes while we look is easily missed
+    while rest := _the_rest() or _the_rest():  # twice: one that forks and exits meanwhile is missed
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(rest[0])
             watch = select.poll()

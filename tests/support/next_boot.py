@@ -11,11 +11,10 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import looptime
 from disk_model import Tree
@@ -33,7 +32,6 @@ from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
 from pinakad.report.vocabulary import Refusal
 from pinakad.script import records
-from pinakad.script.foreign_runs import ForeignRuns
 from pinakad.script.outcome import Started
 from pinakad.script.script import ScriptOnDisk
 from pinakad.script.supervisor import Spec
@@ -42,6 +40,7 @@ from pinakad.state.store import StateUnreadableError, Store
 from pinakad.state.troubles import Troubles
 from pinakad.times import Instant, Moment
 
+SCRIPT = Path("/srv/x.sh")
 BOOT = "0b0c5c1e7a3f4b0e9d562f8d1c9b7a11"
 _LOOK_S = 0.3
 _LIMIT_S = 90.0
@@ -129,24 +128,13 @@ class Folders:
 
 
 class _ScriptOfNextBoot(ScriptOnDisk):
-    """The real law of `started` and `exit`; the script itself is there, and nobody else runs it."""
-
-    def __init__(self, *parts: Any, **more: Any) -> None:
-        super().__init__(*parts, **more)
-        self._run.foreign_runs = _Nobody(self.path, self._run.folder.parent)
+    """The real law of `started` and `exit`. Its file is nowhere, so that no process is found to run it."""
 
     def problem(self) -> Refusal | None:
         return None
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
-        return ScriptPart(path="/srv/x.sh", sha256="0" * 64, runner="subprocess"), []
-
-
-class _Nobody(ForeignRuns):
-    """Nobody else runs it: no process outlived the boot."""
-
-    def foreign(self) -> list[tuple[int, int]]:
-        return []
+        return ScriptPart(path=str(SCRIPT), sha256="0" * 64, runner="subprocess"), []
 
 
 class _Runner:
@@ -159,8 +147,8 @@ class _Runner:
     ) -> None:
         self._launched, self._exit_code, self._clock = launched, exit_code, clock
 
-    def stand_by(self, spec: Spec) -> None:
-        """Nothing."""
+    def start_prepared(self, spec: Spec) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def start(self, spec: Spec) -> str | None:
         record = self._at_this_moment(records.started_record(spec.identifier, 1, spec.boot_id))
@@ -176,7 +164,7 @@ class _Runner:
         boot_s, wall_s = self._clock()
         return json.dumps(json.loads(record) | {"boot_s": boot_s, "wall_s": wall_s})
 
-    def stand_down(self) -> None:
+    def call_off(self) -> None:
         """Nothing."""
 
     async def failed(self) -> str | None:
@@ -272,7 +260,7 @@ class NextBoot:
                 recovery.broken_snapshots.append(identifier)
 
         runner = _Runner(launched, self._exit_code, self._clock)
-        script = _ScriptOfNextBoot(folder, report.id, folder, folder, ScriptSettings(), runner, expected=report.script)
+        script = _ScriptOfNextBoot(folder, report.id, SCRIPT, folder, ScriptSettings(), runner, expected=report.script)
 
         async def save(report: Report, *, must: bool) -> None:
             await asyncio.sleep(0)

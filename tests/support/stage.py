@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,13 +76,12 @@ class StageScript:
     def problem(self) -> Refusal | None:
         return self.trouble
 
-    def stand_by(self) -> None:
+    @contextmanager
+    def launch_prepared(self) -> Iterator[None]:
         """Nothing takes its time here."""
-        if "stand_by" in self.bugs:
+        if "launch_prepared" in self.bugs:
             raise ZeroDivisionError
-
-    def stand_down(self) -> None:
-        """Nothing stands by."""
+        yield
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
         warning = Spot("x.sh").warning(Code.NOT_EXECUTABLE, "cannot set the executable bit")

@@ -233,9 +233,9 @@ async def test_progress_is_published_every_second() -> None:
     assert max(b - a for a, b in pairwise(moments)) <= 1
 
 
-async def test_a_launch_that_cannot_be_prepared_does_not_fail_the_run(caplog: pytest.LogCaptureFixture) -> None:
-    stage = Stage(script=StageScript(bugs={"stand_by"}))
+async def test_a_launch_that_cannot_be_prepared_comes_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(script=StageScript(bugs={"launch_prepared"}))
     deployment = stage.deployment()
-    deployment.get_ready()
-    assert "cannot get ready for the launch" in caplog.text
-    assert (await deployment.run()).outcome is Outcome.COMPLETED
+    with deployment.launch_prepared():
+        assert "cannot prepare the launch" in caplog.text
+        assert (await deployment.run()).outcome is Outcome.COMPLETED

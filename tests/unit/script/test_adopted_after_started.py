@@ -49,14 +49,16 @@ def test_it_is_once_its_own_script_is_gone_and_not_before(tmp_path: Path) -> Non
     assert (after_it.script_pid, after_it.adopted) == (other.pid, True)
 
 
-async def test_a_launch_tells_whom_the_supervisor_has_adopted_however_soon_its_start_was_seen(place: Place) -> None:
+async def test_a_launch_returns_the_run_that_its_supervisor_has_adopted_however_soon_it_was_seen(
+    place: Place,
+) -> None:
     place.script("touch up; read -r _")
     other = await asyncio.create_subprocess_exec("bash", str(place.path), cwd=place.root, stdin=subprocess.PIPE)
     await until_there(place.root / "up")
     for _ in range(LAUNCHES):
         script = place.script()
-        script.stand_by()
-        found = await script.launch()
+        with script.launch_prepared():
+            found = await script.launch()
         assert isinstance(found, Started)
         assert (found.script_pid, found.adopted) == (other.pid, True)
         assert isinstance(script.status(), Running)

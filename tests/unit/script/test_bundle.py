@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pinakad.script import supervisor
 from pinakad.script.bundle import _PARTS, program_compiled, program_text
 
@@ -61,17 +63,19 @@ def test_it_runs_without_our_package_as_text_and_compiled(tmp_path: Path) -> Non
         assert (done.returncode, done.stderr) == (supervisor.GAVE_UP, "")
 
 
-def test_a_command_line_gives_the_spec_back() -> None:
+@pytest.mark.parametrize("environment", [{}, {"A": "1=2", "B": ""}, {"A": "two\nlines", "B": " "}])
+@pytest.mark.parametrize(("output", "open_files"), [("file", 1024), ("journal", 0), ("null", -1)])
+def test_a_command_line_gives_the_spec_back(environment: dict[str, str], output: str, open_files: int) -> None:
     spec = supervisor.Spec(
         folder="/f o",
         identifier="id",
         script="/s",
         cwd="/c",
-        environment={"A": "1=2", "B": ""},
-        output="file",
+        environment=environment,
+        output=output,
         log_max_bytes=7,
         boot_id="b",
-        open_files=1024,
+        open_files=open_files,
     )
     assert vars(supervisor.Spec.of_words(spec.words())) == vars(spec)
 

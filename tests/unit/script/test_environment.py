@@ -9,8 +9,8 @@ NOBODYS_ID = 2_000_000_007
 
 def test_the_script_runs_as_the_account_of_the_daemons_user(tmp_path: Path) -> None:
     user = pwd.getpwuid(os.getuid())
-    told = environment("20261123T212455Z.0001", tmp_path / "nodes", tmp_path)
-    assert (told["HOME"], told["USER"], told["LOGNAME"]) == (user.pw_dir, user.pw_name, user.pw_name)
+    found = environment("20261123T212455Z.0001", tmp_path / "nodes", tmp_path)
+    assert (found["HOME"], found["USER"], found["LOGNAME"]) == (user.pw_dir, user.pw_name, user.pw_name)
 
 
 def test_a_user_id_without_an_account_is_good_enough_to_run_the_script() -> None:

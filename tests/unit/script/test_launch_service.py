@@ -134,7 +134,7 @@ def test_it_knows_the_daemons_state_folder_without_reading_what_a_launch_would_w
 
 
 class RootsSide:
-    """Listens where root's side does, and answers what it is told to, one connection after the other."""
+    """Listens where root's side does, and gives the answers that the test wants, one connection after the other."""
 
     def __init__(self, path: Path, answers: list[bytes]) -> None:
         self.path = path
@@ -181,7 +181,7 @@ async def test_what_is_refused_is_not_asked_again(tmp_path: Path) -> None:
     side.close()
 
 
-async def test_a_unit_that_has_ended_is_told_and_one_that_may_live_is_not(tmp_path: Path) -> None:
+async def test_a_unit_that_has_ended_has_failed_and_one_that_may_live_has_not(tmp_path: Path) -> None:
     said = [
         "Job=0 ActiveState=failed Result=exit-code",
         "Job=12 ActiveState=inactive Result=success",

@@ -1,3 +1,5 @@
+"""Which processes belong to a run, and how are they ended?"""
+
 import asyncio
 import os
 import secrets
@@ -9,7 +11,17 @@ from collections.abc import AsyncIterator
 import pytest
 from scripts import state_of, until_gone
 
-from pinakad.script.processes import NODES_VARIABLE, end_all, is_alive, of_run, processes
+from pinakad.script.processes import (
+    NODES_VARIABLE,
+    end_all,
+    end_family,
+    is_alive,
+    is_ours,
+    of_run,
+    process_ends,
+    processes,
+    wake,
+)
 from pinakad.script.running_scripts import start_ticks
 
 NODES_DIR = f"/nowhere/{secrets.randbelow(10**12):012}/nodes"
@@ -103,3 +115,61 @@ async def test_a_pid_alone_does_not_make_it_the_same_process(child: Child) -> No
     child.kill()
     await child.wait()
     assert not is_alive(child.pid, ticks)
+
+
+async def test_a_family_is_ended_with_what_has_left_its_session_and_with_what_is_stopped(child: Child) -> None:
+    text = "setsid sleep 60624 & setsid sleep 60625 & echo $! & wait"
+    words = ["bash", "-c", text]
+    parent = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    await parent.stdout.readline()
+    async with asyncio.timeout(10):
+        while len(below := [item.pid for item in processes() if item.parent == parent.pid]) < 2:  # noqa: ASYNC110 - forks
+            await asyncio.sleep(0.01)
+    os.kill(below[0], signal.SIGSTOP)
+    assert await end_family(parent.pid, start_ticks(parent.pid))
+    await parent.wait()
+    for pid in below:
+        await until_gone(pid)
+    assert child.returncode is None
+
+
+async def test_a_family_whose_pid_is_somebody_elses_by_now_is_left_alone(child: Child) -> None:
+    assert await end_family(child.pid, (start_ticks(child.pid) or 0) + 1)
+    assert child.returncode is None
+    assert is_alive(child.pid, start_ticks(child.pid))
+
+
+async def test_only_a_stopped_process_is_woken(child: Child) -> None:
+    assert not wake(child.pid)
+    os.kill(child.pid, signal.SIGSTOP)
+    async with asyncio.timeout(10):
+        while state_of(child.pid) != "T":  # noqa: ASYNC110 - the event is the kernel's
+            await asyncio.sleep(0.01)
+    assert wake(child.pid)
+    assert not wake(child.pid)
+    assert not wake(1 << 30)
+
+
+async def test_the_end_of_a_process_is_waited_for_and_not_for_ever(child: Child) -> None:
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await process_ends(child.pid, start_ticks(child.pid))
+    assert loop.time() - began_s >= 1
+    began_s = loop.time()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(process_ends(child.pid, start_ticks(child.pid)), name="waits")
+        await asyncio.sleep(0)
+        child.kill()
+    assert loop.time() - began_s < 0.9
+
+
+@pytest.mark.parametrize("pid", [1 << 30, -1, 0, 1 << 70])
+async def test_the_end_of_no_process_is_not_waited_for(pid: int) -> None:
+    async with asyncio.timeout(0.9):
+        await process_ends(pid, 7)
+
+
+def test_a_process_is_ours_by_all_of_its_users() -> None:
+    assert is_ours(os.getpid()) is (len(set(os.getresuid())) == 1)
+    assert not is_ours(1 << 30)

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import pytest
 from paths import PROGRAMS
-from processes import mentioning
-from scripts import Place, let_go, run, started, state_of, supervisor_program, until, until_there
+from scripts import Place, let_go, run, started, supervisor_program, until_there
 
 from pinakad.linux.clock import boot_id
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
-from pinakad.script import records, supervisor
+from pinakad.script import supervisor
 from pinakad.script.outcome import Over, Running
-from pinakad.script.runners import _sealed
 from pinakad.script.running_scripts import start_ticks
-from pinakad.script.script import ScriptOnDisk
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     ("text", "code", "number"),
     [("exit 0", 0, None), ("exit 7", 7, None), ("exit 255", 255, None), ("kill -9 $$", None, 9), ("kill $$", None, 15)],
 )
-async def test_the_exit_status_or_the_signal_is_told(
+async def test_the_exit_status_or_the_signal_is_recorded(
     place: Place, text: str, code: int | None, number: int | None
 ) -> None:
     ended = await run(place.script(text))
@@ -137,57 +134,6 @@ async def test_supervisors_at_once_are_one_run_and_the_others_give_up(place: Pla
     assert sorted(path.name for path in place.folder.iterdir()) == ["exit", "script.log", "started"]
 
 
-async def test_one_that_stands_by_is_the_one_that_runs_the_script(place: Place) -> None:
-    script = place.script("echo run >> runs")
-    script.stand_by()
-    standing = supervisor_of(script)
-    assert (await started(script)).supervisor_pid == standing
-    assert (await script.ended()).code == 0
-    script.stand_down()  # there is nobody to send away any more
-    assert place.read("runs") == "run\n"
-
-
-@pytest.mark.parametrize("how", ["sent away", "ended", "left alone"])
-async def test_one_that_stands_by_in_vain_leaves_nothing(place: Place, how: str) -> None:
-    script = place.script("echo run >> runs")
-    script.stand_by()
-    nodes = str(place.folder / "nodes")  # it and the process that waits to be the script have that
-    await until(lambda: supervisor_of(script) in mentioning(nodes))
-    if how == "sent away":
-        script.stand_down()
-    elif how == "ended":
-        assert await script.end() is None
-    else:
-        script._run.runner._process.stdin.close()  # type: ignore[attr-defined] # as when the daemon is killed
-    await until(lambda: all(state_of(pid) in "ZX" for pid in mentioning(nodes)))
-    assert not (place.root / "runs").exists()
-    left = {path.name for path in place.folder.iterdir()}
-    assert left == ({"started"} if how == "ended" else set())
-
-
-async def test_its_program_comes_from_no_folder_and_nobody_can_change_it(place: Place) -> None:
-    script = place.script("echo run >> runs")
-    script.stand_by()
-    standing = supervisor_of(script)
-    assert list(place.folder.iterdir()) == []
-    await until(lambda: standing in mentioning("pinakad-supervisor"))  # what ps(1) shows
-    descriptor = _sealed(b"program")
-    with pytest.raises(PermissionError):
-        os.pwrite(descriptor, b"evil", 0)
-    with pytest.raises(PermissionError):
-        os.ftruncate(descriptor, 0)
-    os.close(descriptor)
-    script.stand_down()
-
-
-async def test_a_program_that_is_put_into_its_folder_is_never_run(place: Place) -> None:
-    for name in ("supervisor.pyc", "supervisor.py", "sitecustomize.py", "os.py"):
-        (place.folder / name).write_text(f"open('{place.root}/evil', 'w')", encoding="utf-8")
-    assert (await run(place.script("echo run >> runs"))).code == 0
-    assert not (place.root / "evil").exists()
-    assert (place.folder / "supervisor.pyc").read_text(encoding="utf-8").startswith("open(")  # none of ours replaced it
-
-
 def a_folder(place: Path) -> None:
     place.mkdir()
 
@@ -229,7 +175,7 @@ ODD = [a_folder, a_folder_with_something, a_link_to_nothing, a_link_to_a_device,
         if (make, name) != (one_of_many_names, "exit")
     ],
 )
-async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
+async def test_whatever_has_the_name_of_a_file_of_ours_is_replaced(
     place: Place, make: Callable[[Path], None], name: str
 ) -> None:
     make(place.folder / name)
@@ -240,59 +186,6 @@ async def test_whatever_stands_under_the_name_of_a_file_of_ours_is_replaced(
     assert kinds == {0o100000}
     if make is one_of_many_names:
         assert (place.folder / "other").read_bytes() == b"untouched"
-
-
-def test_what_can_never_be_written_is_given_up(tmp_path: Path) -> None:
-    waits = []
-    folder = tmp_path / "file"
-    folder.write_text("", encoding="utf-8")
-    records.leave(str(folder), records.EXIT, "{}", waits.append)  # ENOTDIR
-    assert 60 <= len(waits) < 3600
-    assert set(waits) == {1.0}
-
-
-def supervisor_of(script: ScriptOnDisk) -> int:
-    return int(script._run.runner._process.pid)  # type: ignore[attr-defined]
-
-
-async def another_runs_it(place: Place, script: ScriptOnDisk, lost: int) -> None:
-    assert (await started(script)).supervisor_pid != lost
-    assert (await script.ended()).code == 0
-    assert place.read("runs") == "run\n"
-
-
-async def test_one_that_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
-    script = place.script("echo run >> runs")
-    script.stand_by()
-    standing = supervisor_of(script)
-    os.kill(standing, signal.SIGKILL)
-    await until(lambda: state_of(standing) in "ZX")
-    await another_runs_it(place, script, standing)
-
-
-async def test_one_whose_script_process_is_killed_while_it_stands_by_is_replaced(place: Place) -> None:
-    script = place.script("echo run >> runs")
-    script.stand_by()
-    nodes, standing = str(place.folder / "nodes"), supervisor_of(script)
-    await until(lambda: len(mentioning(nodes)) > 1)
-    for pid in set(mentioning(nodes)) - {standing}:
-        os.kill(pid, signal.SIGKILL)
-        await until(lambda pid=pid: state_of(pid) == "Z")
-    await another_runs_it(place, script, standing)
-
-
-async def test_a_work_folder_that_is_exchanged_while_it_stands_by_is_the_new_one(place: Place) -> None:
-    script = place.script("pwd -P > where")
-    script.stand_by()
-    await until(lambda: len(mentioning(str(place.folder / "nodes"))) > 1)
-    aside = place.root.with_name("aside")
-    aside.mkdir()
-    for path in place.root.iterdir():
-        path.rename(aside / path.name)
-    place.root.rename(place.root.with_name("old"))
-    aside.rename(place.root)
-    assert (await run(script)).code == 0
-    assert place.read("where") == f"{place.root}\n"
 
 
 @pytest.mark.parametrize("output", ["file", "journal", "null"])
@@ -332,9 +225,3 @@ async def test_the_script_outlives_signals_to_the_group_of_the_daemon(place: Pla
     for number in (signal.SIGHUP, signal.SIGINT):
         os.kill(found.supervisor_pid, number)
     assert isinstance(place.script().status(), Running)
-
-
-async def test_a_supervisor_is_reaped_when_it_ends_although_nobody_asks_for_it(place: Place) -> None:
-    script = place.script("exit 0")  # it holds what could be asked, so that no garbage collection helps
-    found = await started(script)
-    await until(lambda: state_of(found.supervisor_pid) == "X")

@@ -61,7 +61,7 @@ class CrashingRunner(SubprocessRunner):
         return self._process
 
     def is_stopped(self) -> bool:
-        """Tell whether it stands still."""
+        """Tell whether it is stopped."""
         return self._process is not None and bool(os.waitid(os.P_PID, self._process.pid, _HAS_STOPPED))
 
 

@@ -85,7 +85,7 @@ def test_a_second_start_runs_nothing(run_unit: Run, state: Path) -> None:
     assert record(state, "exit")["exit_code"] == 1
 
 
-def test_a_script_that_others_can_change_is_refused_by_a_tombstone_that_tells_why(run_unit: Run, state: Path) -> None:
+def test_a_script_that_others_can_change_is_refused_by_a_tombstone_that_says_why(run_unit: Run, state: Path) -> None:
     run_unit_text = "touch $PINAKAD_WORK_DIR/ran\n"
     script = state.parent / "script.sh"
     script.write_text(run_unit_text, encoding="utf-8")
