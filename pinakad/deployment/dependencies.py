@@ -22,31 +22,31 @@ class Script(Protocol):
         """Prepare a launch that may never come, and discard at the end what it has not used; one that came lives on."""
 
     def problem(self) -> Refusal | None:
-        """Return why it cannot be launched, None where it can."""
+        """Return why the script cannot be launched, None where it can."""
 
     def prepare(self) -> tuple[ScriptPart, list[Problem]]:
-        """Make it ready to be launched; return the report's entry, and warnings."""
+        """Make the script ready to be launched; return the report's entry, and warnings."""
 
     async def watch_for_foreign_run(self) -> None:
-        """Wait until somebody else starts the script, and adopt that run: then none is launched."""
+        """Wait until somebody else starts the script, and adopt that run: then launch() starts no other."""
 
     async def launch(self) -> Started | Refusal | None:
-        """Launch it unless that was done, or one was adopted; return what is known of it, or why it did not start.
+        """Launch the script unless it was launched or adopted before; return the run, or why the script did not start.
 
-        None: it is not ours to launch, and nobody else has started it yet.
+        None: pinakad does not launch the script, and nobody else has started it yet.
         """
 
     async def appears(self, until_s: float) -> Started | None:
-        """Wait until somebody else starts the script, at most until `until_s` on the boot clock."""
+        """Wait for somebody else to start the script, until `until_s` (boot clock) at most; None where nobody did."""
 
     async def ended(self) -> Ended:
-        """Wait until it has ended."""
+        """Wait until the script has ended; return how."""
 
     def has_ended(self) -> Ended | None:
-        """Return how it has ended by now, None while it runs."""
+        """Return how the script has ended by now, None while it runs."""
 
     async def end(self) -> Ended | None:
-        """End it with everything that it started; None where it never began."""
+        """End the script with everything that it started; None where the script never began."""
 
 
 class Save(Protocol):

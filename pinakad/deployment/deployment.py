@@ -135,7 +135,7 @@ class Deployment:
     def launch_prepared(self) -> Iterator[None]:
         """Let begin what takes its time before a launch; discard at the end what the launch has not used.
 
-        Where it cannot be prepared, the launch says why.
+        Where the preparation fails, the launch says why.
         """
         with ExitStack() as prepared:
             try:

@@ -1,6 +1,5 @@
 """Each outcome of a deployment that needs no real parts, and the time that it took."""
 
-import asyncio
 from itertools import pairwise
 
 import pytest
@@ -13,7 +12,7 @@ from pinakad.polling.vocabulary import AttemptResult, HostKey, Rung
 from pinakad.problems import Code, Spot
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
-from pinakad.report.vocabulary import Outcome, Phase, Reason, Refusal, ScriptState
+from pinakad.report.vocabulary import Outcome, Reason, Refusal, ScriptState
 from pinakad.script.outcome import Ended
 from pinakad.times import rfc3339
 
@@ -202,82 +201,6 @@ async def test_without_a_script_of_ours_the_nodes_alone_decide() -> None:
     assert (report.outcome, report.script, elapsed_s()) == (Outcome.COMPLETED, None, 92.01)
 
 
-@pytest.mark.parametrize(
-    ("stage", "after_s"),
-    [
-        (Stage(reading_s=10), 5),
-        (Stage(asking_s=10), 5),
-        (Stage(), 45),
-        (Stage(answer=down), 95),
-        (Stage(script=StageScript(None)), 3000),
-    ],
-    ids=["reading", "asking", "waiting", "polling", "script runs"],
-)
-async def test_a_cancelled_run_ends_soon_with_its_script(stage: Stage, after_s: float) -> None:
-    deployment = stage.deployment()
-    async with asyncio.TaskGroup() as group:
-        run = group.create_task(deployment.run(), name="run")
-        await asyncio.sleep(after_s)
-        deployment.cancelled.set()
-    report = run.result()
-    assert (report.outcome, report.reason) == (Outcome.CANCELLED, Reason.CANCELLED)
-    assert elapsed_s() <= max(after_s, 10)
-    assert stage.script is not None
-    assert stage.script.launches == (after_s > 10)
-    assert bool(stage.script.end_calls) is (report.script is not None)  # also what an ended one has left is ended
-
-
-async def test_a_verdict_says_that_a_script_which_somebody_else_started_goes_on() -> None:
-    warning = Spot("x.sh").warning(Code.SCRIPT_LEFT_RUNNING, "process 12 still runs the script")
-    script = StageScript(None, left=Ended(ScriptState.RUNNING, adopted=True, warnings=(warning,)))
-    deployment = Stage(script=script).deployment()
-    async with asyncio.TaskGroup() as group:
-        run = group.create_task(deployment.run(), name="run")
-        await asyncio.sleep(3000)
-        deployment.cancelled.set()
-    report = run.result()
-    assert report.outcome is Outcome.CANCELLED
-    assert report.problems.count(warning) == 1
-    assert report.message.endswith("; process 12 still runs the script")
-
-
-async def test_the_operator_comes_before_the_script_and_the_script_before_the_nodes() -> None:
-    stage = Stage(script=StageScript(50, Ended(ScriptState.EXITED, code=1)))
-    deployment = stage.deployment()
-    async with asyncio.TaskGroup() as group:
-        run = group.create_task(deployment.run(), name="run")
-        asyncio.get_running_loop().call_at(BEGIN_S + 50, deployment.cancelled.set)
-    assert run.result().reason is Reason.CANCELLED
-
-
-@pytest.mark.parametrize("bug", ["read", "ask", "ended"])
-async def test_a_bug_of_our_own_is_an_answer_and_the_script_is_ended(
-    bug: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(_node: NodeReport, _t: float) -> AttemptResult:
-        raise ZeroDivisionError
-
-    stage = Stage(script=StageScript(None))
-    if bug == "read":
-        stage.files = [None]  # type: ignore[list-item]
-    if bug == "ask":
-        stage.answer = broken
-    if bug == "ended" and stage.script:
-        stage.script.bugs.add("ended")
-    report = await stage.run()
-    assert (report.outcome, report.reason) == (Outcome.FAILED, Reason.INTERNAL_ERROR)
-    assert "Traceback" in caplog.text
-    assert stage.script is not None
-    assert bool(stage.script.end_calls) is (bug != "read")
-
-
-async def test_a_bug_while_the_script_is_ended_takes_nobodys_answer_away(caplog: pytest.LogCaptureFixture) -> None:
-    stage = Stage(script=StageScript(None, bugs={"ended", "end"}))
-    report = await stage.run()
-    assert (report.phase, report.reason) == (Phase.FINISHED, Reason.INTERNAL_ERROR)
-    assert "cannot end the script" in caplog.text
-
-
 async def test_what_held_nobody_up_is_a_warning() -> None:
     def odd(node: NodeReport, _t: float) -> AttemptResult:
         return AttemptResult(loop_s(), Rung.COMMAND, None, "", HostKey.CHANGED, OLD, None, "installer")
@@ -310,7 +233,7 @@ async def test_progress_is_published_every_second() -> None:
     assert max(b - a for a, b in pairwise(moments)) <= 1
 
 
-async def test_a_launch_that_cannot_be_prepared_does_not_fail_the_run(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_launch_that_cannot_be_prepared_comes_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(script=StageScript(bugs={"launch_prepared"}))
     deployment = stage.deployment()
     with deployment.launch_prepared():
