@@ -21,6 +21,14 @@ simulate/      machines that go away and come back, for the demo and for rehears
 linux/         what Linux offers and Python does not wrap
 generate/      schemas, catalog and manual pages, made from all of this (schemas/ has the first)
 __main__.py    the command line words of `pinakad` and of root's two programs
+
+Where does a change go?
+
+- A reason of a deployment: report/vocabulary.py; then preflight.py (before the launch) or verdict.py of deployment/.
+- A reason of a node: polling/vocabulary.py; the part of ssh/ that finds it.
+- A setting: config.py or polling/settings.py, and the example in systemd/; then `python -m pinakad.generate`.
+- A check of doctor: cli/checks/, listed in its order.py.
+- Another way to ask for a deployment: a process of its own that stands on client/submit.py.
 """
 
 __version__ = "0.1.0"  # pyproject.toml takes it from here: to ask importlib.metadata costs every start 30 ms

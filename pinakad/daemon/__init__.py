@@ -6,7 +6,7 @@ marker_loop.py   the markers are checked when something may have happened, and n
 worker.py        one request after the other
 intake.py        a request is written down before anything is done for it
 wiring.py        the real parts that a deployment needs (logins.py: the SSH logins of one deployment)
-release.py       the answer, and the end of the request: set aside, put back where it is touched, removed
+release.py       the answer is written, and the end of the request: set aside, put back where it is touched, removed
 recovery.py      after a restart, what an earlier daemon left
 node_loop.py     node files are checked as they arrive
 heartbeat.py     systemd's watchdog and STATUS= line

@@ -1,4 +1,7 @@
-"""Does the daemon make progress? systemd's watchdog and STATUS= line, and the daemon's part of status.json."""
+"""Does the daemon make progress? systemd's watchdog and STATUS= line, and the daemon's part of status.json.
+
+The sentence of the STATUS= line is made by report/wording.py; a trouble is put before it.
+"""
 
 import asyncio
 import logging

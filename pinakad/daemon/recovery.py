@@ -1,8 +1,8 @@
 """After a restart, what is done about the requests that an earlier daemon had taken?
 
-What is written down decides: an unfinished deployment goes on in its phase, a finished one is answered, one whose
-report is lost or unreadable fails where its script was started, and is served anew where it certainly was not. A script
-that may have been started is never started again.
+The reports, `started` and `exit` (script/) decide: an unfinished deployment goes on in its phase, a finished one is
+answered, one whose report is lost or unreadable fails where its script was started, and is served anew where it
+certainly was not. A script that may have been started is never started again.
 """
 
 import logging

@@ -12,7 +12,7 @@ from pinakad.times import Instant
 
 Ask = Callable[[int], Awaitable[AttemptResult]]
 """One attempt at the node with this index; it ends by limits of its own."""
-_LOOK_S = 0.5
+_PAUSE_CHECK_S = 0.5
 ASK_LIMIT_S = 3600.0
 """An attempt that its own limits do not end has met a bug of ours."""
 
@@ -97,9 +97,9 @@ class Poller:
             now_s = self._now().boot_s  # a node that was let go has a chance again where the process was paused
             polls = enumerate(self.polls)
             left = [index for index, poll in polls if not poll.is_settled(self._settings, self.schedule, now_s)]
-            slots = _slots(self.schedule, left, len(self.polls), now_s) or self._last_look()
+            slots = _slots(self.schedule, left, len(self.polls), now_s) or self._last_round()
 
-    def _last_look(self) -> dict[int, float]:
+    def _last_round(self) -> dict[int, float]:
         """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
         if not self._unsettled or not all(poll.confirmed for poll in self.polls):
             return {}
@@ -176,7 +176,7 @@ class Poller:
 
     async def _notice_pauses(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_PAUSE_CHECK_S)
             self._notice_pause()
 
     def _notice_pause(self) -> None:

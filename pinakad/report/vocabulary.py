@@ -24,7 +24,10 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a deployment did not complete; where several hold at once, the first in this order is reported."""
+    """Why a deployment did not complete.
+
+    Where several reasons hold, preflight.py chooses before the launch, and verdict.py after it.
+    """
 
     INVALID_REQUEST = "invalid_request"
     NODES_UNREADABLE = "nodes_unreadable"

@@ -1,4 +1,4 @@
-"""What is recorded of a launch? `started`, `adopted`, `exit`, and the tombstone for a start that is forbidden.
+"""What is recorded of a launch? `started`, `adopted`, `exit` and the tombstone, as the daemon reads and claims them.
 
 What was read once stays true: a script can remove or replace these files, and is followed by its process then.
 """

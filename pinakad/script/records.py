@@ -1,6 +1,7 @@
-"""The files that a supervisor leaves in the deployment's folder: `started`, `adopted` and `exit`.
+"""`started`, `adopted` and `exit` in the deployment's folder: what is in them, and how they come there.
 
-Each is whole and durable, or not there. `started` is made visible by link(2), so that of many who try one succeeds.
+Each is whole and durable, or not there. The supervisor, the daemon (a foreign run, a tombstone) and root's unit compete
+for `started` by `claim`: it is made visible by link(2), so that one of them succeeds.
 A part of the supervisor's program (bundle.py): the standard library only, and little of it.
 """
 

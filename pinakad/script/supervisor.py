@@ -3,7 +3,7 @@
 It and what it imports of ours are of the standard library only, and are made into one program (bundle.py). The daemon
 hands that to the interpreter by a descriptor, as it was when the daemon started: an upgrade cannot pull it away, and
 nobody can exchange it. It is started before it is needed, because that takes longer than what is left to do until the
-launch. Its acts, in this order:
+launch. It is longer than other files: one program, to be read from its top to its end. Its acts, in this order:
 
 1. fork the script's process, which waits;
 2. wait for one byte from the daemon on stdin; its end means that there is no launch: give up;

@@ -1,8 +1,8 @@
 """Limits how many logins and connections there are at once: healthy nodes never wait for nodes that hang.
 
-A lane bounds what is scarce: logins at work, and open connections. Whoever hung last time comes after all others, and
-never takes all of the room. A login that takes long does no work, it waits for its node: it takes a place among the
-`most` that may be inside, but none among the `width` that work, so that the next one is let in.
+A limiter bounds what is scarce: logins at work, or open connections. A node that hung last time comes after all others,
+and such nodes never take all permits. A login that takes long does no work, it waits for its node: it counts among the
+`most` permits, but not among the `width` that work, so that the next one is let in.
 """
 
 import asyncio

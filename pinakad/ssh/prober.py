@@ -1,6 +1,6 @@
 """What does one attempt to log in to a node find?
 
-One attempt is one TCP connection: connect and banner (reach.py), then key exchange, login and commands (login.py) on
+One attempt is one TCP connection: connect and banner (banner.py), then key exchange, login and commands (login.py) on
 one of a few threads, with host_keys.py in between. This package is the only importer of paramiko in the daemon.
 """
 

@@ -4,6 +4,8 @@ A node may be hostile, and much of what the library does with a message can be s
 before the library sees the message. A packet has at most MAX_PACKET_BYTES (RFC 4253, section 6.1, asks for 35,000), a
 field that goes past the end of its message is refused (the library fills it up with zeros, to 1 MiB), an integer has at
 most MAX_INTEGER_BYTES (the library needs time that is quadratic in them), and what comes without end is slowed down.
+
+Time is bounded by prober.py for the whole attempt and by limiter.py for all nodes together, the banner by banner.py.
 """
 
 import threading

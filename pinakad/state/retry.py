@@ -1,4 +1,4 @@
-"""Retries writes that fail for lack of disk space, or because the disk is read-only or away."""
+"""Repeats a write until it succeeds, whatever the OSError: a full disk, a read-only one, missing rights."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
