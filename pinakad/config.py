@@ -115,7 +115,7 @@ class LogSettings(_Table):
 
 
 class Config(_Table):
-    """All settings. A missing table or key has the default that the contract names."""
+    """All settings. A missing table or key has its default."""
 
     paths: PathSettings = PathSettings()
     script: ScriptSettings = ScriptSettings()

@@ -39,13 +39,13 @@ class Logins:
             return Refusal(Reason.SSH_KEY, f"{error}{hint}")
         return None
 
-    async def ask_baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
+    async def baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         """Ask every node once for its boot id; return the results in the order of `nodes`."""
         try:
             prober = self._get()
         except (SshKeyError, OSError) as error:  # the key could be used when the checks were made
             return [_not_made(str(error)) for _ in nodes]
-        return await prober.ask_baselines([_target(node, stalled=False) for node in nodes])
+        return await prober.baselines([_target(node, stalled=False) for node in nodes])
 
     async def attempt(self, node: NodeReport, stalled: bool) -> AttemptResult:
         """Make one attempt at a node; whatever goes wrong is in the result."""

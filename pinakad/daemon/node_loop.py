@@ -28,7 +28,7 @@ class NodeLoop:
             self.woken.clear()
             try:
                 await asyncio.to_thread(self._nodes.scan, allow_loopback=self._allow_loopback())
-                self._nodes.tell_problems()
+                self._nodes.log_problems()
             except OSError as error:
                 log.debug("cannot check the node files: %s", error)
             if await wait_until_set(self.woken, RESCAN_S):

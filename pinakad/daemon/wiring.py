@@ -79,7 +79,7 @@ class Wiring:
             script=script,
             key_problem=logins.problem,
             loose_permissions=lambda: _loose(report.policy, script.path),
-            ask_baselines=logins.ask_baselines,
+            baselines=logins.baselines,
             attempt=logins.attempt,
         )
 

@@ -77,7 +77,7 @@ class Dependencies:
     script: Script | None
     key_problem: Callable[[], Refusal | None]
     """Why nobody can log in with the key, None where it can be used."""
-    ask_baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
+    baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
     """Who are the nodes, before anything is done to them?"""
     attempt: Callable[[NodeReport, bool], Awaitable[AttemptResult]]
     """Make one attempt at a node; the flag says whether the attempt before it stalled."""

@@ -54,7 +54,7 @@ class Preflight:
         nodes = list(self._record.report.nodes)
         if self._record.report.policy.poll.reboot != "ignore":
             async with self._foreign_run_is_adopted():
-                results = await self._dependencies.ask_baselines(nodes)
+                results = await self._dependencies.baselines(nodes)
             self._record.asked_s = self._dependencies.now().boot_s
             nodes = [_with_baseline(node, result) for node, result in zip(nodes, results, strict=True)]
         nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]

@@ -1,4 +1,4 @@
-"""How does `journalctl -x` explain our events? By this catalog, made from events.py."""
+"""The journal catalog, from the events: what `journalctl -x` explains."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""What do the manual pages say that no option and no setting says?"""
+"""What the manual pages say that no option and no setting says."""
 
 PINAKAD = """\
 `pinakad` owns bare-metal deployments. A producer stores one JSON file for each node, then creates the marker

@@ -1,4 +1,4 @@
-"""How is a manual page written? man(7): lines that groff and mandoc render alike, plain ASCII, no macro of our own."""
+"""Writes manual pages in man(7): lines that groff and mandoc render alike, in ASCII, without macros of our own."""
 
 import re
 from collections.abc import Iterable, Iterator

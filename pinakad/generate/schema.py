@@ -1,4 +1,4 @@
-"""Which documents are sound, for programs that are not ours? JSON Schemas (draft 2020-12), made from the models."""
+"""JSON Schemas (draft 2020-12) of the documents, made from the models, for other programs."""
 
 import json
 from typing import Any

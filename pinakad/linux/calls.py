@@ -1,4 +1,4 @@
-"""What is done to files below every other part: calls that Python does not offer, and a new file written whole."""
+"""System calls that Python does not have, and a new file written whole: below every other module."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""How is something written so that it is there whole, or not at all, whatever crashes?"""
+"""Writes files so that they are there whole, or not at all, whatever crashes."""
 
 import os
 import stat

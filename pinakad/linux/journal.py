@@ -1,4 +1,4 @@
-"""What happened, for people: log records with fields to the journal, or plain lines to stderr.
+"""Logs to the journal with fields, or to stderr in plain lines.
 
 The journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ (a datagram of KEY=value lines).
 """

@@ -1,4 +1,4 @@
-"""Has anybody a file open for writing?"""
+"""Has any process a file open for writing?"""
 
 import errno
 import fcntl

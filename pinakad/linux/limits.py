@@ -1,4 +1,4 @@
-"""What may this process use: how many open files, how much memory, and how often is garbage looked for?"""
+"""What may this process use? Open files, memory, and how often garbage is collected."""
 
 import ctypes
 import gc

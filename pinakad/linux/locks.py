@@ -1,4 +1,4 @@
-"""Who holds this: is there a daemon for a folder, a supervisor for a run?
+"""Locks: is there a daemon for a folder, a supervisor for a run?
 
 flock(2) asks for no right but to open a file, be it for reading. So nobody else can open the lock of the state folder,
 and the lock of a folder that others can open counts only where it is a process of ours that holds it.
@@ -191,7 +191,7 @@ class FolderLock:
         self._folder = folder
         self._descriptor: int | None = None
         self._is_locked = False
-        self._told: list[int] = []
+        self._logged: list[int] = []
 
     def hold(self) -> None:
         """Make sure that the folder which is there now is ours. Raises LockedError and OSError."""
@@ -215,7 +215,7 @@ class FolderLock:
         if not found or any(holder.is_ours for holder in found):  # none: one in another container, perhaps
             raise LockedError(f"cannot use '{self._folder}': another pinakad uses it")
         pids = [holder.pid for holder in found]
-        if pids != self._told:
+        if pids != self._logged:
             text = "the lock of '%s' is held by %s, which is no pinakad of ours; it is served all the same"
             log.warning(text, self._folder, found[0], extra=fields(Event.REQUEST_PROBLEM))
-        self._told = pids
+        self._logged = pids

@@ -1,4 +1,4 @@
-"""Is pinakad ready, alive, and what is it doing: what systemd is told (sd_notify(3))."""
+"""Tells systemd that pinakad is ready, alive, and what it does (sd_notify(3))."""
 
 import os
 from collections.abc import Mapping

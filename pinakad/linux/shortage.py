@@ -1,4 +1,4 @@
-"""Does an error say that something of ours is missing, and nothing about whom we wanted to reach?"""
+"""Does an error say that this machine lacks something, and nothing about the peer?"""
 
 import errno
 import socket

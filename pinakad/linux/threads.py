@@ -1,4 +1,4 @@
-"""How is something done beside the loop, and what if no thread is left for it?
+"""Does work beside the loop, also where no thread is left for it.
 
 The system refuses a thread where a limit is reached (setrlimit(2), RLIMIT_NPROC; `TasksMax=` of the unit). That is no
 bug of ours: what needs a thread waits for one, and what does not is done in the loop.

@@ -1,4 +1,4 @@
-"""How is something waited for, but not for ever, so that a cancellation always comes through?"""
+"""Wait for an event with a timeout, without swallowing cancellation."""
 
 import asyncio
 from contextlib import suppress

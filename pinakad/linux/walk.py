@@ -1,4 +1,4 @@
-"""Open a folder step by step, each link looked at before it is followed: nobody can exchange a part of the way.
+"""Opens a folder step by step, with each link checked before it is followed: no part of the way can be exchanged.
 
 What path_resolution(7) does, but for two things. Below a root folder of one's own choice a link that leads to `/`
 leads to that folder, as openat2(2) has it (RESOLVE_IN_ROOT, Linux 5.6). And where root walks, it takes on the rights of

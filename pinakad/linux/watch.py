@@ -1,4 +1,4 @@
-"""File system noise becomes one wake-up: has anything happened in the folders that we look at?
+"""Turns file system events into one wake-up: has anything happened in the folders?
 
 An event is only a hint. The handler sets a flag and no more, because an exception in it would end the library's
 thread for good; what is so, every look at the folder tells. A canary proves that events still come at all.

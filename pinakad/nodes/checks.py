@@ -1,4 +1,4 @@
-"""Does what a node file says make sense: every problem of one file, in one go?"""
+"""Does what one node file says make sense? Every problem of the file, in one go."""
 
 import re
 from collections import Counter, defaultdict
@@ -174,11 +174,11 @@ def _check_vlans(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
 
 def _check_types(spot: Spot, ports: list[NamedInterface]) -> Iterator[Problem]:
     first: dict[str, str] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for port in ports:
         for name in port.types if not port.is_slave else ():
-            if name in first and name in _ONCE and name not in told:
-                told.add(name)
+            if name in first and name in _ONCE and name not in reported:
+                reported.add(name)
                 text = f"the node has this type twice (first in {first[name]}); the first one counts"
                 yield spot.at("using_interfaces", port.key, "type").warning(Code.DUPLICATE_TYPE, text, name)
             first.setdefault(name, port.key)

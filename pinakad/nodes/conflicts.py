@@ -1,4 +1,4 @@
-"""What do node files get wrong that only several of them together can: one machine twice, or two as one?
+"""Which problems do only several node files together have: one machine twice, or two machines as one?
 
 A conflict of two files is told at the one that is asked for; where neither is, it holds nobody up.
 """
@@ -24,15 +24,15 @@ def conflicts(files: Sequence[ParsedNodeFile], asked: AbstractSet[str], *, ssh_p
 
     Two machines behind one address are told apart by their ports.
     """
-    told: set[tuple[str, str, str]] = set()
+    reported: set[tuple[str, str, str]] = set()
     owners = _owners(files)
     for address, claims in owners.items():
         if len(claims) > 1:
-            yield from _shared(address, address, claims, asked, told)
+            yield from _shared(address, address, claims, asked, reported)
     logins = _logins(files, ssh_port)
     for (address, port), claims in logins.items():
         if len(claims) > 1:
-            yield from _shared(address, f"{address} port {port}", claims, asked, told)
+            yield from _shared(address, f"{address} port {port}", claims, asked, reported)
     yield from _virtual_addresses(files, owners, asked)
 
 
@@ -62,16 +62,16 @@ def _logins(files: Iterable[ParsedNodeFile], ssh_port: int) -> dict[tuple[str, i
 
 
 def _shared(
-    address: str, shown: str, claims: Sequence[_Claim], asked: AbstractSet[str], told: set[tuple[str, str, str]]
+    address: str, shown: str, claims: Sequence[_Claim], asked: AbstractSet[str], reported: set[tuple[str, str, str]]
 ) -> Iterator[Problem]:
     """Once a pair of files and address: each against the first."""
     first, first_path = claims[0]
     for file, path in claims[1:]:
         if file.name == first.name or not {file.name, first.name} & asked:
             continue
-        if (first.name, file.name, address) in told:
+        if (first.name, file.name, address) in reported:
             continue
-        told.add((first.name, file.name, address))
+        reported.add((first.name, file.name, address))
         text = (
             f"{file.hostname} ({file.name}) has the address of {first.hostname} ({first.name}); "
             f"if {first.name} is out of date, remove it"
@@ -134,8 +134,8 @@ def namesakes(group: Sequence[ParsedNodeFile], asked: AbstractSet[str] | None, *
     problems = []
     for file in older:
         known = bool(marks[file.name] | names[file.name])
-        told = asked is None or {file.name, latest.name} & asked
-        if known and told and file.name not in same:
+        reported = asked is None or {file.name, latest.name} & asked
+        if known and reported and file.name not in same:
             place = Spot(latest.name if asked is None or latest.name in asked else file.name).at("hostname")
             problems.append(_namesake(place, file, latest, alike=file.name in alike))
     return capped(problems, Spot(latest.name), _MAX_NAMESAKES)

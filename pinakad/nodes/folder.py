@@ -1,4 +1,4 @@
-"""The node files as they lie there: which are readable, and are their writers done?"""
+"""Reads the nodes folder: which files are readable, and are their writers done?"""
 
 import asyncio
 import errno
@@ -22,13 +22,13 @@ MAX_IGNORED = 5
 MAX_TOLD = 100
 """How many problems of files, and how many strange names, are worth a line each."""
 STILL_S = 1.0
-PATIENCE_S = 10.0
+WRITERS_LIMIT_S = 10.0
 MAX_FILES = 100_000
 MAX_TOTAL_BYTES = 128 << 20
 """What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
 _TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
 _LOOK_S = 0.1
-_MOST_A_LOOK_S = 0.5
+_SCAN_LIMIT_S = 0.5
 """What a look counts of the patience at most, however long ago the last one was."""
 _RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
 _State = tuple[int, int, int, int, int]
@@ -42,7 +42,7 @@ class NodesFolder:
         self._lock = threading.Lock()  # read in threads: when files arrive, and when a request starts
         self._known: dict[str, tuple[_State, ParsedNodeFile]] = {}
         self._allowed = False
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._told_strange: set[str] | None = set()
         """The strange names that were told; None: that they are too many."""
         self.ignored: list[str] = []
@@ -72,13 +72,13 @@ class NodesFolder:
                         raise OSError(errno.EFBIG, _TOO_MUCH, str(self.folder))
             self._known, self._allowed = found, allow_loopback
             self.ignored = ignored.names()
-            self._tell_strange(strange)
+            self._log_strange(strange)
             return [read for _, read in found.values()]
 
-    def tell_problems(self) -> None:
+    def log_problems(self) -> None:
         """Log the problems of files that arrived or changed since the last time, MAX_TOLD at most."""
         files = [read for _, read in self._known.values()]
-        new = (problem for read in files if (read.name, read.sha256) not in self._told for problem in read.problems)
+        new = (problem for read in files if (read.name, read.sha256) not in self._logged for problem in read.problems)
         for problem in islice(new, MAX_TOLD):
             level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
             extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
@@ -87,7 +87,7 @@ class NodesFolder:
         if more:
             text = "%d more problems of node files; pinakactl validate tells all"
             log.warning(text, more, extra=fields(Event.PROBLEM))
-        self._told = {(read.name, read.sha256) for read in files}
+        self._logged = {(read.name, read.sha256) for read in files}
 
     async def read_for_good(self, *, allow_loopback: bool) -> list[ParsedNodeFile] | str:
         """Read all node files once their writers are done, or return why the folder cannot be read.
@@ -95,17 +95,17 @@ class NodesFolder:
         A file that does not parse is read again until the folder has been still for STILL_S, PATIENCE_S at most.
         """
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + PATIENCE_S
+        deadline_s = loop.time() + WRITERS_LIMIT_S
         still_since_s, state = loop.time(), None
-        looked_s = loop.time()
+        scanned_s = loop.time()
         while True:
             try:
                 files, cause = await asyncio.to_thread(self.scan, allow_loopback=allow_loopback), ""
             except OSError as error:
                 files, cause = [], cause_of(error)
             now_s = loop.time()
-            away_s = max(0.0, now_s - looked_s - _MOST_A_LOOK_S)  # a suspended machine's writers were, too
-            deadline_s, still_since_s, looked_s = deadline_s + away_s, still_since_s + away_s, now_s
+            away_s = max(0.0, now_s - scanned_s - _SCAN_LIMIT_S)  # a suspended machine's writers were, too
+            deadline_s, still_since_s, scanned_s = deadline_s + away_s, still_since_s + away_s, now_s
             if now_s >= deadline_s:
                 return cause or files
             if not cause and not any(file.half_written for file in files):
@@ -119,7 +119,7 @@ class NodesFolder:
     def _state(self) -> dict[str, _State]:
         return {name: state for name, (state, _) in self._known.items()}
 
-    def _tell_strange(self, strange: "_FirstNames") -> None:
+    def _log_strange(self, strange: "_FirstNames") -> None:
         """Log each new one; where there are more than MAX_TOLD, one line until they are fewer again."""
         names = strange.names()
         if strange.count > MAX_TOLD:

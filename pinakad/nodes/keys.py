@@ -1,4 +1,4 @@
-"""Is an unknown key of a node file a known one that is misspelled, or that is in the wrong place?
+"""Is an unknown key of a node file a known key that is misspelled, or that is in the wrong place?
 
 Unknown keys are allowed. One that is nearly a known one is a warning; where the field that it nearly is would be needed
 and is missing, it is an error.
@@ -88,9 +88,9 @@ def with_suggestions(spot: Spot, value: Any, problems: list[Problem]) -> list[Pr
         path = None if one.there is None else pointer(*one.there, one.known)
         if path is not None and path in missing:
             hints.setdefault(path, one)
-    told = set(hints.values())
+    reported = set(hints.values())
     named = [_with_hint(problem, hints.get(problem.path)) for problem in problems]
-    return named + [one.problem(spot) for one in found if one not in told]
+    return named + [one.problem(spot) for one in found if one not in reported]
 
 
 def _with_hint(problem: Problem, one: Misspelling | None) -> Problem:

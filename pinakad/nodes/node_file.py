@@ -1,4 +1,4 @@
-"""What does one node file say: a host name, its interfaces and disks, or what is wrong with it?
+"""Reads one node file: host name, interfaces and disks, or what is wrong with them.
 
 The forms are those that existing producers write; unknown keys are kept and ignored. Nothing here looks at other
 files, at the disk or at the network.
@@ -226,13 +226,13 @@ _EXPECTED = {
 
 def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Iterator[Problem]:
     """Translate what pydantic found. A union reports one finding a branch: they are told as one."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for finding in findings:
         keys = _keys_in(value, finding["loc"], missing=finding["type"] == "missing")
         place = spot.at(*keys)
-        if place.path in told:
+        if place.path in reported:
             continue
-        told.add(place.path)
+        reported.add(place.path)
         name = keys[-1] if keys else spot.file
         if finding["type"] == "missing":
             yield place.error(Code.MISSING, f"the field '{name}' is needed and missing")

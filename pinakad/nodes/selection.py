@@ -1,4 +1,4 @@
-"""Which nodes does a deployment have: what do all the node files together say?"""
+"""Which nodes does a deployment have, by all its node files together?"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Is one word another one with a slip of the hand?"""
+"""Is one word another word with a typing slip?"""
 
 import re
 

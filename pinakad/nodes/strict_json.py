@@ -1,4 +1,4 @@
-"""What does this text say, if it is JSON that can mean one thing only?"""
+"""Parses JSON that can mean one thing only; anything else is an error."""
 
 import json
 import math

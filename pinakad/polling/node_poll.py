@@ -95,21 +95,21 @@ class NodePoll(NamedTuple):
     """Since when something was missing at every attempt, on the boot clock."""
 
     def after(
-        self, probe: AttemptResult, baseline: Baseline, settings: PollSettings, schedule: Schedule, now: Instant
+        self, result: AttemptResult, baseline: Baseline, settings: PollSettings, schedule: Schedule, now: Instant
     ) -> "NodePoll":
         """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
-        if probe.not_made:
-            return self._not_asked(probe.message, now)
-        facts = self._facts(probe, baseline, schedule, now)
-        reason, rung, message = self._judge(facts, probe, baseline, settings)
+        if result.not_made:
+            return self._not_asked(result.message, now)
+        facts = self._facts(result, baseline, schedule, now)
+        reason, rung, message = self._judge(facts, result, baseline, settings)
         if reason is not None:
             return self._replace(**(facts | self._failed_attempt(reason, rung, message, now)))
         return self._replace(
             **facts,
             state=NodeState.UP,
-            confirmed=schedule.exited_s is not None and probe.began_s >= schedule.exited_s,
+            confirmed=schedule.exited_s is not None and result.began_s >= schedule.exited_s,
             rung=Rung.STABLE,
             last_rung=Rung.STABLE,
             reason=None,
@@ -118,7 +118,7 @@ class NodePoll(NamedTuple):
             up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
             paused_until_s=0.0,
             # an answer that waited for us while we were away is as old as its question
-            answered_s=now.boot_s if probe.began_s >= schedule.back_s else probe.began_s,
+            answered_s=now.boot_s if result.began_s >= schedule.back_s else result.began_s,
         )
 
     def may_use(self, slot_s: float, schedule: Schedule) -> bool:
@@ -178,28 +178,28 @@ class NodePoll(NamedTuple):
             return poll
         return poll._replace(reason=NodeReason.ERROR, message=cause)
 
-    def _facts(self, probe: AttemptResult, baseline: Baseline, schedule: Schedule, now: Instant) -> dict[str, Any]:
+    def _facts(self, result: AttemptResult, baseline: Baseline, schedule: Schedule, now: Instant) -> dict[str, Any]:
         """Return the fields that tell what the attempt saw, whatever that is worth."""
-        began_wall_s = now.wall_s - (now.boot_s - probe.began_s)
+        began_wall_s = now.wall_s - (now.boot_s - result.began_s)
         facts: dict[str, Any] = {
             "attempts": self.attempts + 1,
             "last_attempt_wall_s": began_wall_s,
-            "stalled": probe.stalled,
+            "stalled": result.stalled,
             "stable_count": 0,
-            "chances": self.chances + schedule.gives_a_chance(probe.began_s),
+            "chances": self.chances + schedule.gives_a_chance(result.began_s),
         }
         if self.first_attempt_wall_s is None:
             facts["first_attempt_wall_s"] = began_wall_s
-        if probe.rung is None:  # a node that is not there tells nothing: the case of thousands
+        if result.rung is None:  # a node that is not there tells nothing: the case of thousands
             return facts
-        rebooted, evidence = _rebooted(probe, baseline, schedule)
+        rebooted, evidence = _rebooted(result, baseline, schedule)
         if evidence is not None:  # what was proved once stays proved
             facts |= {"rebooted": rebooted, "reboot_evidence": evidence}
-        same_boot = None in (probe.boot_id, self.boot_id) or probe.boot_id == self.boot_id
+        same_boot = None in (result.boot_id, self.boot_id) or result.boot_id == self.boot_id
         return facts | {
-            "host_key": _stronger(self.host_key, probe.host_key),
-            "boot_id": probe.boot_id or self.boot_id,
-            "hostname": probe.hostname or self.hostname,
+            "host_key": _stronger(self.host_key, result.host_key),
+            "boot_id": result.boot_id or self.boot_id,
+            "hostname": result.hostname or self.hostname,
             "stable_count": self.stable_count + 1 if same_boot else 1,
         }
 
@@ -222,13 +222,13 @@ class NodePoll(NamedTuple):
         }
 
     def _judge(
-        self, facts: dict[str, Any], probe: AttemptResult, baseline: Baseline, settings: PollSettings
+        self, facts: dict[str, Any], result: AttemptResult, baseline: Baseline, settings: PollSettings
     ) -> tuple[NodeReason | None, Rung | None, str]:
         """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
-        if probe.reason is not None:
-            return probe.reason, probe.rung, probe.message
-        if settings.identity == "require" and not baseline.names_itself(probe.hostname):
-            text = f"it names itself {probe.hostname or 'nothing'}, its file says {baseline.hostname}"
+        if result.reason is not None:
+            return result.reason, result.rung, result.message
+        if settings.identity == "require" and not baseline.names_itself(result.hostname):
+            text = f"it names itself {result.hostname or 'nothing'}, its file says {baseline.hostname}"
             return NodeReason.WRONG_HOST, Rung.COMMAND, text
         rebooted = facts.get("rebooted", self.rebooted)
         if settings.reboot == "require" and rebooted is not True:
@@ -247,16 +247,16 @@ def old_confirmations(polls: Sequence[NodePoll], schedule: Schedule, now_s: floa
 
 
 def _rebooted(
-    probe: AttemptResult, baseline: Baseline, schedule: Schedule
+    result: AttemptResult, baseline: Baseline, schedule: Schedule
 ) -> tuple[bool | None, RebootEvidence | None]:
     """Say whether the node has rebooted since the launch. A long uptime without a baseline proves nothing.
 
     The uptime was told after the attempt began; to count from its begin can only miss a proof, never invent one.
     """
-    if probe.boot_id and baseline.boot_id_before:
-        return probe.boot_id != baseline.boot_id_before, RebootEvidence.BOOT_ID
-    since_launch_s = probe.began_s - schedule.launched_s
-    if not baseline.boot_id_before and probe.uptime_s is not None and probe.uptime_s < since_launch_s:
+    if result.boot_id and baseline.boot_id_before:
+        return result.boot_id != baseline.boot_id_before, RebootEvidence.BOOT_ID
+    since_launch_s = result.began_s - schedule.launched_s
+    if not baseline.boot_id_before and result.uptime_s is not None and result.uptime_s < since_launch_s:
         return True, RebootEvidence.UPTIME
     return None, None
 

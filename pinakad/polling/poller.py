@@ -133,22 +133,22 @@ class Poller:
                 watcher.cancel()
 
     async def _watch(self, index: int, slot_s: float) -> None:
-        place, time_s = _offset(index, len(self.polls)), asyncio.get_running_loop().time
+        offset, time_s = _offset(index, len(self.polls)), asyncio.get_running_loop().time
         while not self.polls[index].is_over(self._settings, self.schedule, time_s()):
             if self.polls[index].state is NodeState.UP and not self._exited.is_set():
                 await self._exited.wait()
-                slot_s = self.schedule.slot_from(max(time_s(), slot_s), place)
+                slot_s = self.schedule.slot_from(max(time_s(), slot_s), offset)
             await self._alarm.at(slot_s)
             self._notice_pause()
             if slot_s < self.schedule.back_s:  # it passed while we were away: all at once would be a burst
-                slot_s = self.schedule.slot_from(time_s(), place)
+                slot_s = self.schedule.slot_from(time_s(), offset)
                 continue
             if self.polls[index].is_over(self._settings, self.schedule, slot_s):
                 return
             if self.polls[index].may_use(slot_s, self.schedule):
                 await self._attempt(index)
             # half an interval on: a timer may fire a hair early, and a slot must not be used twice
-            slot_s = self.schedule.slot_from(max(time_s(), slot_s + self.schedule.interval_s / 2), place)
+            slot_s = self.schedule.slot_from(max(time_s(), slot_s + self.schedule.interval_s / 2), offset)
 
     async def _attempt(self, index: int) -> None:
         self._busy.add(index)

@@ -13,7 +13,9 @@ UNASKED_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The slots of a run, in seconds on the boot clock: `launched_s + delay_s + k * interval_s`, and a place in each.
+    """The slots of a run, in seconds on the boot clock: `launched_s + delay_s + k * interval_s`.
+
+    Each node has an offset of its own in them.
 
     `exited_s` is None while the script lives; there is no end before it. `back_s` is when the daemon was away for the
     last time, by a restart or a pause, and came back; 0 if it never was.
@@ -48,9 +50,9 @@ class Schedule:
         """Tell whether an attempt that began then counts against its node, if it fails."""
         return self.exited_s is not None and began_s >= max(self.exited_s, self.back_s)
 
-    def slot_from(self, moment_s: float, place: float) -> float:
-        """Return the first slot at or after the moment, for the node at `place` (0 to 1) in the interval."""
-        first = self.begins_s + round(place * SPREAD * self.interval_s / TICK_S) * TICK_S
+    def slot_from(self, moment_s: float, offset: float) -> float:
+        """Return the first slot at or after the moment, for the node at `offset` (0 to 1) in the interval."""
+        first = self.begins_s + round(offset * SPREAD * self.interval_s / TICK_S) * TICK_S
         # the tiny subtraction: a sleep that ends exactly on a slot must find this slot, not the next one
         number = ceil((moment_s - first) / self.interval_s - 1e-9)
         return first + max(number, 0) * self.interval_s

@@ -1,4 +1,4 @@
-"""How does one simulated machine answer: an SSH server on its own address that goes away and comes back?"""
+"""One simulated machine: an SSH server on its own address that goes away and comes back."""
 
 import asyncio
 import logging

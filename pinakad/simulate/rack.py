@@ -1,4 +1,4 @@
-"""How are simulated nodes told to reboot? By a line on a control port, which needs no other tool than a shell."""
+"""Simulated nodes together, and the control port that takes their orders to reboot: a line from any shell."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Does an SSH server answer at this address: one TCP connection, its banner, and no more?
+"""Does an SSH server answer at this address? One TCP connection and its banner, no more.
 
 Dead nodes end here, without a thread and without cryptography. The banner is looked at, not consumed, so that the
 same connection can be logged in on. An SSH server that gave its banner gets ours at once: only one that then begins

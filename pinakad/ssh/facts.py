@@ -1,4 +1,4 @@
-"""What does a node say about itself: boot id, uptime and host name, whatever else it says around them?
+"""Finds boot id, uptime and host name in what a node prints, whatever else it prints around them.
 
 Each fact stands between a mark that begins it and one that ends it. The marks carry a token of the attempt and are put
 together on the node, so that neither a log of an earlier attempt nor an echo of the command is taken for an answer.

@@ -1,4 +1,4 @@
-"""Is this the host key that we know for this node, and what does it mean if not?"""
+"""Is this the host key that is known for this node, and what does another one mean?"""
 
 import logging
 import threading

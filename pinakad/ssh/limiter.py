@@ -1,4 +1,4 @@
-"""How many at once, and who is next: healthy nodes never wait for those that hang?
+"""Limits how many logins and connections there are at once: healthy nodes never wait for nodes that hang.
 
 A lane bounds what is scarce: logins at work, and open connections. Whoever hung last time comes after all others, and
 never takes all of the room. A login that takes long does no work, it waits for its node: it takes a place among the

@@ -1,4 +1,4 @@
-"""One login on a socket that has a banner waiting: is it the host we know, does it let us in, what does it say?
+"""Logs in on a socket that has a banner waiting: key exchange, host key, authentication, commands.
 
 Runs in a thread. Every limit is enforced from outside by `cut`, which closes the connection under it: the time limits
 of the library follow the wall clock, and some calls have none.
@@ -78,14 +78,14 @@ class Login:
         Raises NoThreadError before anything was said: then it can be run again.
         """
         try:
-            probe = self._attempt(began_s, ready_command, on_login)
+            result = self._attempt(began_s, ready_command, on_login)
         except NoThreadError:
             raise
         except Exception as error:  # on garbage the library raises whatever its parsers come across
             log.debug("the connection to %s ended", self._name, exc_info=True)
-            probe = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
+            result = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
         self._leave()
-        return probe
+        return result
 
     def _attempt(self, began_s: float, ready_command: str, on_login: Callable[[], None]) -> AttemptResult:
         self._sock.setblocking(True)

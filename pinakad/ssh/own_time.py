@@ -1,4 +1,4 @@
-"""How much time had this process itself? A limit for a node must not run while it is us who do not run.
+"""How much time had this process itself? A limit for a node must not count while this process does not run.
 
 Where others take the processors, or hundreds of logins compute at once, what a node has sent long ago waits for us. The
 loop then wakes late, as all of our threads do: the later, the less of the time is charged to anybody.

@@ -112,7 +112,7 @@ class Prober:
         finally:
             self._open.leave(place)
 
-    async def ask_baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
+    async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
         """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
         began_s = self._loop.time()
         reached: list[Target] = []
@@ -172,12 +172,12 @@ class Prober:
                 raise
             try:
                 waited_s = self._loop.time() - came_s
-                probe = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
+                result = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
             except NoThreadError as error:
                 cause = str(error)
             else:
                 self._logins.widen()
-                return _if_not_kept_waiting(probe, waited_s)
+                return _if_not_kept_waiting(result, waited_s)
             self._logins.narrow()
             if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
                 login.close()
@@ -220,13 +220,13 @@ def _unreached(began_s: float, found: Failure) -> AttemptResult:
     return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
 
 
-def _if_not_kept_waiting(probe: AttemptResult, waited_s: float) -> AttemptResult:
+def _if_not_kept_waiting(result: AttemptResult, waited_s: float) -> AttemptResult:
     """Blame no node for ending a connection on which it had to wait for us (sshd_config(5), LoginGraceTime)."""
-    gave_up = probe.reason is NodeReason.ERROR and probe.rung in (Rung.BANNER, Rung.HOST_KEY)
+    gave_up = result.reason is NodeReason.ERROR and result.rung in (Rung.BANNER, Rung.HOST_KEY)
     if waited_s < KEPT_WAITING_S or not gave_up:
-        return probe
-    text = f"it had to wait {waited_s:.0f} s for pinakad: {probe.message}"
-    return replace(probe, message=text, not_made=True)
+        return result
+    text = f"it had to wait {waited_s:.0f} s for pinakad: {result.message}"
+    return replace(result, message=text, not_made=True)
 
 
 class _Deadline:

@@ -1,4 +1,4 @@
-"""Which of thousands of addresses take a connection, at next to no cost for those that do not?
+"""Connects to thousands of addresses, at little cost for those that do not answer.
 
 One epoll of our own for all connections that are under way: asyncio's own way to wait for a socket costs three times
 as much, which is nothing for one node and half a core for ten thousand dead ones.

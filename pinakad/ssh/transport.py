@@ -1,4 +1,4 @@
-"""What may a server send us, and what may it cost?
+"""Bounds what a server may send, and what reading it may cost.
 
 A node may be hostile, and much of what the library does with a message can be stopped by nobody: it is bounded here,
 before the library sees the message. A packet has at most MAX_PACKET_BYTES (RFC 4253, section 6.1, asks for 35,000), a

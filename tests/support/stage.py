@@ -187,7 +187,7 @@ class Stage:
             snapshot=self._snapshot,
             script=self.script,
             key_problem=lambda: self.key_problem,
-            ask_baselines=self._ask_all,
+            baselines=self._baselines,
             attempt=self._ask,
         )
 
@@ -219,7 +219,7 @@ class Stage:
         self.snapshots.append(list(files))
         await asyncio.sleep(0)
 
-    async def _ask_all(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
+    async def _baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         await asyncio.sleep(self.asking_s)
         return [self.baseline(node, 0.0) for node in nodes]
 

@@ -102,10 +102,10 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
 def unreached(context: CheckContext, answers: Sequence[tuple[Node, AttemptResult]]) -> Iterator[Finding]:
     """Return a warning for each node that would not count as up now. Before a deployment that may be right."""
     key = quote(str(context.settings.key_path))
-    for node, probe in answers:
-        if probe.reason is not None:
-            said = f" ({probe.message})" if probe.message else ""
-            text = f"{node.hostname} at {node.address} got to {probe.rung or 'nothing'}: {probe.reason}{said}"
+    for node, result in answers:
+        if result.reason is not None:
+            said = f" ({result.message})" if result.message else ""
+            text = f"{node.hostname} at {node.address} got to {result.rung or 'nothing'}: {result.reason}{said}"
             target = _target(context, node)
             yield warning(text, f"see what ssh says: ssh -v -i {key} -p {target.port} {target.user}@{target.address}")
 

@@ -102,16 +102,16 @@ def _document(found: dict[str, list[Finding]], answers: _Answers | None) -> dict
     return {"findings": findings, "nodes": None if answers is None else [_answer(*answer) for answer in answers]}
 
 
-def _answer(node: Node, probe: AttemptResult) -> dict[str, Any]:
+def _answer(node: Node, result: AttemptResult) -> dict[str, Any]:
     return {
         "file": node.file,
         "hostname": node.hostname,
         "address": node.address,
-        "rung": probe.rung,
-        "reason": probe.reason,
-        "message": probe.message,
-        "host_key": probe.host_key,
-        "reported_hostname": probe.hostname,
+        "rung": result.rung,
+        "reason": result.reason,
+        "message": result.message,
+        "host_key": result.host_key,
+        "reported_hostname": result.hostname,
     }
 
 
@@ -135,8 +135,8 @@ def _print(console: Console, found: dict[str, list[Finding]], answers: _Answers 
 def _print_answers(console: Console, answers: _Answers) -> None:
     table = columns("node", "got to", "reason", "address", "names itself", "what it says")
     ordered = sorted(answers, key=lambda answer: answer[1].reason is None)
-    for node, probe in ordered[: _MAX_SHOWN * 5]:
-        cells = (probe.rung or "-", probe.reason or "-", node.address, probe.hostname or "-", probe.message)
+    for node, result in ordered[: _MAX_SHOWN * 5]:
+        cells = (result.rung or "-", result.reason or "-", node.address, result.hostname or "-", result.message)
         table.add_row(plain(node.hostname), *map(plain, cells))
     show_table(console, table)
 

@@ -197,7 +197,7 @@ async def test_a_foreign_run_is_watched_for_as_long_as_the_baselines_are_taken_a
         watched.append("asked")
         return [up(OLD)(node, 0.0) for node in nodes]
 
-    dependencies = replace(dependencies, ask_baselines=ask)
+    dependencies = replace(dependencies, baselines=ask)
     record = RunRecord(finished_report().but(phase=Phase.VALIDATING), dependencies)
     await Preflight(record, dependencies).take_baselines()
     assert watched == ["begins", "asked", "ends"]

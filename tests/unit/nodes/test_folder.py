@@ -60,7 +60,7 @@ def test_any_number_of_problems_costs_a_few_lines(tmp_path: Path, caplog: pytest
     folder = NodesFolder(tmp_path)
     folder.scan(allow_loopback=False)
     for _ in range(2):
-        folder.tell_problems()
+        folder.log_problems()
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == MAX_TOLD + 1
     assert lines[-1] == f"{1000 - MAX_TOLD} more problems of node files; pinakactl validate tells all"
@@ -136,7 +136,7 @@ def test_problems_are_told_when_a_file_arrives_or_changes(tmp_path: Path, caplog
     for text in (b"[]", b"[]", b"[1]", GOOD):
         path.write_bytes(text)
         folder.scan(allow_loopback=False)
-        folder.tell_problems()
+        folder.log_problems()
     told = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert told == [
         (logging.ERROR, "node_01.json: a node file must be a JSON object (found [])"),

@@ -31,6 +31,16 @@ def test_each_part_has_its_names_for_itself() -> None:
     assert {"claim", "leave", "Output", "Spec", "main", "foreign_runs"} <= set(owner)
 
 
+def test_what_two_parts_import_under_one_name_is_one_module() -> None:
+    """Joined, the import of a later part would replace that of an earlier one, without a word."""
+    owner: dict[str, tuple[str, set[str]]] = {}
+    for part in _PARTS:
+        for name, modules in _imported(ast.parse(Path(part.__file__ or "").read_bytes())).items():
+            first, before = owner.setdefault(name, (part.__name__, modules))
+            assert modules == before, f"{name} is one thing in {first} and another in {part.__name__}"
+    assert {"os", "time", "signal"} <= set(owner)
+
+
 def test_what_a_part_imports_of_ours_is_a_part_above_it() -> None:
     above: set[str] = set()
     for part in _PARTS:
@@ -85,6 +95,21 @@ def _defined(tree: ast.Module) -> set[str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
     return names
+
+
+def _imported(tree: ast.Module) -> dict[str, set[str]]:
+    """Return what the names are that are imported outside of functions, but for those of ours."""
+    outside = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    found: dict[str, set[str]] = {}
+    for node in (inner for outer in outside for inner in ast.walk(outer)):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                found.setdefault(name.asname or name.name, set()).add(name.name)
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("pinakad"):
+            for name in node.names:
+                found.setdefault(name.asname or name.name, set()).add(f"{node.module}.{name.name}")
+    return found

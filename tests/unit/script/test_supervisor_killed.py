@@ -116,7 +116,7 @@ class Case:
             snapshot=nothing,
             script=self.script,
             key_problem=lambda: None,
-            ask_baselines=nobody,
+            baselines=nobody,
             attempt=up,
         )
 
