@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from machines import Machines
 from pinakactl import ask, environment, pinakactl
-from world import CANCEL, REQUEST, World
+from site_folders import CANCEL, REQUEST
+from world import World
 
 from pinakad.cli.checks.account import Account
 from pinakad.cli.checks.context import Check, CheckContext, Finding, Weight, fails

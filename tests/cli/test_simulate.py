@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pinakactl import DEADLINE_S, PROGRAM, environment, pinakactl
-from world import write_key
+from site_folders import write_key
 
 from pinakad.cli.rehearsal.scenarios import SCENARIOS
 from pinakad.report.document import Report

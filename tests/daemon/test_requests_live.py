@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 from machines import Machines
-from world import CANCEL, REQUEST, World
+from site_folders import CANCEL, REQUEST
+from world import World
 
 from pinakad.report.document import Report
 

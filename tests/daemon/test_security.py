@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from access_lists import grant
 from hostile import ESCAPING, Zoo
-from world import ANSWERS, CANCEL, REQUEST, World
+from site_folders import CANCEL, REQUEST
+from world import ANSWERS, World
 
 from pinakad.problems import Code
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from disks import read_only, require_root
-from world import REQUEST, World
+from site_folders import REQUEST
+from world import World
 
 READ_ONLY = "read-only file system"
 

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from processes import mentioning
-from world import REQUEST, World, write_key
+from site_folders import REQUEST, write_key
+from world import World
 
 from pinakad.report.document import Report
 

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from daemon_process import without_rights
 from disks import Disk, require_root
 from paths import PROGRAMS
-from world import REQUEST, World, without_rights
+from site_folders import REQUEST
+from world import World
 
 TAKEN_OVER = "rescans have taken over"
 BY_RESCANS = "watching by rescans"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from disks import require_root
 from pinakactl import Operator
+from site_folders import REQUEST
 from worker_run import Events, RestartedWorker
-from world import REQUEST, World
+from world import World
 
 
 def mount_coarse(image: Path, folder: Path) -> None:

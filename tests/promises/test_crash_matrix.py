@@ -14,7 +14,8 @@ from crashes import (
     restart,
 )
 from machines import Machines
-from world import REQUEST, World
+from site_folders import REQUEST
+from world import World
 
 from pinakad.report.vocabulary import Outcome, Reason
 from pinakad.state.crash_points import CrashPoint

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from access_lists import grant
+from daemon_process import without_rights
 from pinakactl import Operator, ended
-from world import World, without_rights
+from world import World
 
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Reason

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 from pinakactl import Operator, ended
-from world import ANSWERS, REQUEST, World
+from site_folders import REQUEST
+from world import ANSWERS, World
 
 from pinakad.report.document import Report
 

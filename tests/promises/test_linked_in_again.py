@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from site_folders import CANCEL, REQUEST
 from worker_run import Events, RestartedWorker
-from world import CANCEL, REQUEST, World
+from world import World
 
 FIRST_MTIME_NS = 1_700_000_000 * 10**9
 

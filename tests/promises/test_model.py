@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from site_folders import CANCEL, REQUEST
 from worker_run import Events, RestartedWorker
-from world import ANSWERS, CANCEL, REQUEST
+from world import ANSWERS
 
 from pinakad.markers.settling import OPEN_LIMIT_S
 from pinakad.report.document import Report

@@ -8,7 +8,8 @@ import pytest
 from crashes import crash, restart
 from machines import Machines
 from pinakactl import Operator
-from world import CANCEL, World
+from site_folders import CANCEL
+from world import World
 
 from pinakad.report.document import Report
 from pinakad.state.crash_points import CrashPoint

@@ -11,7 +11,8 @@ import pytest
 from machines import Machines
 from paramiko import ECDSAKey, PKey, RSAKey
 from pinakactl import Operator
-from world import World, write_key
+from site_folders import write_key
+from world import World
 
 from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys

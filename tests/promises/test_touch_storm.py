@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from world import REQUEST, World
+from site_folders import REQUEST
+from world import World
 
 PRODUCERS = 3
 SEED = 33

@@ -15,7 +15,8 @@ from pathlib import Path
 from shutil import which
 
 from processes import descendants
-from world import World, write_key
+from site_folders import write_key
+from world import World
 
 SSHD = which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:" + os.environ.get("PATH", ""))
 _START_S = 10.0

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import looptime
 from disk_model import Tree
+from site_folders import CANCEL
 from stage import Stage, node_file
-from world import ANSWERS, CANCEL
+from world import ANSWERS
 
 from pinakad.config import Config, PathSettings, ScriptSettings
 from pinakad.daemon.worker import RequestWorker

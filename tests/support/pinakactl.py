@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daemon_process import without_rights
 from forms import default
-from world import World, without_rights
+from world import World
 
 DEADLINE_S = 60.0
 PROGRAM = [sys.executable, "-m", "pinakad.cli"]

@@ -10,7 +10,8 @@ from disk_model import Tree
 from next_boot import Folders, Recovery
 from pydantic import ValidationError
 from recorded_site import Recording
-from world import ANSWERS, CANCEL, REQUEST
+from site_folders import CANCEL, REQUEST
+from world import ANSWERS
 
 from pinakad.markers.request import Identity
 from pinakad.report.document import Report

@@ -14,8 +14,9 @@ import pytest
 import strace_log
 from disk_model import CONTENT, Disk, Inode, Operation, Replay, Tree
 from processes import mentioning
+from site_folders import CANCEL, REQUEST
 from strace_log import Call
-from world import CANCEL, REQUEST, World
+from world import World
 
 from pinakad.markers.request import Identity, read_request
 from pinakad.script.running_scripts import start_ticks

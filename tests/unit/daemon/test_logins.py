@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from report_example import finished_report
-from world import write_key
+from site_folders import write_key
 
 from pinakad.daemon.logins import Logins
 from pinakad.polling.vocabulary import AttemptResult, NodeReason

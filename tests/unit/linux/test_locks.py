@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from world import World, without_rights
+from daemon_process import without_rights
+from world import World
 
 from pinakad.linux.locks import FolderLock, LockedError, holders, lock
 

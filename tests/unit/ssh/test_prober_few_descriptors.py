@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from machines import free_port
-from world import write_key
+from site_folders import write_key
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import NodeReason

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from hostile import BAD, ESCAPING, KINDS, Zoo
-from world import World, write_key
+from site_folders import write_key
+from world import World
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung

@@ -5,7 +5,8 @@ import signal
 import pytest
 from fakes import Fakes, says
 from machines import Machines
-from world import World, write_key
+from site_folders import write_key
+from world import World
 
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport

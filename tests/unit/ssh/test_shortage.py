@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from world import write_key
+from site_folders import write_key
 
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
