@@ -191,7 +191,9 @@ def _imported(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
 def test_no_test_patches_our_own_code(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert "unittest.mock" not in {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imports |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert imports & {"unittest.mock", "mock", "pytest_mock"} == set()
     calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert not [call for call in calls if call.endswith(("monkeypatch.setattr", "mock.patch", "mocker.patch"))]
 
