@@ -127,7 +127,8 @@ def test_one_of_roots_that_only_root_can_see_is_adopted_by_roots_side(running: C
     wait_for("the run", lambda: runs(running))
     wait_for("its adoption", lambda: (running.report().get("script") or {}).get("adopted"))
     running.open_gate()
-    assert running.answer()["outcome"] == "completed"
+    report = running.answer()
+    assert report["outcome"] == "completed", report["message"]
     assert runs(running) == ["by-hand"]
 
 
