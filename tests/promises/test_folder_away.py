@@ -84,7 +84,7 @@ def test_other_requests_are_served_meanwhile_and_what_comes_back_gets_the_latest
     world.touch()
     world.wait(lambda: len(world.deployments()) == 2 and finished(world), "the second run")
     second = world.deployments()[-1]
-    world.wait(lambda: (world.folder(second) / "answered").exists(), "the second request gone, and that written down")
+    world.wait((world.folder(second) / "answered").exists, "the second request gone, and that written down")
     bring_back(world)
     world.wait_idle()
     world.wait(lambda: not list(world.markers.glob(".pinakad-*")), "a marker folder without asides")
