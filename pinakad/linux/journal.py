@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pinakad.events import Event
 
 SOCKET = "/run/systemd/journal/socket"
-PATIENCE_US = 200_000
+SEND_TIMEOUT_US = 200_000
 STUCK_S = 10.0
 """How long a full queue is waited for, and for how long after that it is not."""
 MAX_MESSAGE = 48 * 1024
@@ -35,7 +35,7 @@ class JournalHandler(logging.Handler):
         super().__init__()
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, PATIENCE_US))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, SEND_TIMEOUT_US))
         self._stuck_until_s = 0.0
         self._fallback = StderrHandler()
 

@@ -54,7 +54,7 @@ _TYPES: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-_Place = tuple[int, int]
+_FolderId = tuple[int, int]
 
 
 class Watch:
@@ -70,7 +70,7 @@ class Watch:
         self._folders = folders
         self._loop = asyncio.get_running_loop()
         self._observer: BaseObserver | None = None
-        self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
+        self._watched: dict[Path, tuple[_FolderId, ObservedWatch]] = {}
         self._troubles: dict[Path, str] = {}
         self._closed: set[str] = set()
         self._created: set[str] = set()
@@ -126,7 +126,7 @@ class Watch:
             self._proof.send_when_due(self._loop.time())
 
     def _ensure(self, observer: "BaseObserver", folder: Path) -> None:
-        place = _place(folder)
+        place = _folder_id(folder)
         known = self._watched.get(folder)
         if known is not None and known[0] == place:
             return
@@ -247,7 +247,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().endswith("called when the thread is inactive")
 
 
-def _place(folder: Path) -> _Place | str:
+def _folder_id(folder: Path) -> _FolderId | str:
     """Return device and inode of the folder that the path leads to now, or why it cannot be watched."""
     try:
         status = folder.stat()

@@ -13,13 +13,14 @@ from pinakad.events import Event, fields
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.selection import ParsedNodeFile, ignored_text, read_file, unreadable
+from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.selection import ignored_text
 from pinakad.problems import Code, Severity, cause_of, printable
 
 log = logging.getLogger(__name__)
 
 MAX_IGNORED = 5
-MAX_TOLD = 100
+MAX_LOGGED = 100
 """How many problems of files, and how many strange names, are worth a line each."""
 STILL_S = 1.0
 WRITERS_LIMIT_S = 10.0
@@ -27,7 +28,7 @@ MAX_FILES = 100_000
 MAX_TOTAL_BYTES = 128 << 20
 """What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
 _TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
-_LOOK_S = 0.1
+_RESCAN_S = 0.1
 _SCAN_LIMIT_S = 0.5
 """What a look counts of the patience at most, however long ago the last one was."""
 _RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
@@ -43,7 +44,7 @@ class NodesFolder:
         self._known: dict[str, tuple[_State, ParsedNodeFile]] = {}
         self._allowed = False
         self._logged: set[tuple[str, str]] = set()
-        self._told_strange: set[str] | None = set()
+        self._logged_names: set[str] | None = set()
         """The strange names that were told; None: that they are too many."""
         self.ignored: list[str] = []
         """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
@@ -53,7 +54,7 @@ class NodesFolder:
         with self._lock:
             known = self._known if allow_loopback == self._allowed else {}
             found: dict[str, tuple[_State, ParsedNodeFile]] = {}
-            strange, ignored = _FirstNames(MAX_TOLD), _FirstNames(MAX_IGNORED)
+            strange, ignored = _FirstNames(MAX_LOGGED), _FirstNames(MAX_IGNORED)
             left = MAX_TOTAL_BYTES
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -76,10 +77,10 @@ class NodesFolder:
             return [read for _, read in found.values()]
 
     def log_problems(self) -> None:
-        """Log the problems of files that arrived or changed since the last time, MAX_TOLD at most."""
+        """Log the problems of files that arrived or changed since the last time, MAX_LOGGED at most."""
         files = [read for _, read in self._known.values()]
         new = (problem for read in files if (read.name, read.sha256) not in self._logged for problem in read.problems)
-        for problem in islice(new, MAX_TOLD):
+        for problem in islice(new, MAX_LOGGED):
             level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
             extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
             log.log(level, "%s", problem.line(), extra=extra)
@@ -114,24 +115,24 @@ class NodesFolder:
                 still_since_s, state = now_s, self._state()
             if not cause and now_s - still_since_s >= STILL_S:
                 return files
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_RESCAN_S)
 
     def _state(self) -> dict[str, _State]:
         return {name: state for name, (state, _) in self._known.items()}
 
     def _log_strange(self, strange: "_FirstNames") -> None:
-        """Log each new one; where there are more than MAX_TOLD, one line until they are fewer again."""
+        """Log each new one; where there are more than MAX_LOGGED, one line until they are fewer again."""
         names = strange.names()
-        if strange.count > MAX_TOLD:
-            if self._told_strange is not None:
+        if strange.count > MAX_LOGGED:
+            if self._logged_names is not None:
                 text = ignored_text(names[:MAX_IGNORED], strange.count - MAX_IGNORED)
                 log.warning("%s", text, extra=fields(Event.PROBLEM))
-            self._told_strange = None
+            self._logged_names = None
             return
         for name in names:
-            if name not in (self._told_strange or ()):
+            if name not in (self._logged_names or ()):
                 log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
-        self._told_strange = set(names)
+        self._logged_names = set(names)
 
 
 class _FirstNames:

@@ -21,7 +21,7 @@ _BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
 _INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAX_HOSTNAME = 253
-_MAX_TOLD = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
+_MAX_FINDINGS = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
 _MAX_DIGITS = 18  # a node's number stays a number everywhere
 _ABSENT = {"", "NULL", "N/A"}
 
@@ -167,7 +167,7 @@ def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
         return NodeFile.model_validate(value), []
     except ValidationError as error:
         findings = error.errors(include_url=False, include_context=False)
-        return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_TOLD))
+        return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_FINDINGS))
 
 
 def interfaces_of(node_file: NodeFile) -> list[NamedInterface]:

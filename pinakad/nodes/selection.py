@@ -7,20 +7,8 @@ from dataclasses import dataclass
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.conflicts import conflicts, namesakes
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Code, Problem, Spot, has_errors, printable
-
-__all__ = [
-    "Node",
-    "NodeSet",
-    "ParsedNodeFile",
-    "Superseded",
-    "ignored_text",
-    "no_node_file_text",
-    "read_file",
-    "select_nodes",
-    "unreadable",
-]
 
 SSH_PORT = 22
 

@@ -73,9 +73,9 @@ class Rack:
 def free_port(addresses: Sequence[str]) -> int:
     """Return a port that is free on all of the addresses. Raises OSError where there is none, or no such address."""
     for _ in range(_TRIES):
-        with socket.socket() as probe:
-            probe.bind((addresses[0], 0))
-            port: int = probe.getsockname()[1]
+        with socket.socket() as sock:
+            sock.bind((addresses[0], 0))
+            port: int = sock.getsockname()[1]
         if is_free(addresses, port):
             return port
     raise OSError(f"no port is free on all of {', '.join(addresses)}")

@@ -15,7 +15,7 @@ from functools import cache
 from pinakad.linux.shortage import is_shortage
 from pinakad.polling.vocabulary import NodeReason, Rung
 from pinakad.problems import cause_of, printable
-from pinakad.ssh.resolve import look_up
+from pinakad.ssh.resolve import resolve
 from pinakad.ssh.tcp import Connector
 
 CLIENT_BANNER = b"SSH-2.0-pinakad\r\n"
@@ -76,7 +76,7 @@ async def reach(connector: Connector, address: str, port: int, limits: Limits) -
 
     The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
     """
-    found = _literal(address, port) or await _resolve(address, port, limits)
+    found = _literal(address, port) or await _resolve_in_time(address, port, limits)
     if isinstance(found, Failure):
         return found
     kind, target = found
@@ -109,10 +109,10 @@ async def _talk(sock: socket.socket, limits: Limits) -> Reached | Failure:
     return failure or Reached(sock, max(left_s, limits.key_exchange_s / 2))  # the wait may have been ours
 
 
-_Place = tuple[socket.AddressFamily, tuple[str, int]]
+_Endpoint = tuple[socket.AddressFamily, tuple[str, int]]
 
 
-def _literal(address: str, port: int) -> _Place | None:
+def _literal(address: str, port: int) -> _Endpoint | None:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address)
@@ -122,11 +122,11 @@ def _literal(address: str, port: int) -> _Place | None:
     return None
 
 
-async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
+async def _resolve_in_time(address: str, port: int, limits: Limits) -> _Endpoint | Failure:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(limits.until(loop.time(), limits.connect_s)):
-            family, found = await look_up(address)
+            family, found = await resolve(address)
     except TimeoutError:
         return Failure(None, NodeReason.UNRESOLVED, f"the name {address} was not resolved in time")
     except (OSError, UnicodeError) as error:

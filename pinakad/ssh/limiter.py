@@ -41,7 +41,7 @@ class Limiter:
         )
 
     async def enter(self, *, behind: bool) -> Permit:
-        """Wait until there is room; the place must be given back to `leave`."""
+        """Wait until there is room; the permit must be given back to `leave`."""
         if not self.is_full(behind=behind):
             return self._let_in(behind=behind)
         waiter: asyncio.Future[Permit] = self._loop.create_future()
@@ -53,13 +53,13 @@ class Limiter:
                 self.leave(waiter.result())
             raise
 
-    def leave(self, place: Permit) -> None:
+    def leave(self, permit: Permit) -> None:
         """Make room for whoever is next."""
         self._inside -= 1
-        self._behind -= place.behind
-        if place.timer is not None:
-            place.timer.cancel()
-        self._working -= place.works
+        self._behind -= permit.behind
+        if permit.timer is not None:
+            permit.timer.cancel()
+        self._working -= permit.works
         self._call_next()
 
     def narrow(self) -> None:
@@ -78,12 +78,12 @@ class Limiter:
         self._working += 1
         if self._width is None:
             return self._plain[behind]  # nothing will change about it
-        place = Permit(behind)
-        place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
-        return place
+        permit = Permit(behind)
+        permit.timer = self._loop.call_later(self._slow_s, self._is_slow, permit)
+        return permit
 
-    def _is_slow(self, place: Permit) -> None:
-        place.works, place.timer = False, None
+    def _is_slow(self, permit: Permit) -> None:
+        permit.works, permit.timer = False, None
         self._working -= 1
         self._call_next()
 

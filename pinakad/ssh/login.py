@@ -83,7 +83,7 @@ class Login:
             raise
         except Exception as error:  # on garbage the library raises whatever its parsers come across
             log.debug("the connection to %s ended", self._name, exc_info=True)
-            result = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
+            result = replace(self._result(began_s, *self._failure(error)), not_made=is_shortage(error))
         self._leave()
         return result
 
@@ -94,7 +94,7 @@ class Login:
         _start(transport)
         refusal = self._refused_host(transport) or self._refused_login(transport)
         if refusal is not None:
-            return self._probe(began_s, *refusal)
+            return self._result(began_s, *refusal)
         self._rung = Rung.LOGIN
         on_login()
         return self._ask(transport, began_s, ready_command)
@@ -152,7 +152,7 @@ class Login:
         if code == _NO_LOGINS and facts.values() == (None, None, None):
             self._rung = Rung.HOST_KEY
             text = f"it refused user {printable(self._user)}: status {code} and nothing else, as with an /etc/nologin"
-            return self._probe(began_s, NodeReason.AUTH_FAILED, text)
+            return self._result(began_s, NodeReason.AUTH_FAILED, text)
         reason, message = None, ""
         if ready_command:
             code = self._execute(transport, ready_command, lambda _: None)
@@ -196,7 +196,7 @@ class Login:
         cause = printable(str(error)) or type(error).__name__
         return NodeReason.ERROR, f"the connection ended during {where}: {cause}"
 
-    def _probe(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
+    def _result(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
         return AttemptResult(began_s, self._rung, reason, message, self._host_key)
 
 

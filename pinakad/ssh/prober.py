@@ -19,14 +19,11 @@ from pinakad.linux.threads import NoThreadError, beside
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
-from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.limiter import Limiter, Permit
 from pinakad.ssh.login import Login
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.tcp import Connector
 from pinakad.ssh.transport import Pace
-
-__all__ = ["Prober", "SshKeyError", "Target", "load_key", "open_host_keys"]
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
@@ -90,7 +87,7 @@ class Prober:
         self._logins = Limiter(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
         self._most_open = connections or descriptors_left()
         self._open = Limiter(self._most_open, self._most_open - self._most_open // 8)
-        self._told_full = False
+        self._logged_full = False
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
         self._pace = Pace()
@@ -102,7 +99,7 @@ class Prober:
 
         To wait for room for one more connection is not charged to it: it begins after that.
         """
-        place = await self._enter(target)
+        permit = await self._enter(target)
         began_s = self._loop.time()
         try:
             found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
@@ -110,7 +107,7 @@ class Prober:
                 return _unreached(began_s, found)
             return await self._login(found, target, began_s, cut_s, ready_command)
         finally:
-            self._open.leave(place)
+            self._open.leave(permit)
 
     async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
         """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
@@ -118,7 +115,7 @@ class Prober:
         reached: list[Target] = []
 
         async def one(target: Target) -> AttemptResult:
-            place = await self._enter(target)
+            permit = await self._enter(target)
             try:
                 found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
                 if isinstance(found, Failure):
@@ -126,7 +123,7 @@ class Prober:
                 reached.append(target)
                 return await self._login(found, target, began_s, None, "")
             finally:
-                self._open.leave(place)
+                self._open.leave(permit)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(target), name=f"baseline {target.address}") for target in targets]
@@ -144,8 +141,8 @@ class Prober:
 
     async def _enter(self, target: Target) -> Permit:
         """Wait until one more connection may be open; where that is ever needed, say so once."""
-        if not self._told_full and self._open.is_full(behind=target.stalled):
-            self._told_full = True
+        if not self._logged_full and self._open.is_full(behind=target.stalled):
+            self._logged_full = True
             text = "only %d connections can be open at once: nodes are asked less often; raise the limit of open files"
             log.warning(text, self._most_open, extra=fields(Event.FEW_DESCRIPTORS))
         return await self._open.enter(behind=target.stalled)
@@ -166,13 +163,13 @@ class Prober:
         waits_until_s = came_s + self._settings.auth_timeout_s
         while True:
             try:
-                place = await self._logins.enter(behind=target.stalled)
+                permit = await self._logins.enter(behind=target.stalled)
             except BaseException:
                 login.close()
                 raise
             try:
                 waited_s = self._loop.time() - came_s
-                result = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
+                result = await self._run(login, permit, found.left_s, began_s, cut_s, ready_command)
             except NoThreadError as error:
                 cause = str(error)
             else:
@@ -190,9 +187,9 @@ class Prober:
                 raise
 
     async def _run(
-        self, login: Login, place: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
+        self, login: Login, permit: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
     ) -> AttemptResult:
-        """Raises NoThreadError, with the place given back, where there is no thread for it."""
+        """Raises NoThreadError, with the permit given back, where there is no thread for it."""
         loop = self._loop
         deadline = _Deadline(login, self._own_time, cut_s)
         deadline.set(left_s)
@@ -203,10 +200,10 @@ class Prober:
         try:
             work = beside(loop, lambda: login.run(began_s, ready_command, on_login=logged_in), "login")
         except NoThreadError:
-            self._logins.leave(place)
+            self._logins.leave(permit)
             deadline.clear()
             raise
-        work.add_done_callback(lambda _: self._logins.leave(place))
+        work.add_done_callback(lambda _: self._logins.leave(permit))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -17,21 +17,21 @@ _under_way: dict[str, Future[Address]] = {}
 """One question a name: whoever asks again joins it."""
 
 
-async def look_up(name: str) -> Address:
+async def resolve(name: str) -> Address:
     """Return the family and the address that the resolver prefers. Raises OSError and UnicodeError."""
     future = _under_way.get(name)
     if future is None:
         future = _under_way[name] = Future()
         future.set_running_or_notify_cancel()  # from now on cancelling whoever waits does not cancel the question
         try:
-            start_thread(partial(_ask, name, future), f"lookup {name}")
+            start_thread(partial(_query, name, future), f"lookup {name}")
         except NoThreadError as error:
             del _under_way[name]
             raise OSError(errno.EAGAIN, str(error)) from None
     return await asyncio.wrap_future(future)
 
 
-def _ask(name: str, future: Future[Address]) -> None:
+def _query(name: str, future: Future[Address]) -> None:
     try:
         family, _, _, _, target = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
