@@ -1,4 +1,4 @@
-"""What does the operator want: every setting, read once, with its unit in its name?"""
+"""What does the operator want? Every setting, read once, with its unit in its name."""
 
 import os
 import tomllib
@@ -18,11 +18,11 @@ DEFAULT_STATE_DIR = Path("/var/lib/pinakad")
 _MAX_BYTES = 1 << 20
 DEFAULT_RUNTIME_DIR = Path("/run/pinakad")
 KEY_CREDENTIAL = "ps_key"
-_NO_CREDENTIAL_BYTES = 16  # what the unit gives where there is no key: `none`
+_NO_CREDENTIAL_BYTES = 16  # the unit passes the text `none` where there is no key
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The message has one line a finding: file, key, value and what is allowed."""
+    """The configuration cannot be used. The message has one line for each finding: file, key, value, rule."""
 
 
 def _absolute(value: Path) -> Path:
@@ -35,7 +35,7 @@ AbsolutePath = Annotated[Path, Strict(strict=False), AfterValidator(_absolute)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a `true` is no number, a "5" neither
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # neither `true` nor "5" is a number
 
 
 class PathSettings(_Table):
@@ -147,7 +147,7 @@ class Config(_Table):
 
 
 def readable_key(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the key is read: its own place, or, where that is root's alone, systemd's credential.
+    """Return the path to read the key from: its own, or that of systemd's credential where only root can read its own.
 
     $CREDENTIALS_DIRECTORY (systemd.exec(5)) is set in the unit only.
     """
@@ -163,7 +163,7 @@ def readable_key(config: Config, environ: Mapping[str, str] = os.environ) -> Pat
 
 
 def config_file(option: Path | None, environ: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
-    """Return the configuration file and whether it was named: `--config`, else $PINAKAD_CONFIG, else the default."""
+    """Return the configuration file (`--config`, $PINAKAD_CONFIG or the default) and whether it was named."""
     if option is not None:
         return option, True
     if environ.get("PINAKAD_CONFIG"):
@@ -172,17 +172,17 @@ def config_file(option: Path | None, environ: Mapping[str, str] = os.environ) ->
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the state folder: $STATE_DIRECTORY (the first of it, systemd.exec(5)), else the default."""
+    """Return the state folder: the first one of $STATE_DIRECTORY (systemd.exec(5)), else the default."""
     return Path(environ.get("STATE_DIRECTORY", "").split(":")[0] or DEFAULT_STATE_DIR)
 
 
 def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of status.json: $RUNTIME_DIRECTORY (the first of it), else the default."""
+    """Return the folder of status.json: the first one of $RUNTIME_DIRECTORY (systemd.exec(5)), else the default."""
     return Path(environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or DEFAULT_RUNTIME_DIR)
 
 
 def load(option: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read the configuration. Raises ConfigError with every finding; a missing default file is no error."""
+    """Read the configuration. A missing default file is no error. Raises ConfigError with every finding."""
     path, named = config_file(option, environ)
     try:
         raw = read_regular(path.resolve(), _MAX_BYTES)
@@ -202,12 +202,12 @@ def load(option: Path | None = None, environ: Mapping[str, str] = os.environ) ->
 
 
 def parse(text: str, name: str) -> Config:
-    """Return the configuration that the TOML text says; `name` is the file's, for messages."""
+    """Parse a configuration in TOML; messages name the file `name`. Raises ConfigError with every finding."""
     try:
         return Config.model_validate(tomllib.loads(text))
     except ValidationError as error:
         raise ConfigError("\n".join(_findings(error, name))) from None
-    except (ValueError, RecursionError) as error:  # the parser has its own error, and passes on some of Python's
+    except (ValueError, RecursionError) as error:  # the parser raises its own error and some of Python's
         raise ConfigError(f"cannot read the configuration '{name}': {str(error).lower()}") from None
 
 

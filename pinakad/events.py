@@ -1,11 +1,11 @@
-"""Which kinds of things happen: one fixed MESSAGE_ID each, by which the journal catalog explains them."""
+"""Which kinds of events are there? Each has a fixed MESSAGE_ID, by which the journal catalog explains it."""
 
 from enum import Enum
 from typing import Any, NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of event: its id in the journal, and what the catalog says of it (subject, then explanation)."""
+    """A kind of event: its MESSAGE_ID in the journal, and its subject and explanation in the catalog."""
 
     message_id: str
     subject: str
@@ -13,7 +13,7 @@ class Kind(NamedTuple):
 
 
 class Event(Enum):
-    """Every kind of event. The ids are for ever: filters and alarms match on them."""
+    """Every kind of event. The ids never change: filters and alarms match on them."""
 
     STARTED = Kind(
         "5a1c0b1fd2f94ffb8f4c2c7d1b0f7a01",
@@ -132,6 +132,6 @@ class Event(Enum):
 
 
 def fields(event: Event, **values: Any) -> dict[str, Any]:
-    """Return the `extra` of a log call: the kind of event, and journal fields such as NODE or REASON."""
+    """Return the `extra` of a log call: the kind of event and journal fields such as NODE; None is left out."""
     shown = {key.upper(): str(value) for key, value in values.items() if value is not None}
     return {"event": event, "journal_fields": shown}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 MAX_VALUE_CHARACTERS = 200
 MAX_PROBLEMS = 100
-"""At most this many problems of one document are listed: the first help, a million would fill every report."""
+"""At most this many problems of one document are listed: the first ones help, a million would fill the report."""
 _MAX_MESSAGE_CHARACTERS = 1000
 
 
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class Code(StrEnum):
-    """Every kind of problem: programs match on it, people read the message."""
+    """Every kind of problem: programs match on the code, people read the message."""
 
     # a file as a whole
     NOT_A_FILE = "not_a_file"
@@ -107,7 +107,7 @@ class Problem(BaseModel):
     message: str
 
     def line(self) -> str:
-        """Return the problem as one line for a person: file, field, value and what would be right."""
+        """Return the problem as one line for people: file, field, what would be right, and the value."""
         where = " ".join(printable(part) for part in (self.file, self.path) if part)
         message = printable(self.message, _MAX_MESSAGE_CHARACTERS)  # it may name a key of the file
         found = f" (found {self.value})" if self.value else ""
@@ -115,7 +115,7 @@ class Problem(BaseModel):
 
 
 class Spot(NamedTuple):
-    """A place in a file: where a problem is reported."""
+    """The place in a file at which a problem is reported: a base name and a JSON Pointer (RFC 6901)."""
 
     file: str
     path: str = ""
@@ -129,7 +129,7 @@ class Spot(NamedTuple):
         return self._problem(Severity.ERROR, code, message, value)
 
     def warning(self, code: Code, message: str, value: Any = None) -> Problem:
-        """Return a problem that is only told."""
+        """Return a problem that is only reported. `value` is what was found there, None for nothing."""
         return self._problem(Severity.WARNING, code, message, value)
 
     def _problem(self, severity: Severity, code: Code, message: str, value: Any) -> Problem:
@@ -139,36 +139,36 @@ class Spot(NamedTuple):
 
 @lru_cache(maxsize=4096)  # thousands of files have the same few fields
 def pointer(*keys: str | int) -> str:
-    """Return the JSON Pointer of a path of keys and indexes."""
+    """Return the JSON Pointer (RFC 6901) of a path of keys and indexes."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def show(value: Any) -> str:
-    """Return `value` as one short line of ASCII JSON: nothing in it can move a cursor or break a line."""
+    """Return `value` as one line of ASCII JSON of bounded length, without control characters."""
     text = json.dumps(value, default=str)
     return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."
 
 
 def printable(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
-    """Return `text` safe for a log or a terminal: control characters are escaped, the length is bounded."""
+    """Return `text` safe for a log or a terminal: cut at `limit` characters, control characters escaped."""
     short = text if len(text) <= limit else text[: limit - 3] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
 def cause_of(error: Exception) -> str:
-    """Return what went wrong, as the end of a sentence; of what the system says, its words without number and path."""
+    """Return the cause in lower case, as the end of a sentence; of an OSError only the text, no number or path."""
     return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:
-    """Tell whether one of the problems fails the deployment."""
+    """Return whether one of the problems fails the deployment."""
     return any(problem.severity is Severity.ERROR for problem in problems)
 
 
 def capped(problems: list[Problem], spot: Spot, limit: int = MAX_PROBLEMS, *, left_out: int = 0) -> list[Problem]:
-    """Return at most `limit` problems, errors first where some must go; the last one then says how many more there are.
+    """Return at most `limit` problems; where there are more, errors come first and the last problem counts the others.
 
-    It is an error where one of those is. `left_out`: errors that the caller did not even put into `problems`.
+    The last one is an error where it counts an error. `left_out` is the number of errors that are not in `problems`.
     """
     if len(problems) + left_out <= limit:
         return problems

@@ -1,4 +1,4 @@
-"""When did something happen, as it is written and read: RFC 3339 in UTC, with milliseconds."""
+"""Moments: timestamps as they are written and read (RFC 3339 in UTC, with milliseconds), and points on the clocks."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, StringConstraints
 
 
 def _a_moment(text: str) -> str:
-    datetime.fromisoformat(text)  # its form alone would let the 31st of June through
+    datetime.fromisoformat(text)  # the pattern alone would accept the 31st of June
     return text
 
 
@@ -28,13 +28,13 @@ def rfc3339(seconds: float) -> str:
 
 
 def wall_s(text: str | None) -> float | None:
-    """Return a timestamp's seconds since 1970, None for None."""
+    """Return a timestamp as seconds since 1970, None for None. Raises ValueError where it is no timestamp."""
     return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One moment: `boot_s` for durations, `wall_s` (seconds since 1970) for people."""
+    """One moment: `boot_s` (seconds on the boot clock) for durations, `wall_s` (seconds since 1970) for people."""
 
     boot_s: float
     wall_s: float
@@ -42,14 +42,17 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment that outlives this process: seconds on the boot clock of one boot, and seconds since 1970."""
+    """A moment that is valid across reboots: seconds on the boot clock of the boot `boot_id`, and since 1970."""
 
     boot_id: str
     boot_s: float
     wall_s: float
 
     def on_clock(self, boot_id: str, now: Instant) -> float:
-        """Return the moment on the boot clock of the boot `boot_id`; over a reboot only the wall clock tells."""
+        """Return the moment in seconds on the boot clock of the boot `boot_id`, in which it is `now`.
+
+        After a reboot it is computed from the wall clock, and never lies after `now`.
+        """
         if self.boot_id == boot_id:
             return self.boot_s
         return now.boot_s - max(0.0, now.wall_s - self.wall_s)

@@ -7,7 +7,8 @@ from pinakad.client.sources import Source, as_drafts
 from pinakad.config import Config
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.nodes.folder import NodesFolder
-from pinakad.nodes.selection import NodeSet, ParsedNodeFile, select_nodes
+from pinakad.nodes.reading import ParsedNodeFile
+from pinakad.nodes.selection import NodeSet, select_nodes
 from pinakad.problems import Severity
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from pinakad.client.errors import NoNodesError, SourceError
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
-from pinakad.nodes.selection import ParsedNodeFile, read_file
+from pinakad.nodes.reading import ParsedNodeFile, read_file
 from pinakad.problems import cause_of
 
 MAX_BYTES = 256 * 1024 * 1024

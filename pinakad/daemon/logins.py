@@ -11,7 +11,8 @@ from pinakad.problems import cause_of
 from pinakad.report.document import Policy
 from pinakad.report.node import NodeReport
 from pinakad.report.vocabulary import Reason, Refusal
-from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pinakad.daemon.logins import Logins
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Problem
 from pinakad.report.document import Policy, Report
 from pinakad.report.vocabulary import Reason, Refusal

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinakad.events import Event
-from pinakad.nodes.selection import NodeSet, ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
+from pinakad.nodes.selection import NodeSet
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import HostKey, NodeState
 from pinakad.problems import Code, Problem, Severity, Spot, capped

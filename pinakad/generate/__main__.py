@@ -1,6 +1,7 @@
-"""Write the files of a checkout that are made from the programs: `python -m pinakad.generate`.
+"""Writes the generated files of a checkout: `python -m pinakad.generate`.
 
-They are the JSON Schemas (pinakad/schemas), the journal catalog and the manual pages (systemd). Tests compare them.
+They are the JSON Schemas (pinakad/schemas), the journal catalog and the manual pages (systemd). Tests compare them with
+the checkout.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def texts() -> dict[Path, str]:
-    """Return every generated file, with its path in a checkout."""
+    """Return the generated files: path in a checkout -> content."""
     systemd = Path("systemd")
     return {
         **{Path("pinakad", "schemas", name): text for name, text in schema.texts().items()},
@@ -21,7 +22,7 @@ def texts() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all generated files. Raises OSError."""
     for path, text in texts().items():
         (CHECKOUT / path).write_text(text, encoding="utf-8")
 

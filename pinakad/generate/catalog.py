@@ -1,4 +1,4 @@
-"""The journal catalog, from the events: what `journalctl -x` explains."""
+"""Generates the journal catalog, which `journalctl -x` shows, from the events."""
 
 import textwrap
 
@@ -8,7 +8,7 @@ _WIDTH = 79
 
 
 def catalog_text() -> str:
-    """Return the journal catalog (https://systemd.io/CATALOG/): an entry for every kind of event."""
+    """Return the journal catalog (https://systemd.io/CATALOG/) with an entry for each kind of event."""
     return "\n".join(_entry(event) for event in Event)
 
 

@@ -1,4 +1,4 @@
-"""The manual pages, from what the programs themselves know: help, options, and the model of the configuration."""
+"""Generates the manual pages from the programs: help, options, and the model of the configuration."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ PAGES = ("pinakad.8", "pinakactl.1", "pinakad.toml.5")
 
 
 def pages() -> dict[str, str]:
-    """Return every page by its file name."""
+    """Return the manual pages: file name -> content in man(7)."""
     texts = (_pinakad(), _pinakactl(), _configuration())
     return {name: roff.page(name, lines) for name, lines in zip(PAGES, texts, strict=True)}
 
@@ -114,14 +114,14 @@ def _configuration() -> Iterator[str]:
 
 
 def _about_table(text: str) -> str:
-    """A model's docstring begins with the table's name, which the heading has already."""
+    """Return a model's docstring without the table's name in front, which is in the heading."""
     _, _, rest = text.strip().partition("]`")
     rest = rest.lstrip(".: ")
     return f"{rest[:1].upper()}{rest[1:]}"
 
 
 def _allowed(schema: dict[str, Any]) -> str:
-    """Return what a key takes, and its default."""
+    """Return the values that a key may have, and its default, as text."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     parts = [" or ".join(_kind_text(kind) for kind in kinds)]
     if schema.get("default") is not None:

@@ -1,4 +1,4 @@
-"""What the manual pages say that no option and no setting says."""
+"""The texts of the manual pages that belong to no option and no setting."""
 
 PINAKAD = """\
 `pinakad` owns bare-metal deployments. A producer stores one JSON file for each node, then creates the marker

@@ -1,4 +1,4 @@
-"""Writes manual pages in man(7): lines that groff and mandoc render alike, in ASCII, without macros of our own."""
+"""Writes manual pages in man(7): ASCII lines that groff and mandoc render alike, without macros of our own."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ _TITLES = {"1": "User Commands", "5": "File Formats", "8": "System Administratio
 
 
 def page(file: str, lines: Iterable[str]) -> str:
-    """Return the page that is stored as `file`, e.g. `pinakad.8`."""
+    """Return the page with the file name `file`, such as `pinakad.8`, as text."""
     title, _, number = file.rpartition(".")
     words = (".TH", _quoted(title.upper()), _quoted(number), '""', _quoted("pinakad"), _quoted(_TITLES[number]))
     head = ['.\\" Made by python -m pinakad.generate from the programs themselves: change those.', " ".join(words)]
@@ -16,30 +16,30 @@ def page(file: str, lines: Iterable[str]) -> str:
 
 
 def name(title: str, about: str) -> Iterator[str]:
-    """Return the section that apropos(1) reads."""
+    """Yield the lines of the section that apropos(1) reads."""
     yield from section("Name")
     yield f"{escaped(title)} \\- {escaped(about)}"
 
 
 def section(title: str, content: str = "") -> Iterator[str]:
-    """Return a section's heading and its text."""
+    """Yield the lines of a section: its heading and its text."""
     yield f".SH {_quoted(title.upper() if title[0].isalpha() else title)}"
     yield from text(content)
 
 
 def subsection(title: str) -> Iterator[str]:
-    """Return a sub-section's heading."""
+    """Yield the heading of a subsection."""
     yield f".SS {_quoted(title)}"
 
 
 def usage(program: str, words: Iterable[str]) -> Iterator[str]:
-    """Return a line of a synopsis."""
+    """Yield the lines of a synopsis: the program and its words."""
     yield f".B {_quoted(program)}"
     yield from (escaped(word) for word in words)
 
 
 def item(title: str, metavar: str | None, *contents: str) -> Iterator[str]:
-    """Return an entry of a list: an option, a key, a file, and what it is; each of `contents` on a line of its own."""
+    """Yield an entry of a list, such as an option, a key or a file; each of `contents` begins on a new line."""
     yield ".TP"
     yield f"\\fB{_inline(title)}\\fR" + ("" if metavar is None else f" \\fI{_inline(metavar)}\\fR")
     for number, content in enumerate(filter(None, contents)):
@@ -48,7 +48,7 @@ def item(title: str, metavar: str | None, *contents: str) -> Iterator[str]:
 
 
 def see_also(*titles: str) -> Iterator[str]:
-    """Return the section that leads to other pages."""
+    """Yield the lines of the section that names other pages, as in `pinakad(8)`."""
     yield from section("See also")
     for number, title in enumerate(titles, start=1):
         named, _, rest = title.partition("(")
@@ -56,7 +56,7 @@ def see_also(*titles: str) -> Iterator[str]:
 
 
 def text(content: str) -> Iterator[str]:
-    r"""Return paragraphs as click's help has them: divided by blank lines, and one that begins with \b is literal."""
+    r"""Yield the paragraphs of `content` in the form of click's help: blank lines between, \b before a literal one."""
     for paragraph in content.strip().split("\n\n"):
         lines = paragraph.splitlines()
         if not lines:
@@ -69,7 +69,7 @@ def text(content: str) -> Iterator[str]:
 
 
 def escaped(line: str) -> str:
-    """Return a line in which nothing is taken for a request or an escape."""
+    """Return a line in which groff and mandoc find neither a request nor an escape."""
     body = _inline(line)
     return "\\&" + body if body.startswith((".", "'")) else body
 

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of the documents, made from the models, for other programs."""
+"""Generates the JSON Schemas (draft 2020-12) of the documents from the models, for other programs."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def report() -> dict[str, Any]:
-    """Return the schema of the report as it is written, with every field; readers accept those they do not know."""
+    """Return the schema of the report as it is written: each field is required, unknown ones are allowed."""
     schema = _of(Report, "serialization")
     for part in (schema, *schema["$defs"].values()):
         if "properties" in part:
@@ -23,7 +23,7 @@ def report() -> dict[str, Any]:
 
 
 def request() -> dict[str, Any]:
-    """Return the schema of a request that is not empty: it says at least one thing, and no file twice."""
+    """Return the schema of a request that is not empty: at least one key is set, and no file is named twice."""
     schema = _of(RequestDocument, "validation")
     for branch in schema["properties"]["nodes"]["anyOf"]:
         if branch["type"] == "array":
@@ -34,12 +34,12 @@ def request() -> dict[str, Any]:
 
 
 def node_file() -> dict[str, Any]:
-    """Return the schema of a node file's shape; what its values must be, and all files together, only we can tell."""
+    """Return the schema of a node file's shape; `pinakactl validate` checks the values, and all files together."""
     return _of(NodeFile, "validation")
 
 
 def texts() -> dict[str, str]:
-    """Return the files of `pinakad/schemas` by name."""
+    """Return the files of `pinakad/schemas`: file name -> JSON text."""
     schemas = {"report.json": report(), "request.json": request(), "node_file.json": node_file()}
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 

@@ -17,7 +17,7 @@ READ, WRITE = 4, 2
 
 
 class Grant(NamedTuple):
-    """What a named user or group may do, after the mask."""
+    """The permissions of a named user or group, after the mask; `number` is the user or group id."""
 
     kind: Literal["user", "group"]
     number: int
@@ -25,16 +25,16 @@ class Grant(NamedTuple):
 
 
 class AccessList(NamedTuple):
-    """The named users and groups, and what the owning group may do. Without a list that is what the mode says."""
+    """The named users and groups, and the permissions of the owning group: without a list, those of the mode."""
 
     named: tuple[Grant, ...]
     owning_group: int
 
 
 def access_list(path: Path, status: os.stat_result) -> AccessList:
-    """Return who may use `path`, whose status is given, besides its owner and everybody. A link has no list.
+    """Return who may use `path`, whose lstat is `status`, besides its owner and everybody. A link has no list.
 
-    Raises OSError. Lists of NFSv4 cannot be seen so.
+    Raises OSError. Lists of NFSv4 are not found.
     """
     by_mode = AccessList((), status.st_mode >> 3 & 7)
     if stat.S_ISLNK(status.st_mode):
@@ -49,7 +49,7 @@ def access_list(path: Path, status: os.stat_result) -> AccessList:
 
 
 def parse(raw: bytes) -> AccessList:
-    """Return what the attribute's bytes say. Where there is a list, the mode's group bits are only its mask."""
+    """Parse the bytes of the attribute. With a list, the group bits of the mode are its mask."""
     entries = list(_ENTRY.iter_unpack(raw[_VERSION.size :]))
     mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)
     named = tuple(

@@ -1,18 +1,21 @@
-"""System calls that Python does not have, and a new file written whole: below every other module."""
+"""System calls that Python does not wrap, and a file created with its whole content; no other module is below this."""
 
 import ctypes
 import os
 
-HERE = -100  # AT_FDCWD (openat(2)): names count from the current folder
+HERE = -100  # AT_FDCWD (openat(2)): names are relative to the current folder
 NO_REPLACE, EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
 _CREATED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path: os.PathLike[str] | str, data: bytes, mode: int, *, durable: bool, folder: int | None = None) -> None:
-    """Write a file that was not there: FileExistsError where something is, a link too. Raises OSError."""
+    """Create a file with the content `data`; `folder` is the descriptor that a relative path starts from.
+
+    Raises FileExistsError where there is anything, a link too, and OSError.
+    """
     descriptor = os.open(path, _CREATED, mode, dir_fd=folder)
     try:
-        os.fchmod(descriptor, mode)  # whatever the umask says; it is ours, nobody had it before
+        os.fchmod(descriptor, mode)  # the umask does not apply; the file is new, so no other process has it open
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
@@ -29,12 +32,12 @@ def rename(
     source_folder: int = HERE,
     target_folder: int = HERE,
 ) -> None:
-    """Rename by renameat2(2), with its flags. Raises OSError."""
+    """Rename with the flags of renameat2(2); the folders are descriptors. Raises OSError."""
     _call("renameat2", str(target), source_folder, os.fsencode(source), target_folder, os.fsencode(target), flags)
 
 
 def sync_file_system(descriptor: int) -> None:
-    """Make all that was written to the file system of an open file durable (syncfs(2)). Raises OSError."""
+    """Make everything written to the file system of an open file durable (syncfs(2)). Raises OSError."""
     _call("syncfs", None, descriptor)
 
 

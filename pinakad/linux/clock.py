@@ -8,9 +8,10 @@ from pinakad.times import Instant, Moment
 
 
 def boot_id() -> str:
-    """Return the id of the host's boot (random(4)).
+    """Return the id of the host's boot (random(4)): a UUID in lower case. Raises OSError.
 
-    The daemon's unit passes it in $PINAKAD_BOOT_ID: in a container, the sandbox's own /proc shows the outer host's.
+    The daemon's unit passes it in $PINAKAD_BOOT_ID: in a container, the /proc of the sandbox shows that of the outer
+    host.
     """
     given = os.environ.get("PINAKAD_BOOT_ID", "")
     if given:  # systemd.unit(5), %b: 32 digits
@@ -19,11 +20,11 @@ def boot_id() -> str:
 
 
 def now() -> Instant:
-    """Return this moment."""
+    """Return the current time on the boot clock and on the wall clock."""
     return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
 def here() -> Moment:
-    """Return this moment so that another boot understands it."""
+    """Return the current time with the boot id, valid across reboots. Raises OSError."""
     moment = now()
     return Moment(boot_id(), moment.boot_s, moment.wall_s)

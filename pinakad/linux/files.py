@@ -1,4 +1,4 @@
-"""Writes files so that they are there whole, or not at all, whatever crashes."""
+"""Writes files completely or not at all, whatever crashes."""
 
 import os
 import stat
@@ -9,15 +9,14 @@ from pathlib import Path
 
 from pinakad.linux import calls
 
-_CHUNK = 1 << 16  # room for a megabyte, given back each time, leaves the heap three times as large
+_CHUNK = 1 << 16  # with buffers of a megabyte for each file the heap grows to three times its size
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
-    """Put `data` under the name `path`: write aside, fsync (if `durable`), rename, fsync the folder.
+    """Atomically write `data` to `path`: write a draft, fsync (if `durable`), rename, fsync the folder (if `durable`).
 
-    A symlink at `path` is replaced, not followed; `draft` (default: `.<name>.new` beside it) is never followed either.
-    A folder in the place of one of them gets another name. Raises OSError and leaves `path` as it was where that cannot
-    be done.
+    A symlink at `path` is replaced, not followed, and so is one at `draft` (default: `.<name>.new` beside `path`). A
+    folder at one of them is renamed. Raises OSError; before the rename that leaves `path` as it was.
     """
     aside = draft or path.with_name(f".{path.name}.new")
     try:
@@ -32,19 +31,19 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, dr
 
 
 def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
-    """Write a file that nobody else has open: what stood under the name is unlinked first, never written through."""
+    """Write a file that no other process has open: an old file is unlinked first, not written to. Raises OSError."""
     _make_way(path)
     calls.create(path, data, mode, durable=durable)
 
 
 def link_new(source: Path, target: Path) -> None:
-    """Give a file a second name, which is ours: what stands there goes."""
+    """Give a file the second name `target`; an old file of that name is removed. Raises OSError."""
     _make_way(target)
     os.link(source, target)
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename a file, whatever stands at `target`, which is ours: a folder there must not hold up a verdict."""
+    """Rename a file to `target`, even over a folder, which is renamed: it must not block a verdict. Raises OSError."""
     try:
         source.rename(target)
     except IsADirectoryError:
@@ -62,18 +61,18 @@ def _make_way(path: Path) -> None:
 
 
 def _put_aside(path: Path) -> None:
-    """Give a folder that stands where a file of ours belongs another name: there is no telling what is in it."""
+    """Rename a folder that is where a file of ours belongs: its content is unknown, so it is not removed."""
     path.rename(path.with_name(f"{path.name}.{time.monotonic_ns()}"))
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for everybody to look into, whatever the umask says. Raises OSError, also where one is."""
+    """Make a folder of mode 0755, whatever the umask is. Raises FileExistsError and OSError."""
     path.mkdir(mode=0o755)
     path.chmod(0o755)
 
 
 def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
-    """Write many files into `folder`, which is new and empty, and make them durable with one sync for all."""
+    """Write many files (name -> content) into a new, empty folder, and sync once for all of them. Raises OSError."""
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name, data in files.items():
@@ -84,12 +83,12 @@ def write_all(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
 
 
 def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
-    """Give a file another name, at which nothing may stand: FileExistsError. Where it can, link(2) does it.
+    """Give a file another name, by link(2) where possible. Raises FileExistsError for a name in use, and OSError.
 
-    A folder has no second name, and a file of somebody else's may get none (fs.protected_hardlinks, proc(5)): for
-    these, renameat2(2), which Python does not offer, moves and replaces nothing either.
-    `durable`: the new name is durable before the old one goes, and that is durable at the return. A power cut leaves
-    the old name, both or the new one, never none.
+    A folder cannot have a second name, and a file of another user may not get one (fs.protected_hardlinks, proc(5)):
+    renameat2(2) with RENAME_NOREPLACE moves these.
+    `durable`: the new name is durable before the old one is removed, and the removal is durable on return. A power cut
+    leaves the old name, both names or the new one, never none.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -104,7 +103,7 @@ def link_or_move(source: Path, target: Path, *, durable: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
+    """Make the names in `folder` durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -113,7 +112,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_if_regular(path: Path) -> None:
-    """Make a file's content and times durable; anything else, or what cannot be opened, is left as it is."""
+    """Make content and times of a regular file durable; other entries, and files that cannot be opened, are skipped."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -126,7 +125,7 @@ def sync_if_regular(path: Path) -> None:
 
 
 def sync_file_system(folder: Path) -> None:
-    """Make all that was written to the file system of `folder` durable (syncfs(2), which Python does not offer)."""
+    """Make everything written to the file system of `folder` durable (syncfs(2)). Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         calls.sync_file_system(descriptor)
@@ -135,7 +134,7 @@ def sync_file_system(folder: Path) -> None:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file, at most `limit` + 1 bytes: whoever gets more than `limit` refuses it.
+    """Return the content of a regular file, at most `limit` + 1 bytes: a longer result means that it is too large.
 
     Raises NotRegularError for anything else (a link is not followed, a pipe is not waited for), and OSError.
     """
@@ -147,7 +146,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def open_regular(path: Path) -> int:
-    """Open a regular file to read it; the caller closes the descriptor. Raises as `read_regular` does."""
+    """Open a regular file for reading; the caller closes the descriptor. Raises NotRegularError and OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -161,12 +160,12 @@ def open_regular(path: Path) -> int:
 
 
 def is_regular(status: os.stat_result) -> bool:
-    """Tell whether it is a regular file."""
+    """Return whether the status is that of a regular file."""
     return stat.S_ISREG(status.st_mode)
 
 
 def read_up_to(descriptor: int, limit: int) -> bytes:
-    """Read until the end or `limit` bytes."""
+    """Return the next bytes of an open file, up to its end or `limit` bytes. Raises OSError."""
     data = b""
     while len(data) < limit and (chunk := os.read(descriptor, min(limit - len(data), _CHUNK))):
         data += chunk
@@ -174,4 +173,4 @@ def read_up_to(descriptor: int, limit: int) -> bytes:
 
 
 class NotRegularError(Exception):
-    """There is a folder, a link, a pipe or the like where a file is needed."""
+    """There is a folder, a link, a pipe or the like instead of a regular file; the message is the path."""

@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from pinakad.events import Event
 
 SOCKET = "/run/systemd/journal/socket"
-PATIENCE_US = 200_000
+SEND_TIMEOUT_US = 200_000
 STUCK_S = 10.0
-"""How long a full queue is waited for, and for how long after that it is not."""
+"""After a send to a full queue has failed (SEND_TIMEOUT_US), no send waits for this long."""
 MAX_MESSAGE = 48 * 1024
-"""One datagram must hold a record; a longer text (a traceback, say) is cut in its middle."""
+"""The most bytes of a text in one datagram; a longer text, such as a traceback, is cut in its middle."""
 
 # syslog(3). CRITICAL is not emergency, which journald would shout to every terminal.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to journald; what it does not take goes to stderr."""
+    """Sends records to journald; records that it does not take go to stderr."""
 
     def __init__(self, path: str = SOCKET) -> None:
         super().__init__()
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, PATIENCE_US))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, SEND_TIMEOUT_US))
         self._stuck_until_s = 0.0
         self._fallback = StderrHandler()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one record. journald may be restarting: then it must not be lost either."""
+        """Send one record; while journald restarts or is busy, the record goes to stderr. Nothing is raised."""
         flags = socket.MSG_DONTWAIT if time.monotonic() < self._stuck_until_s else 0
         try:
             self._socket.sendto(datagram(record, self.format(record)), flags, self._path)
-        except BlockingIOError:  # its queue is full: the main loop must not wait for it again and again
+        except BlockingIOError:  # its queue is full: the main loop must not wait for each record
             self._stuck_until_s = time.monotonic() + STUCK_S
             self._fallback.handle(record)
         except OSError:
             self._fallback.handle(record)
-        except Exception:  # noqa: BLE001 - a log call with wrong arguments; the library's own handlers do the same
+        except Exception:  # noqa: BLE001 - a log call with wrong arguments; the handlers of the library do the same
             self.handleError(record)
 
     def close(self) -> None:
@@ -59,14 +59,14 @@ class JournalHandler(logging.Handler):
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes plain lines; with priority prefixes (sd-daemon(3)) unless a person reads along."""
+    """Writes plain lines to stderr, with priority prefixes (sd-daemon(3)) unless stderr is a terminal."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self._prefixes = not sys.stderr.isatty()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of a record, each with its priority, no control character in them."""
+        """Return the lines of a record, each with its priority and without control characters."""
         level = _PRIORITIES.get(record.levelno, 6)
         prefix = f"<{level}>" if self._prefixes else f"{record.levelname.lower():8}"
         lines = super().format(record).splitlines() or [""]
@@ -74,7 +74,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def set_up(level: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Send the log of this process to the journal if stderr goes there anyway (systemd.exec(5)), else to stderr."""
+    """Send the log of this process to the journal if stderr is connected to it (systemd.exec(5)), else to stderr."""
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
@@ -87,7 +87,7 @@ def set_up(level: str, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def datagram(record: logging.LogRecord, text: str) -> bytes:
-    """Return a record in the journal's native protocol."""
+    """Return a record, with its formatted `text`, in the journal's native protocol."""
     event: Event | None = getattr(record, "event", None)
     values = {
         "MESSAGE": "\n".join(printable(line, MAX_MESSAGE) for line in _cut(text).splitlines()),
@@ -115,7 +115,7 @@ def _cut(text: str) -> str:
 
 
 def _stderr_is_the_journal(environ: Mapping[str, str]) -> bool:
-    """$JOURNAL_STREAM has device and inode of the stream that systemd gave us (systemd.exec(5))."""
+    """Return whether stderr is the stream whose device and inode are in $JOURNAL_STREAM (systemd.exec(5))."""
     try:
         device, inode = environ.get("JOURNAL_STREAM", "").split(":")
         status = os.fstat(2)

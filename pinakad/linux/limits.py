@@ -14,12 +14,12 @@ _YOUNG, _MIDDLE, _OLD = 20_000, 20, 50
 
 @cache
 def inherited() -> tuple[int, int]:
-    """Return the limits of open files, soft and hard, that this process was started with."""
+    """Return the limits of open files, soft and hard, with which this process was started (getrlimit(2))."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def allow_many_files() -> None:
-    """Raise the soft limit of open files to the hard one: every attempt at a node needs one (getrlimit(2))."""
+    """Raise the soft limit of open files to the hard one, as each attempt at a node needs a file. Nothing is raised."""
     soft, hard = inherited()
     most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     with suppress(ValueError, OSError):
@@ -27,18 +27,19 @@ def allow_many_files() -> None:
 
 
 def return_memory() -> None:
-    """Give large blocks back to the system when they are free. The report of ten thousand nodes is one of 8 MB.
+    """Make the C library return large free blocks to the system (mallopt(3)): a report of ten thousand nodes has 8 MB.
 
-    The C library would otherwise keep them, and with each learn to keep larger ones: a quarter more at its worst.
+    By default the library keeps such blocks, and with each raises the size from which it returns them: up to a quarter
+    more memory.
     """
-    with suppress(AttributeError):  # a library without mallopt(3) has ways of its own
+    with suppress(AttributeError):  # a C library without mallopt(3) has other ways
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP_THRESHOLD, _LARGE)
         library.mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 def collect_rarely() -> None:
-    """Look for garbage less often, and never at what is there now: a seventh of what polling thousands of nodes costs.
+    """Collect garbage less often, and never among the present objects: it saves a seventh of the cost of polling.
 
     Call it when everything is imported.
     """

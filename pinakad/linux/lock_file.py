@@ -1,7 +1,8 @@
-"""A lock on a folder that only those can hold who may write in it.
+"""A lock on a folder that only processes which may write in the folder can hold.
 
-flock(2) asks for no right but to open a file, be it for reading: the lock of a folder is anybody's who may list it. So
-a file in it is locked, which is there while it is held, and which its owner and the folder's group can open.
+flock(2) needs no permission but to open a file, for reading is enough: any process that may list a folder could lock
+the folder itself. So a file in it is locked. The file exists while the lock is held, and only its owner and the
+folder's group can open it.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ _ACCESS_LIST = "system.posix_acl_access"
 
 
 class LockFile:
-    """The lock of an open folder; `name` is the file's. One object holds it once."""
+    """The lock of an open folder; `name` is that of the lock file. An object holds the lock at most once."""
 
     def __init__(self, folder: OpenFolder, name: str) -> None:
         self._folder = folder
@@ -25,7 +26,7 @@ class LockFile:
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Take it, and tell whether nobody else has it. Raises OSError, also where no lock can be made."""
+        """Take the lock; return False where another process holds it. Raises OSError, also without a lock file."""
         with self._folder.acting():
             descriptor = self._open()
             if descriptor is None:
@@ -35,17 +36,20 @@ class LockFile:
             except BlockingIOError:
                 os.close(descriptor)
                 return False
-            if not self._is_in_place(descriptor):  # it was released, and removed, meanwhile
+            if not self._is_in_place(descriptor):  # the file was released and removed in the meantime
                 os.close(descriptor)
                 return False
         self._descriptor = descriptor
         return True
 
     def release(self) -> None:
-        """Give it back; the file goes, if it is still there."""
+        """Release the lock and remove its file, if that is still in place."""
         if self._descriptor is None:
             return
-        with self._folder.acting(), suppress(OSError):  # a sticky folder keeps what a killed call of another left
+        with (
+            self._folder.acting(),
+            suppress(OSError),
+        ):  # in a sticky folder the file of another user, left by a killed process, cannot be removed
             if self._is_in_place(self._descriptor):
                 os.unlink(self._name, dir_fd=self._folder.descriptor)
         os.close(self._descriptor)
@@ -55,7 +59,7 @@ class LockFile:
         with suppress(FileNotFoundError):
             try:
                 return os.open(self._name, _FLAGS, dir_fd=self._folder.descriptor)
-            except PermissionError:  # somebody else's, who has not opened it to the group yet, or never will
+            except PermissionError:  # another user's, who has not (or not yet) given access to the group
                 return None
         try:
             descriptor = os.open(self._name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._folder.descriptor)
@@ -65,12 +69,12 @@ class LockFile:
         return descriptor
 
     def _let_the_group_open(self, descriptor: int) -> None:
-        """With the folder's default access list others could read the file, and reading is enough to lock it."""
+        """Let only the folder's group open the file: by a default access list others could read and so lock it."""
         folder = os.fstat(self._folder.descriptor)
         with suppress(OSError):
             os.removexattr(descriptor, _ACCESS_LIST)
         if folder.st_mode & stat.S_IWGRP:
-            with suppress(OSError):  # then it is its owner's alone
+            with suppress(OSError):  # then only the owner can open it
                 os.chown(descriptor, -1, folder.st_gid)
                 os.chmod(descriptor, _MODE_OF_GROUP)
 

@@ -1,7 +1,7 @@
-"""Locks: is there a daemon for a folder, a supervisor for a run?
+"""Is there a daemon for a folder, a supervisor for a run? Locks answer.
 
-flock(2) asks for no right but to open a file, be it for reading. So nobody else can open the lock of the state folder,
-and the lock of a folder that others can open counts only where it is a process of ours that holds it.
+flock(2) needs no permission but to open a file, for reading is enough. So no other user can open the lock file of the
+state folder, and a lock on a folder that others can open counts only where a process of ours holds it.
 """
 
 import fcntl
@@ -18,17 +18,18 @@ log = logging.getLogger(__name__)
 
 _MODE = 0o600
 _PYTHON = ("python", "pypy")
-_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.02  # who only looks whether a daemon runs holds the lock for a moment, too
+_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.02  # `is_locked` in another process holds the lock for a moment, too
 
 
 class LockedError(Exception):
-    """Another daemon has this folder."""
+    """Another daemon uses this folder."""
 
 
 class Holder(NamedTuple):
-    """A process that holds a lock; `user` is None for one that has ended or cannot be seen.
+    """A process that holds a lock; `user` (its real user id) is None where it has ended or is not visible.
 
-    `program` is the path of what it runs, "" where that cannot be seen: its words are for anybody to choose.
+    `program` is the path of its executable, "" where that is not visible. `command` is its command line, which any
+    process can choose.
     """
 
     pid: int
@@ -38,10 +39,11 @@ class Holder(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether it is another pinakad of the same user.
+        """Whether the process is another pinakad of the same user.
 
-        A stranger's lock goes on in what he starts with it, and sudo(8) is root through and through. Root sees its
-        program. We do not see that of another of our own user in another user namespace: it is ours by its user.
+        A lock is inherited by child processes, and a child of sudo(8) has the real user id of root; root sees its
+        executable. The executable of a process of our own user in another user namespace is not visible: such a process
+        is ours by its user id.
         """
         is_python = not self.program or Path(self.program).name.startswith(_PYTHON)
         runs = is_python and "pinakad" in self.command
@@ -52,9 +54,10 @@ class Holder(NamedTuple):
 
 
 def lock(path: Path) -> int:
-    """Lock a file of ours until this process ends; return the descriptor that holds it. Raises LockedError and OSError.
+    """Lock a file of ours until this process ends; return the descriptor that holds the lock.
 
-    A file that others could open, as earlier versions made it, may be locked by any of them: it is replaced.
+    A file that other users can open, as earlier versions made it, may be locked by any of them: it is replaced. Raises
+    LockedError where another pinakad holds the lock, and OSError.
     """
     for _ in range(_LOCK_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
@@ -71,7 +74,7 @@ def lock(path: Path) -> int:
 
 
 def _replaced(path: Path) -> int:
-    """Put a new file in place of the lock, which is locked already; return its descriptor."""
+    """Replace the lock file by a new one that is locked already; return its descriptor. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         draft.unlink()
@@ -82,7 +85,7 @@ def _replaced(path: Path) -> int:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file at once, or return False where somebody else has it."""
+    """Lock an open file without waiting; return False where another process holds the lock. Raises OSError."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -97,10 +100,10 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether somebody holds the lock of a file. To look holds it for a moment, too.
+    """Return whether a process holds the lock of a file. The check itself holds it for a moment, too.
 
-    Where we may not open it, the kernel's list of locks tells: who is in there could open it.
-    A link is not followed, a pipe not waited for.
+    Where this process may not open the file, the kernel's list of locks decides: its entries could open it.
+    A link is not followed, a pipe is not waited for. Nothing is raised: a file that is missing is not locked.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -118,9 +121,9 @@ def is_locked(path: Path) -> bool:
 
 
 def holders(path: Path, kinds: tuple[str, ...] = ("WRITE",)) -> list[Holder]:
-    """Return who holds the flock on a file or folder for itself alone, as far as proc_locks(5) shows it to us.
+    """Return the processes that hold an exclusive flock on a file or folder, as far as proc_locks(5) shows them.
 
-    With "READ" among `kinds`, those who share it, too: they are as much in the way.
+    With "READ" among `kinds`, the holders of shared ones as well: these block an exclusive lock just the same.
     """
     try:
         file = _name_in_list(path)
@@ -133,9 +136,9 @@ def holders(path: Path, kinds: tuple[str, ...] = ("WRITE",)) -> list[Holder]:
 
 
 def _name_in_list(path: Path) -> str:
-    """Return how proc_locks(5) names a file: device and inode of its file system.
+    """Return how proc_locks(5) names a file: by device and inode of its file system. Raises OSError and ValueError.
 
-    Of stat(2) neither is sure to be that (overlay, btrfs); fdinfo (proc_pid_fdinfo(5)) has the inode and the mount.
+    Those of stat(2) may differ (overlay, btrfs); fdinfo (proc_pid_fdinfo(5)) has the inode and the mount.
     """
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -151,7 +154,7 @@ def _name_in_list(path: Path) -> str:
 
 
 def _holder(pid: str) -> Holder | None:
-    """Return who has a pid. Its real user counts, which no program with another's rights changes."""
+    """Return the process with a pid, None for no number. Its user is the real one: set-user-ID does not change it."""
     if not pid.isdigit():
         return None
     user, command, program = None, "", ""
@@ -165,14 +168,14 @@ def _holder(pid: str) -> Holder | None:
 
 
 class StateLock:
-    """The lock of the state folder, by which others know that a daemon runs. Its file is made again."""
+    """The lock of the state folder, by which other programs see that a daemon runs. A removed file is made again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def hold(self) -> None:
-        """Make sure that the file which is there now is locked by us. Raises LockedError and OSError."""
+        """Lock the file that is at the path now, unless it is locked by us already. Raises LockedError and OSError."""
         if self._descriptor is not None and _is_still(self._path, self._descriptor):
             return
         descriptor = lock(self._path)
@@ -184,7 +187,8 @@ class StateLock:
 class FolderLock:
     """The lock on a folder by its path; where the folder was replaced, the new one is locked.
 
-    Anybody who may look into the folder can hold its lock. Who is no pinakad of ours is named, and in nobody's way.
+    Any process that may list the folder can hold its lock. A holder that is not a pinakad of ours is logged, and the
+    folder is used all the same.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -194,7 +198,7 @@ class FolderLock:
         self._logged: list[int] = []
 
     def hold(self) -> None:
-        """Make sure that the folder which is there now is ours. Raises LockedError and OSError."""
+        """Lock the folder that is at the path now, unless it is locked already. Raises LockedError and OSError."""
         status = self._folder.stat()
         if self._descriptor is None or not os.path.samestat(os.fstat(self._descriptor), status):
             self._open()
@@ -212,7 +216,9 @@ class FolderLock:
         if self._is_locked:
             return
         found = holders(self._folder, ("READ", "WRITE"))
-        if not found or any(holder.is_ours for holder in found):  # none: one in another container, perhaps
+        if not found or any(
+            holder.is_ours for holder in found
+        ):  # no holder is visible: perhaps a pinakad in another container
             raise LockedError(f"cannot use '{self._folder}': another pinakad uses it")
         pids = [holder.pid for holder in found]
         if pids != self._logged:

@@ -1,4 +1,4 @@
-"""Tells systemd that pinakad is ready, alive, and what it does (sd_notify(3))."""
+"""Notifies systemd that pinakad is ready or alive, and of its status (sd_notify(3))."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ MAX_STATUS = 300
 
 
 class Notifier:
-    """Talks to the service manager; without one every call does nothing."""
+    """Sends notifications to the service manager; without one, or where it does not read, a call does nothing."""
 
     def __init__(self) -> None:
         self._notifier = SystemdNotifier()
@@ -18,23 +18,23 @@ class Notifier:
         self._status = ""
 
     def ready(self) -> None:
-        """The watches stand and an unfinished deployment has been picked up."""
+        """Report the end of the start, or of a reload: folders are watched, an unfinished deployment is resumed."""
         self._send("READY=1")
 
     def alive(self) -> None:
-        """The main loop and what it drives make progress."""
+        """Report that the main loop and its tasks make progress; see `watchdog_interval_s`."""
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """SIGHUP is being handled; `ready` ends it."""
+        """Report that SIGHUP is being handled; `ready` ends the reload."""
         self._send("RELOADING=1")
 
     def stopping(self) -> None:
-        """The daemon goes."""
+        """Report that the daemon is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in words what is going on; what has not changed is not sent again."""
+        """Send the status text, cut at MAX_STATUS characters; an unchanged one is not sent again."""
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text[:MAX_STATUS]}")
@@ -45,7 +45,7 @@ class Notifier:
 
 
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Return how often `alive` must be called, None where nobody listens (sd_watchdog_enabled(3))."""
+    """Return the interval in seconds for calls of `alive`, None without a watchdog (sd_watchdog_enabled(3))."""
     try:
         limit_s = int(environ["WATCHDOG_USEC"]) / 1e6
         meant = int(environ.get("WATCHDOG_PID", os.getpid())) == os.getpid()

@@ -13,9 +13,9 @@ _MAX_LINKS = 40  # path_resolution(7)
 
 
 def weakness(path: Path, trusted: Collection[int] = (0,), *, shared: bool = False) -> str | None:
-    """Return who could change what `path` leads to, and where; None where only the user ids `trusted` could.
+    """Return a sentence on who could change the file at `path`, and where; None if only the user ids `trusted` could.
 
-    Every folder on the way counts, and every link. `shared`: its last folder is a place where a group may write.
+    Each folder on the way counts, and each link. `shared`: the last entry may be writable by a group.
     Raises OSError where there is no such file.
     """
     return _weakness(path, frozenset(trusted), _MAX_LINKS, shared=shared)
@@ -39,7 +39,10 @@ def _weakness(path: Path, trusted: frozenset[int], links: int, *, shared: bool) 
 
 
 def _writable(place: Path, status: os.stat_result, trusted: frozenset[int], *, shared: bool) -> str | None:
-    """A folder with the sticky bit keeps each entry for its owner, whom we look at next."""
+    """Return a sentence on who can write `place`, None for nobody else.
+
+    In a folder with the sticky bit each entry belongs to its owner, which the next step checks.
+    """
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return None
     if status.st_mode & stat.S_IWOTH:
@@ -60,7 +63,7 @@ def _is_trusted(grant: Grant, trusted: frozenset[int]) -> bool:
 
 
 def name_of(grant: Grant) -> str:
-    """Return whom an entry of an access control list names, for a person."""
+    """Return the name of the user or group of an access control entry, for a message."""
     name = _user(grant.number) if grant.kind == "user" else _group(grant.number)
     return name if name.startswith("user ") else f"the {grant.kind} {name}"
 

@@ -1,4 +1,4 @@
-"""Act with another user's rights for a moment: what root does in that user's folder is then what the user could do."""
+"""Acts with another user's rights for a moment: root then can do in that user's folder what the user could do."""
 
 import os
 import pwd
@@ -13,7 +13,9 @@ _SETGID, _SETUID = 1 << 6, 1 << 7  # capabilities(7)
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The rights of one user. No process of that user can signal or trace us meanwhile: our real user id stays."""
+    """The rights of one user. While they are held, no process of that user can signal or trace this one: the real user
+    id stays.
+    """
 
     uid: int
     gid: int
@@ -21,20 +23,20 @@ class Rights:
 
     @classmethod
     def of_owner(cls, status: os.stat_result) -> "Rights | None":
-        """Return the rights of a folder's owner; None where there are none to give up: we are not root, or it is."""
+        """Return the rights of a folder's owner; None where this process is not root, or the owner is."""
         if status.st_uid == 0 or not has_rights_of_all():
             return None
         try:
             user = pwd.getpwuid(status.st_uid)
-        except KeyError:  # as in a container
+        except KeyError:  # a user without an entry in passwd(5), as in a container
             return cls(status.st_uid, status.st_gid, (status.st_gid,))
         return cls(user.pw_uid, user.pw_gid, tuple(os.getgrouplist(user.pw_name, user.pw_gid)))
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have these rights and no others, in every thread. Raises PermissionError where we may not change them.
+        """Have these rights and no others, in every thread. Raises PermissionError where they cannot be changed.
 
-        Inside there are calls of the system only: what Python imports late may be closed to that user.
+        Only make system calls inside: a late import of Python may read a file that is closed to that user.
         """
         before = Rights(os.geteuid(), os.getegid(), tuple(os.getgroups()))
         try:
@@ -45,19 +47,19 @@ class Rights:
 
     def _take(self) -> None:
         os.seteuid(0)
-        os.setgroups(self.groups)  # first the groups: the user may not
+        os.setgroups(self.groups)  # first the groups: afterwards this is not allowed any more
         os.setegid(self.gid)
         os.seteuid(self.uid)
 
 
 def held(rights: Rights | None) -> AbstractContextManager[None]:
-    """Have these rights, or, with None, go on with our own."""
+    """Return a context with these rights; with None the rights stay as they are."""
     return nullcontext() if rights is None else rights.held()
 
 
 @cache
 def has_rights_of_all() -> bool:
-    """Tell whether we are root and may act as others; root without capabilities is bound by modes anyway."""
+    """Return whether this process is root and may change its rights: CAP_SETUID and CAP_SETGID (capabilities(7))."""
     if os.getuid() != 0:
         return False
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Does an error say that this machine lacks something, and nothing about the peer?"""
+"""Does an error mean that this machine lacks something, so that it says nothing about the peer?"""
 
 import errno
 import socket
@@ -17,7 +17,7 @@ _OF_THE_RESOLVER = frozenset({socket.EAI_MEMORY, socket.EAI_SYSTEM})  # getaddri
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Tell whether it failed for want of descriptors, memory, processes or threads: it may go well a moment later."""
+    """Return whether descriptors, memory, processes or threads were missing: a later attempt may succeed."""
     if isinstance(error, socket.gaierror):
         return error.errno in _OF_THE_RESOLVER
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _ERRNOS)

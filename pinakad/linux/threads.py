@@ -1,7 +1,7 @@
-"""Does work beside the loop, also where no thread is left for it.
+"""Runs work beside the loop, even where no thread is left for it.
 
-The system refuses a thread where a limit is reached (setrlimit(2), RLIMIT_NPROC; `TasksMax=` of the unit). That is no
-bug of ours: what needs a thread waits for one, and what does not is done in the loop.
+The system refuses a thread where a limit is reached (setrlimit(2), RLIMIT_NPROC; `TasksMax=` of the unit). That is not
+a bug of pinakad: work that needs a thread waits for one, other work runs in the loop.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ _T = TypeVar("_T")
 
 
 class NoThreadError(Exception):
-    """The system has no thread for this now."""
+    """The system has no thread left now; the work was not begun."""
 
 
 def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
-    """Do `work` in a thread of its own, that nobody waits for at the end. Raises NoThreadError: nothing was done."""
+    """Run `work` in a thread of its own, which does not delay the end of the process. Raises NoThreadError."""
     thread = threading.Thread(target=work, name=name, daemon=True)
     try:
         thread.start()
@@ -28,7 +28,7 @@ def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
 
 
 def are_left(count: int) -> bool:
-    """Tell whether so many threads can be started now, all at once."""
+    """Return whether `count` threads can run at the same time now, besides those that run."""
     may_end = threading.Event()
     try:
         for _ in range(count):
@@ -41,7 +41,7 @@ def are_left(count: int) -> bool:
 
 
 def beside(loop: asyncio.AbstractEventLoop, work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
-    """Do `work` in a thread and return its result to come. Raises NoThreadError; nothing is done then."""
+    """Run `work` in a thread; return the future of its result or error. Raises NoThreadError."""
     future: asyncio.Future[_T] = loop.create_future()
 
     def settle(set_: Callable[[Any], None], value: Any) -> None:
@@ -51,9 +51,9 @@ def beside(loop: asyncio.AbstractEventLoop, work: Callable[[], _T], name: str) -
     def run() -> None:
         try:
             setter, value = future.set_result, work()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+        except BaseException as error:  # noqa: BLE001 - it is raised where the future is awaited
             setter, value = future.set_exception, error  # type: ignore[assignment]
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits
+        with suppress(RuntimeError):  # the loop is closed, so nothing awaits the future
             loop.call_soon_threadsafe(settle, setter, value)
 
     start_thread(run, name)
@@ -61,26 +61,26 @@ def beside(loop: asyncio.AbstractEventLoop, work: Callable[[], _T], name: str) -
 
 
 class PatientThreads:
-    """What a loop does beside itself: each in a thread of its own, and where there is none, at once in the loop."""
+    """Runs each piece of work of a loop in a thread of its own, or at once in the loop where there is no thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._under_way: set[threading.Thread] = set()
 
     def submit(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
-        """Do `work` and return its result, to come or there already."""
+        """Run `work`; return the future of its result or error, which is done already where there was no thread."""
         future: asyncio.Future[_T] = self._loop.create_future()
         try:
             future = beside(self._loop, self._noted(work), "worker")
         except NoThreadError:
             try:
                 future.set_result(work())
-            except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+            except Exception as error:  # noqa: BLE001 - it is raised where the future is awaited
                 future.set_exception(error)
         return future
 
     def join(self) -> None:
-        """Wait until all is done: what is written is whole."""
+        """Block until all work is done, so that no write is cut off."""
         for thread in list(self._under_way):
             thread.join()
 

@@ -1,8 +1,8 @@
 """Opens a folder step by step, with each link checked before it is followed: no part of the way can be exchanged.
 
-What path_resolution(7) does, but for two things. Below a root folder of one's own choice a link that leads to `/`
-leads to that folder, as openat2(2) has it (RESOLVE_IN_ROOT, Linux 5.6). And where root walks, it takes on the rights of
-the first other user whose folder is on the way, and follows no link that somebody else could have put there.
+It follows path_resolution(7), with two differences. A link to `/` leads to the given root folder, as with
+RESOLVE_IN_ROOT of openat2(2) (Linux 5.6). And with `as_owner` root takes on the rights of the first other user whose
+folder is on the way, and follows no link that another user could have put there.
 """
 
 import errno
@@ -21,10 +21,10 @@ _NEW_FOLDER_MODE = 0o755
 
 
 class Walk:
-    """One way through the folders. `here` is the descriptor (O_PATH) of the folder that was reached."""
+    """One walk through the folders. `here` is the descriptor (O_PATH) of the folder that was reached."""
 
     def __init__(self, root: Path = Path("/"), *, as_owner: bool = False, make: bool = False) -> None:
-        """`as_owner`: see above; `make`: make the folders that are missing. Raises OSError, as `to` does."""
+        """`as_owner`: see the module; `make`: make the folders that are missing, with mode 0755. Raises OSError."""
         self.rights: Rights | None = None
         self._as_owner, self._make = as_owner, make
         self._links = 0
@@ -32,13 +32,13 @@ class Walk:
         self.here = os.dup(self._root)
 
     def close(self) -> None:
-        """Let go of the folders."""
+        """Close the descriptors."""
         for descriptor in (self.here, self._root):
             with suppress(OSError):
                 os.close(descriptor)
 
     def to(self, path: Path) -> None:
-        """Go to a folder; its path counts from the root folder, whether it begins with `/` or not."""
+        """Go to a folder by its path from the root folder, with or without a leading `/`. Raises OSError."""
         rest = [part for part in reversed(path.parts) if part != "/"]
         self._shed()
         while rest:
@@ -88,7 +88,10 @@ class Walk:
         rest += [part for part in reversed(Path(target).parts) if part != "/"]
 
     def _is_shared(self, link: os.stat_result) -> bool:
-        """Could anybody have put the link here who is not the folder's owner? The sticky bit keeps it for its owner."""
+        """Return whether a user other than the folder's owner could have put the link here.
+
+        In a folder with the sticky bit that is the link's owner.
+        """
         folder = os.fstat(self.here)
         if folder.st_mode & stat.S_ISVTX:
             return link.st_uid not in (0, folder.st_uid)
@@ -107,9 +110,10 @@ class Walk:
 
 
 def resolved_in(root: Path, place: Path) -> Path:
-    """Return the path of `place` on the machine whose file system is `root`, every link followed in there.
+    """Return the path of `place` in the file system at `root`, with each link followed within `root`.
 
-    To read by: nothing keeps others from changing it meanwhile. What is missing is taken as it stands. Raises OSError.
+    Use it only to read, as other users may change the path in the meantime. A part that does not exist is kept as
+    written. Raises OSError.
     """
     found, rest, links = root, [part for part in reversed(place.parts) if part != "/"], 0
     while rest:

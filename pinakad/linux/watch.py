@@ -1,7 +1,7 @@
 """Turns file system events into one wake-up: has anything happened in the folders?
 
-An event is only a hint. The handler sets a flag and no more, because an exception in it would end the library's
-thread for good; what is so, every look at the folder tells. A canary proves that events still come at all.
+An event is only a hint. The handler sets a flag and does no more, because an exception in it would end the library's
+thread for good; the truth is what a scan of the folder finds. A canary proves that events still arrive.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ CANARY_EVERY_S = 60.0
 CANARY_LIMIT_S = 4.0
 _MAX_CLOSED = 1000
 _FOR_OTHERS = 4
-"""Threads and processes that are left for what needs one: a login has two, and so have script and supervisor."""
-# not opened nor closed-no-write: our own reading of a file would wake us, for ever
+"""Threads and processes that are kept free: a login needs two, and so do script and supervisor."""
+# neither opened nor closed-no-write: our own reading of a file would cause wake-ups for ever
 _TYPES: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -54,14 +54,14 @@ _TYPES: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-_Place = tuple[int, int]
+_FolderId = tuple[int, int]
 
 
 class Watch:
     """Watches folders, and watches them again when they come back.
 
-    `folders` has what to call, on the loop's thread, when something happens in a folder. `ours` is the start of the
-    names that we write ourselves: they wake nobody.
+    `folders` maps each folder to the callback that is called, on the loop's thread, when something happens in it.
+    `ours` is the prefix of the names that pinakad writes itself: these cause no call. `canary` is a folder of our own.
     """
 
     def __init__(self, canary: Path, ours: str, folders: Mapping[Path, Callable[[], None]]) -> None:
@@ -70,7 +70,7 @@ class Watch:
         self._folders = folders
         self._loop = asyncio.get_running_loop()
         self._observer: BaseObserver | None = None
-        self._watched: dict[Path, tuple[_Place, ObservedWatch]] = {}
+        self._watched: dict[Path, tuple[_FolderId, ObservedWatch]] = {}
         self._troubles: dict[Path, str] = {}
         self._closed: set[str] = set()
         self._created: set[str] = set()
@@ -78,7 +78,7 @@ class Watch:
         self._proof = _Canary(canary)
 
     def start(self) -> None:
-        """Begin to watch; `ensure` then says what. Where it cannot, each of them tries again."""
+        """Start the library; `ensure` then watches the folders, and starts it again where that failed."""
         logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
         try:
             _leave_some(1)
@@ -90,34 +90,34 @@ class Watch:
             self._observer = observer
 
     def stop(self) -> None:
-        """End the watching; the library's threads end by themselves."""
+        """Stop watching; the threads of the library end by themselves."""
         with suppress(RuntimeError, OSError):
             if self._observer is not None:
                 self._observer.stop()
 
     @property
     def trusted(self) -> bool:
-        """Tell whether events come; otherwise rescans have taken over."""
+        """Whether events arrive; otherwise rescans have taken over."""
         return self._proof.alive and not self._troubles
 
     @property
     def trouble(self) -> str:
-        """What keeps events from coming, for people; empty where nothing does."""
+        """Why no events arrive, for people; empty where they do."""
         return next(iter(self._troubles.values()), "" if self._proof.alive else "no event comes any more")
 
     def was_closed(self, name: str) -> bool:
-        """Tell whether since the last call a writer has closed a file of this name, or renamed it in."""
+        """Return whether since the last call a file of this name was closed by a writer, or moved into a folder."""
         with suppress(KeyError):
             self._closed.remove(name)
             return True
         return False
 
     def is_created(self, name: str) -> bool:
-        """Tell whether a file of this name was created, and neither closed nor renamed in since."""
+        """Return whether a file of this name was created, and neither closed nor moved in since."""
         return name in self._created
 
     def ensure(self) -> None:
-        """Watch each of the folders that is there now; one that was replaced is watched anew."""
+        """Watch each folder that exists now; a folder that was replaced is watched again."""
         if self._observer is None:
             self.start()
         if self._observer is not None:
@@ -126,7 +126,7 @@ class Watch:
             self._proof.send_when_due(self._loop.time())
 
     def _ensure(self, observer: "BaseObserver", folder: Path) -> None:
-        place = _place(folder)
+        place = _folder_id(folder)
         known = self._watched.get(folder)
         if known is not None and known[0] == place:
             return
@@ -144,7 +144,7 @@ class Watch:
         self._watched[folder] = (place, watch)
         if self._troubles.pop(folder, None) is not None:
             log.info("'%s' is watched again", folder, extra=fields(Event.WATCH))
-        self._wake_up(folder)  # watch first, then look
+        self._wake_up(folder)  # watch first, then scan: an event before the watch is found by the scan
 
     def _forget(self, folder: Path) -> None:
         known = self._watched.pop(folder, None)
@@ -158,7 +158,7 @@ class Watch:
             log.warning("%s; rescans have taken over", text, extra=fields(Event.WATCH))
 
     def _note(self, folder: Path, event: FileSystemEvent) -> None:
-        """Run on the library's thread: leave a hint and wake the loop, once until it has looked."""
+        """Run on the library's thread: leave a hint and wake the loop, at most once until the callback has run."""
         if folder == self._canary:
             self._proof.came_s = self._loop.time()
             return
@@ -172,7 +172,9 @@ class Watch:
         elif event.event_type in ("closed", "moved", "deleted"):
             self._created.discard(name)
         if event.event_type in ("closed", "moved"):
-            if len(self._closed) >= _MAX_CLOSED:  # names that nobody asks for; who is asked for then waits 200 ms
+            if (
+                len(self._closed) >= _MAX_CLOSED
+            ):  # names that nothing asks for; a request that is forgotten here waits 200 ms
                 self._closed.clear()
             self._closed.add(name)
         if folder not in self._woken:
@@ -185,29 +187,29 @@ class Watch:
             self._folders[folder]()
 
     def _folder_went(self, folder: Path, path: str) -> None:
-        """A folder that is made anew may get the same inode: forget the watch, the next `ensure` makes another."""
+        """Forget the watch of a removed folder, as a new one may get the same inode; the next `ensure` watches it."""
         if Path(path).name == folder.resolve().name:
             self._forget(folder)
 
 
 def _leave_some(wanted: int) -> None:
-    """Raise RuntimeError, as the library does, where these threads would take the last ones: a rescan needs none."""
+    """Raise RuntimeError, as the library does, where `wanted` threads would be the last ones: a rescan needs none."""
     if not are_left(wanted + _FOR_OTHERS):
         raise RuntimeError("hardly any thread is left")
 
 
 class _Canary:
-    """Proves that events come: a file that is written now and then into a folder of our own must be reported."""
+    """Proves that events arrive: a file that is written regularly into a folder of our own must be reported."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sent_s: float | None = None
         self.came_s: float | None = None
-        """When it was reported last, on the loop's clock; written by the library's thread."""
+        """When the canary was reported last, on the loop's clock; written by the library's thread."""
         self.alive = True
 
     def send_when_due(self, now_s: float) -> None:
-        """Judge by the last one, and write the next one where it is time for it."""
+        """Judge by the last canary, and write the next one where it is due."""
         if self._sent_s is not None and (self.came_s is None or self.came_s < self._sent_s):
             if now_s - self._sent_s < CANARY_LIMIT_S:
                 return
@@ -229,26 +231,26 @@ class _Canary:
 
 
 class _Handler(FileSystemEventHandler):
-    """Hands every event on; whatever goes wrong stays here."""
+    """Passes each event on; an error of a closed loop is suppressed."""
 
     def __init__(self, note: Callable[[FileSystemEvent], None]) -> None:
         self._note = note
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Take one event. The loop may be closed already: then nobody needs it."""
+        """Pass one event on. The loop may be closed already: then the event is not needed."""
         with suppress(RuntimeError):
             self._note(event)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether people need the library's line. A thread of it that is told to stop just before it waits for
-    events calls that an error (watchdog 7.1, `InotifyEmitter.queue_events`): it ends all the same.
+    """Return whether a log line of the library matters. A thread of the library that is stopped just before it waits
+    for events logs that as an error (watchdog 7.1, `InotifyEmitter.queue_events`), and ends all the same.
     """
     return not record.getMessage().endswith("called when the thread is inactive")
 
 
-def _place(folder: Path) -> _Place | str:
-    """Return device and inode of the folder that the path leads to now, or why it cannot be watched."""
+def _folder_id(folder: Path) -> _FolderId | str:
+    """Return device and inode of the folder at the path, or the reason why it cannot be watched."""
     try:
         status = folder.stat()
         os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))

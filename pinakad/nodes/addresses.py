@@ -22,9 +22,9 @@ class AddressSource(StrEnum):
     ONLY = "only"
 
 
-@lru_cache(maxsize=4096)  # each address of a file is looked at several times, a gateway in thousands of files
+@lru_cache(maxsize=4096)  # each address of a file is parsed several times, a gateway in thousands of files
 def ipv4(text: str) -> IPv4Address | None:
-    """Return the address, or None: only four decimal numbers without leading zeros are one (as `ipaddress` has it)."""
+    """Return the IPv4 address that `text` is: four decimal numbers without leading zeros (`ipaddress`); else None."""
     try:
         return IPv4Address(text)
     except AddressValueError:
@@ -33,7 +33,7 @@ def ipv4(text: str) -> IPv4Address | None:
 
 @lru_cache(maxsize=4096)
 def ip_value(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address that `text` means, None where it is none.
+    """Return the IP address that `text` is, None where it is none.
 
     An IPv4 address inside an IPv6 one (RFC 4291, section 2.5.5.2) is the IPv4 address: both lead to the same machine.
     """
@@ -46,13 +46,13 @@ def ip_value(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def address_key(text: str) -> str:
-    """Return what two spellings of one address have in common: case and a final dot tell no names apart."""
+    """Return the one spelling of an address or a name by which it is compared: no case, no final dot (RFC 4343)."""
     address = ip_value(text)
     return text.lower().removesuffix(".") if address is None else str(address)
 
 
 def why_no_login(text: str, *, allow_loopback: bool) -> str | None:
-    """Return why no node can be logged in to at an address or a name, None where nothing speaks against it."""
+    """Return why no node can be logged in to at an address or a name, None where a login is possible."""
     address = ip_value(text)
     if address is None:
         name = address_key(text)
@@ -68,7 +68,7 @@ def why_no_login(text: str, *, allow_loopback: bool) -> str | None:
 
 
 def is_netmask(text: str) -> bool:
-    """Tell whether `text` is a dotted netmask whose ones are contiguous and not none."""
+    """Return whether `text` is a dotted netmask: at least one bit is set, and the set bits are contiguous."""
     mask = ipv4(text)
     if mask is None or not int(mask):
         return False
@@ -78,7 +78,7 @@ def is_netmask(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def subnet(address: str, netmask: str) -> IPv4Network | None:
-    """Return the network that an address and its netmask span, None where either is none."""
+    """Return the network that an address and its netmask span, None where either is not valid."""
     if ipv4(address) is None or not is_netmask(netmask):
         return None
     try:
@@ -88,7 +88,7 @@ def subnet(address: str, netmask: str) -> IPv4Network | None:
 
 
 def is_usable(text: str, *, allow_loopback: bool) -> bool:
-    """Tell whether a node can be reached at this address at all."""
+    """Return whether a node can have the IPv4 address `text`: no broadcast, multicast, link-local or loopback one."""
     address = ipv4(text)
     if address is None or address.is_unspecified or address.is_link_local or address.is_multicast:
         return False
@@ -96,12 +96,12 @@ def is_usable(text: str, *, allow_loopback: bool) -> bool:
 
 
 def choose(node_file: NodeFile, *, allow_loopback: bool) -> tuple[str, AddressSource] | None:
-    """Return the address that is polled and how it was chosen, None where none can be.
+    """Return the address that is polled and how it was chosen, None where the file has no usable address.
 
     Of the interfaces that are no slave and have a usable address: the first Mgmt, else the first VXLAN, else the
     first Primary, else the first with a gateway, else the only one that is left. An `ssh.address` wins over all.
-    Never the virtual address nor the provider's gateway. The tenants' gateway is in a network of its own: a node may
-    have the same address.
+    The virtual address and the provider's gateway are never chosen. The tenants' gateway is in a network of its own: a
+    node may have the same address.
     """
     if node_file.ssh and node_file.ssh.address:
         return node_file.ssh.address, AddressSource.SSH

@@ -1,4 +1,4 @@
-"""Does what one node file says make sense? Every problem of the file, in one go."""
+"""Does the content of one node file make sense? Every problem of the file is found in one pass."""
 
 import re
 from collections import Counter, defaultdict
@@ -23,11 +23,11 @@ from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, printable
 KNOWN_TYPES = {"primary", "secondary", "mgmt", "vxlan", "storage", "externaltraffic"}
 CONTROL = {"control", "controller"}
 KNOWN_ROLES = CONTROL | {"compute", "storage", "network", "management", "monitoring"}
-_ONCE = KNOWN_TYPES - {"secondary"}  # producers make every interface that is left over a secondary one
+_ONCE = KNOWN_TYPES - {"secondary"}  # producers give every remaining interface the type Secondary
 VLANS = range(1, 4095)
 MTUS = range(576, 9217)
 _MAX_INTERFACE_KEY = 30
-_FEW = 32  # above it the prefixes are gone through, not the subnets: of those a hostile file has thousands
+_FEW = 32  # above it each prefix length is tried, not each subnet: a hostile file has thousands of subnets
 _POINT_TO_POINT = 31
 
 
@@ -37,12 +37,12 @@ class _OwnNetwork(NamedTuple):
     addresses: set[str]
     subnets: set[IPv4Network]
     lengths: set[int]
-    """The lengths of their prefixes."""
+    """The prefix lengths of the subnets."""
     shown: str
-    """The subnets, for a message."""
+    """The subnets as text for a message."""
 
     def around(self, address: IPv4Address) -> list[IPv4Network]:
-        """Return the subnets that an address is in."""
+        """Return the subnets that contain an address."""
         if len(self.subnets) <= _FEW:
             return [net for net in self.subnets if address in net]
         nets = (IPv4Network((int(address), length), strict=False) for length in self.lengths)
@@ -50,7 +50,7 @@ class _OwnNetwork(NamedTuple):
 
 
 def check(file: str, node_file: NodeFile, *, allow_loopback: bool) -> list[Problem]:
-    """Return every problem of the file named `file` that can be seen without looking at another one."""
+    """Return every problem of the file with the base name `file` that the file shows without the other files."""
     spot = Spot(file)
     ports = interfaces_of(node_file)
     own = _own_network(ports)
@@ -68,7 +68,7 @@ def check(file: str, node_file: NodeFile, *, allow_loopback: bool) -> list[Probl
 
 
 def has_control(node_file: NodeFile) -> bool:
-    """Tell whether a node has the role Control."""
+    """Return whether a node has the role Control."""
     return any(plain(role) in CONTROL for role in node_file.roles)
 
 
@@ -88,7 +88,7 @@ def _check_top(spot: Spot, node_file: NodeFile) -> Iterator[Problem]:
 
 
 def _interface_key(key: str) -> str | None:
-    """Return the known key that an unknown one nearly is."""
+    """Return the known key (`bond1`, `interface_1`) that `key` is a typing slip of, None where there is none."""
     word = plain(key[:_MAX_INTERFACE_KEY])
     kind, number = word.rstrip("0123456789"), word[len(word.rstrip("0123456789")) :]
     for known, slips in (("interface", 2), ("bond", 1)):
@@ -221,7 +221,7 @@ def _check_plain(spot: Spot, interface: Interface, own: _OwnNetwork) -> Iterator
 
 def _check_properties(spot: Spot, interface: Interface, own: _OwnNetwork) -> Iterator[Problem]:
     properties = interface.properties
-    assert properties is not None  # noqa: S101 - the caller looked; this is for the type checker
+    assert properties is not None  # noqa: S101 - the caller has checked it; this is for the type checker
     if properties.netmask and not is_netmask(properties.netmask):
         text = "a netmask is dotted and its ones are contiguous, such as 255.255.255.0"
         yield spot.at("Netmask").error(Code.BAD_NETMASK, text, properties.netmask)
@@ -266,7 +266,7 @@ def _subnet_of(interface: Interface) -> IPv4Network | None:
 
 
 def _edge_of(address: IPv4Address, nets: list[IPv4Network]) -> IPv4Network | None:
-    """Return the network whose network or broadcast address it is; one of two addresses has neither (RFC 3021)."""
+    """Return the network whose network or broadcast address `address` is; a /31 has neither (RFC 3021)."""
     for net in nets:
         if net.prefixlen < _POINT_TO_POINT and address in (net.network_address, net.broadcast_address):
             return net
@@ -279,9 +279,9 @@ def _address_place(spot: Spot, interface: Interface) -> Spot:
 
 
 def _is_name(text: str) -> bool:
-    """Tell a host name from a mistyped address: no name ends in a label of digits (RFC 3696, section 2).
+    """Return whether `text` is a host name, not a mistyped address: no name ends in digits only (RFC 3696, section 2).
 
-    Nor in a hexadecimal number: resolvers take 0x7f.1 for an address (inet_aton(3)).
+    A hexadecimal last label is an address, too: resolvers parse 0x7f.1 as one (inet_aton(3)).
     """
     name = text.removesuffix(".")
     last = name.rpartition(".")[2]

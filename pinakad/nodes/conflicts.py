@@ -1,6 +1,6 @@
 """Which problems do only several node files together have: one machine twice, or two machines as one?
 
-A conflict of two files is told at the one that is asked for; where neither is, it holds nobody up.
+A conflict of two files is reported at the file that is asked for; where neither is, the conflict is ignored.
 """
 
 from collections import defaultdict
@@ -15,14 +15,14 @@ from pinakad.problems import Code, Problem, Spot, capped
 _MAX_NAMESAKES = 20
 _MAX_NAMED = 5
 _Claim = tuple[ParsedNodeFile, str]
-"""A file that says that an address is its node's, and where it says so."""
+"""A file that claims an address for its node, and the JSON Pointer of the claim."""
 _Claims = Mapping[str, Sequence[_Claim]]
 
 
 def conflicts(files: Sequence[ParsedNodeFile], asked: AbstractSet[str], *, ssh_port: int) -> Iterator[Problem]:
-    """Return what is wrong between `files`, which all count, in order. `ssh_port` is polled where a file names none.
+    """Return the conflicts between `files`, none of which is superseded, in order.
 
-    Two machines behind one address are told apart by their ports.
+    `ssh_port` is the port of a file that names none: two machines behind one address differ by their ports.
     """
     reported: set[tuple[str, str, str]] = set()
     owners = _owners(files)
@@ -45,7 +45,7 @@ def _owners(files: Iterable[ParsedNodeFile]) -> dict[str, list[_Claim]]:
 
 
 def _logins(files: Iterable[ParsedNodeFile], ssh_port: int) -> dict[tuple[str, int], list[_Claim]]:
-    """Return who is reached at the places that an `ssh.address` leads to: addresses and names, each with its port."""
+    """Return the claims on each (address or name, port) that some `ssh.address` leads to."""
     wanted = {file.machine.login for file in files if file.stated and file.machine.login}
     found: dict[tuple[str, int], list[_Claim]] = defaultdict(list)
     for file in files if wanted else ():
@@ -64,7 +64,7 @@ def _logins(files: Iterable[ParsedNodeFile], ssh_port: int) -> dict[tuple[str, i
 def _shared(
     address: str, shown: str, claims: Sequence[_Claim], asked: AbstractSet[str], reported: set[tuple[str, str, str]]
 ) -> Iterator[Problem]:
-    """Once a pair of files and address: each against the first."""
+    """Yield one problem for each pair of files and address: each file against the first."""
     first, first_path = claims[0]
     for file, path in claims[1:]:
         if file.name == first.name or not {file.name, first.name} & asked:
@@ -81,7 +81,7 @@ def _shared(
 
 
 def _virtual_addresses(files: Sequence[ParsedNodeFile], owners: _Claims, asked: AbstractSet[str]) -> Iterator[Problem]:
-    """A virtual address moves from machine to machine: polled, it would show one node for another."""
+    """Yield the problems of virtual addresses: they move between machines, so polling one could reach another node."""
     vips: dict[str, list[ParsedNodeFile]] = defaultdict(list)
     for file in files:
         if file.stated and file.stated.server_vip and ip_value(file.stated.server_vip) is not None:
@@ -120,9 +120,9 @@ def _different(vips: Mapping[str, list[ParsedNodeFile]], asked: AbstractSet[str]
 
 
 def namesakes(group: Sequence[ParsedNodeFile], asked: AbstractSet[str] | None, *, ssh_port: int) -> list[Problem]:
-    """Return the problems of files with one host name, in order: does the last one speak of the machine of the others?
+    """Return the problems of files with one host name, in order: does the last file describe the others' machine?
 
-    It does where a chain of addresses or disks in common leads there. A file that shows neither is nobody's.
+    It does where a chain of shared addresses or disks connects them. A file without addresses and disks is not judged.
     """
     *older, latest = group
     marks = {file.name: file.machine.marks(ssh_port) for file in group}
@@ -156,7 +156,7 @@ def _namesake(place: Spot, file: ParsedNodeFile, latest: ParsedNodeFile, *, alik
 
 
 def _connected(start: str, marks: Mapping[str, Iterable[str]]) -> set[str]:
-    """Return the files that a chain of marks in common leads to."""
+    """Return the files that a chain of shared marks connects with `start`, `start` included."""
     holders: dict[str, list[str]] = defaultdict(list)
     for name, own in marks.items():
         for mark in own:

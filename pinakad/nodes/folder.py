@@ -13,29 +13,32 @@ from pinakad.events import Event, fields
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.selection import ParsedNodeFile, ignored_text, read_file, unreadable
+from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.selection import ignored_text
 from pinakad.problems import Code, Severity, cause_of, printable
 
 log = logging.getLogger(__name__)
 
 MAX_IGNORED = 5
-MAX_TOLD = 100
-"""How many problems of files, and how many strange names, are worth a line each."""
+MAX_LOGGED = 100
+"""How many problems of files, and how many names that are ignored, are logged with a line each."""
 STILL_S = 1.0
 WRITERS_LIMIT_S = 10.0
 MAX_FILES = 100_000
 MAX_TOTAL_BYTES = 128 << 20
-"""What a folder may cost in memory, where some ten times of it are needed: hard links make one large file many."""
+"""A limit of the memory that a folder costs, about ten times as much: hard links make one large file many files."""
 _TOO_MUCH = f"it has more than {MAX_FILES} node files, or more than {MAX_TOTAL_BYTES >> 20} MiB of them"
-_LOOK_S = 0.1
+_RESCAN_S = 0.1
 _SCAN_LIMIT_S = 0.5
-"""What a look counts of the patience at most, however long ago the last one was."""
-_RACY_NS = 100_000_000  # a file that was read so soon after its change may have changed within the same clock tick
+"""One scan counts as at most this much of the limits: the time in which a suspended machine slept does not count."""
+_RACY_NS = (
+    100_000_000  # a file read this soon after a change may change again within the same clock tick, with the same times
+)
 _State = tuple[int, int, int, int, int]
 
 
 class NodesFolder:
-    """One nodes folder. What was read is kept until the file changes; nothing is ever written here."""
+    """One nodes folder. The content of a file is kept until the file changes; nothing is ever written to the folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,17 +46,20 @@ class NodesFolder:
         self._known: dict[str, tuple[_State, ParsedNodeFile]] = {}
         self._allowed = False
         self._logged: set[tuple[str, str]] = set()
-        self._told_strange: set[str] | None = set()
-        """The strange names that were told; None: that they are too many."""
+        self._logged_names: set[str] | None = set()
+        """The ignored names that were logged; None: one line said that they are too many."""
         self.ignored: list[str] = []
-        """The names that may be meant as node files and are not, as of the last scan, MAX_IGNORED at most."""
+        """Up to MAX_IGNORED names of the last scan that look like misspelled names of node files."""
 
     def scan(self, *, allow_loopback: bool) -> list[ParsedNodeFile]:
-        """Read what is new or has changed, and return all node files. Raises OSError where the folder is unreadable."""
+        """Read new and changed files, and return all node files.
+
+        Raises OSError where the folder is unreadable or holds too much.
+        """
         with self._lock:
             known = self._known if allow_loopback == self._allowed else {}
             found: dict[str, tuple[_State, ParsedNodeFile]] = {}
-            strange, ignored = _FirstNames(MAX_TOLD), _FirstNames(MAX_IGNORED)
+            strange, ignored = _FirstNames(MAX_LOGGED), _FirstNames(MAX_IGNORED)
             left = MAX_TOTAL_BYTES
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -76,10 +82,10 @@ class NodesFolder:
             return [read for _, read in found.values()]
 
     def log_problems(self) -> None:
-        """Log the problems of files that arrived or changed since the last time, MAX_TOLD at most."""
+        """Log at most MAX_LOGGED problems of the files that arrived or changed since the last call."""
         files = [read for _, read in self._known.values()]
         new = (problem for read in files if (read.name, read.sha256) not in self._logged for problem in read.problems)
-        for problem in islice(new, MAX_TOLD):
+        for problem in islice(new, MAX_LOGGED):
             level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
             extra = fields(Event.PROBLEM, node_file=problem.file, reason=problem.code)
             log.log(level, "%s", problem.line(), extra=extra)
@@ -90,9 +96,10 @@ class NodesFolder:
         self._logged = {(read.name, read.sha256) for read in files}
 
     async def read_for_good(self, *, allow_loopback: bool) -> list[ParsedNodeFile] | str:
-        """Read all node files once their writers are done, or return why the folder cannot be read.
+        """Return all node files once their writers are done, or the reason why the folder cannot be read.
 
-        A file that does not parse is read again until the folder has been still for STILL_S, PATIENCE_S at most.
+        A file that does not parse is read again until the folder has not changed for STILL_S, for at most
+        WRITERS_LIMIT_S.
         """
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + WRITERS_LIMIT_S
@@ -104,7 +111,9 @@ class NodesFolder:
             except OSError as error:
                 files, cause = [], cause_of(error)
             now_s = loop.time()
-            away_s = max(0.0, now_s - scanned_s - _SCAN_LIMIT_S)  # a suspended machine's writers were, too
+            away_s = max(
+                0.0, now_s - scanned_s - _SCAN_LIMIT_S
+            )  # the writers were suspended together with this process
             deadline_s, still_since_s, scanned_s = deadline_s + away_s, still_since_s + away_s, now_s
             if now_s >= deadline_s:
                 return cause or files
@@ -114,28 +123,28 @@ class NodesFolder:
                 still_since_s, state = now_s, self._state()
             if not cause and now_s - still_since_s >= STILL_S:
                 return files
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_RESCAN_S)
 
     def _state(self) -> dict[str, _State]:
         return {name: state for name, (state, _) in self._known.items()}
 
     def _log_strange(self, strange: "_FirstNames") -> None:
-        """Log each new one; where there are more than MAX_TOLD, one line until they are fewer again."""
+        """Log each new ignored name; above MAX_LOGGED names log one line, until there are fewer again."""
         names = strange.names()
-        if strange.count > MAX_TOLD:
-            if self._told_strange is not None:
+        if strange.count > MAX_LOGGED:
+            if self._logged_names is not None:
                 text = ignored_text(names[:MAX_IGNORED], strange.count - MAX_IGNORED)
                 log.warning("%s", text, extra=fields(Event.PROBLEM))
-            self._told_strange = None
+            self._logged_names = None
             return
         for name in names:
-            if name not in (self._told_strange or ()):
+            if name not in (self._logged_names or ()):
                 log.warning("%s", ignored_text([name]), extra=fields(Event.PROBLEM, node_file=printable(name)))
-        self._told_strange = set(names)
+        self._logged_names = set(names)
 
 
 class _FirstNames:
-    """Keeps the first names in order, and counts the others: a folder may have any number."""
+    """Keeps the first names in sorted order and counts all of them: a folder may hold any number."""
 
     def __init__(self, limit: int) -> None:
         self.count = 0
@@ -153,7 +162,7 @@ class _FirstNames:
 
 
 def _may_be_meant(name: str) -> bool:
-    """Tell whether a name that is no node file's looks like one; hidden ones are drafts of their writers."""
+    """Return whether a name that is not a node file's resembles one; hidden names are drafts of the writers."""
     lower = name.lower()
     return not name.startswith(".") and (".json" in lower or lower.startswith("node"))
 

@@ -1,7 +1,7 @@
 """Is an unknown key of a node file a known key that is misspelled, or that is in the wrong place?
 
-Unknown keys are allowed. One that is nearly a known one is a warning; where the field that it nearly is would be needed
-and is missing, it is an error.
+Unknown keys are allowed. One that is nearly a known key is a warning; where the known field is needed and missing, it
+is an error.
 """
 
 import re
@@ -18,9 +18,9 @@ from pinakad.nodes.spelling import MAX_SLIPS, plain, single, slips_between
 from pinakad.problems import Code, Problem, Spot, pointer, printable
 
 _MAX_FOUND = 50
-"""So many in a file are told: thousands would hide what matters."""
+"""The limit of misspelled keys that are reported for a file: thousands would hide what matters."""
 _MAX_COMPARED = 1_000
-"""So many different unknown keys of a file are compared at all."""
+"""The limit of different unknown keys of a file that are compared with known ones."""
 _MAX_KEY = 40
 _SHORT = 2
 _LONG = 6
@@ -33,7 +33,7 @@ def _names(model: type[BaseModel]) -> frozenset[str]:
 
 _TOP = _names(NodeFile) | {f"{of}_{what}" for of in ("provider", "tenant") for what in _SHARED}
 _INTERFACE, _PROPERTIES, _SSH = _names(Interface), _names(Properties), _names(Ssh)
-_CONTAINER = frozenset[str]()  # of `using_interfaces`: its keys are names, see `is_known_key`
+_CONTAINER = frozenset[str]()  # the keys of `using_interfaces` are names, see `is_known_key`
 _Place = tuple[str, ...]
 _AROUND: Mapping[frozenset[str], tuple[frozenset[str], ...]] = {
     _TOP: (_SSH, _INTERFACE),
@@ -42,12 +42,12 @@ _AROUND: Mapping[frozenset[str], tuple[frozenset[str], ...]] = {
     _PROPERTIES: (_INTERFACE,),
     _SSH: (_TOP,),
 }
-"""For the keys of each object, those of the objects one level below and above it."""
+"""For the keys of each object, the keys of the objects one level below and above it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misspelling:
-    """An unknown key, the known one that it nearly is, and where that belongs (None: in some interface)."""
+    """An unknown key, the known key that it is nearly equal to, and where that one belongs (None: in any interface)."""
 
     key: str
     known: str
@@ -57,14 +57,14 @@ class Misspelling:
 
     @property
     def hint(self) -> str:
-        """What is to be done, as the end of a sentence."""
+        """The unknown key and its place, as the end of a sentence."""
         key = printable(self.key)
         if self.there == self.here:
             return f"'{key}' is nearly it"
         return f"'{key}' in {_shown(self.here)} may be it"
 
     def problem(self, spot: Spot) -> Problem:
-        """Return it as a problem of its own."""
+        """Return the misspelling as a problem of its own."""
         place = spot.at(*self.here, self.key)
         where = "" if self.there == self.here else f" in {_shown(self.there)}"
         if self.needed:
@@ -75,9 +75,9 @@ class Misspelling:
 
 
 def with_suggestions(spot: Spot, value: Any, problems: list[Problem]) -> list[Problem]:
-    """Return the problems of the JSON value of a file, those of misspelled keys among them.
+    """Return `problems` of the JSON value of a file, with those of misspelled keys added.
 
-    Where a field is missing already, that problem names the key; it is not told twice.
+    Where a field is reported as missing already, that problem names the misspelled key; it is not reported twice.
     """
     found = list(islice(_misspelled(value), _MAX_FOUND)) if isinstance(value, dict) else []
     if not found:
@@ -116,7 +116,7 @@ def _misspelled(value: dict[str, Any]) -> Iterator[Misspelling]:
 
 
 def _objects(value: dict[str, Any]) -> Iterator[tuple[frozenset[str], _Place, dict[str, Any]]]:
-    """Return the objects of a node file, each with the keys that it may have, and its place."""
+    """Yield the objects of a node file, each with its known keys and its path."""
     yield _TOP, (), value
     if isinstance(ssh := value.get("ssh"), dict):
         yield _SSH, ("ssh",), ssh
@@ -135,7 +135,7 @@ def _objects(value: dict[str, Any]) -> Iterator[tuple[frozenset[str], _Place, di
 
 @lru_cache(maxsize=4096)
 def _near(key: str, keys: frozenset[str], *, is_address: bool) -> tuple[str, frozenset[str]] | None:
-    """Return the known key that `key` nearly is, and the keys of the object that it belongs to."""
+    """Return the known key that `key` is nearly equal to, and the keys of the object that the known key belongs to."""
     word = plain(key)
     for known in (keys, *_AROUND[keys]):
         for name in known:
@@ -148,7 +148,7 @@ def _near(key: str, keys: frozenset[str], *, is_address: bool) -> tuple[str, fro
 
 
 def _allowed(word: str, name: str, *, is_address: bool) -> int:
-    """Return how many slips of the hand may be between two keys. Among short words more than one makes another word."""
+    """Return how many typing slips two keys may differ by. In a short word more than one makes another word."""
     if len(name) <= _SHORT:
         return 1 if is_address else 0
     return MAX_SLIPS if len(name) >= _LONG and abs(len(word) - len(name)) < MAX_SLIPS else 1  # "tenant_id" is no slip
@@ -171,7 +171,7 @@ def _as_misspelling(
 
 
 def _place_of(here: _Place, keys: frozenset[str]) -> _Place | None:
-    """Return where the object with these keys is, as seen from `here`; None: in one of the interfaces."""
+    """Return the path of the object with these keys, as seen from `here`; None: in one of the interfaces."""
     if keys is _TOP:
         return ()
     if keys is _SSH:
@@ -182,7 +182,7 @@ def _place_of(here: _Place, keys: frozenset[str]) -> _Place | None:
 
 
 def _is_needed(value: dict[str, Any], here: _Place, known: str, written: Any) -> bool:
-    """Tell whether the deployment would go wrong without the field. It says `written` under a key that is ignored."""
+    """Return whether the deployment needs the field, whose value `written` is under a key that is ignored."""
     if known == "ssh":
         return isinstance(written, dict) and bool(written.keys() & _SSH)
     if here == ("ssh",):
@@ -210,7 +210,7 @@ def _has_address(interface: dict[str, Any]) -> bool:
 
 
 def _is_address(written: Any) -> bool:
-    """Tell roughly: a mistyped one is one, too."""
+    """Return whether `written` resembles an IPv4 address: a mistyped one is one, too."""
     return isinstance(written, str) and re.fullmatch(r"\s*\d{1,3}(\.\d{1,3}){3}(/\d+)?\s*", written) is not None
 
 

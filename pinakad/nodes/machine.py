@@ -16,11 +16,11 @@ _SAYS_WHICH = {"name", "device", "dev", "path", "disk", "id", "serial", "serialn
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a file shows of its machine.
+    """The addresses and disks by which a file identifies its machine.
 
-    `addresses`: its own usable ones, each with the JSON Pointer of its place. `login`: `ssh.address`, None where there
-    is none, and `port`: `ssh.port`. All addresses are written in the one way that `address_key` has.
-    `disks`: their names and serial numbers; "sda" and "/dev/sda" are the same.
+    `addresses`: the usable addresses of its interfaces, each with the JSON Pointer of the interface. `login`:
+    `ssh.address`, `port`: `ssh.port`, None where there is none. All addresses have the spelling of `address_key`.
+    `disks`: names and serial numbers of the disks; "sda" and "/dev/sda" are the same.
     """
 
     addresses: tuple[tuple[str, str], ...] = ()
@@ -29,7 +29,7 @@ class Machine:
     disks: frozenset[str] = frozenset()
 
     def own_port(self, ssh_port: int) -> int:
-        """Return where its own sshd answers. A port beside an `ssh.address` belongs to that, not to the machine."""
+        """Return the port of the machine's own sshd. A port beside an `ssh.address` belongs to that address."""
         return self.port if self.port is not None and self.login is None else ssh_port
 
     def login_port(self, ssh_port: int) -> int:
@@ -37,7 +37,7 @@ class Machine:
         return ssh_port if self.port is None else self.port
 
     def marks(self, ssh_port: int) -> frozenset[str]:
-        """Return what no two machines have in common: addresses, places to log in, and disks but for kernel names."""
+        """Return marks that no two machines share: addresses, addresses with ports, and disks but for kernel names."""
         found = {f"disk {name}" for name in self.disks if not is_kernel_name(name)}
         for address, _ in self.addresses:
             found |= {address, f"{address} port {self.own_port(ssh_port)}"}
@@ -50,12 +50,12 @@ NOTHING_KNOWN = Machine()
 
 
 def is_kernel_name(disk: str) -> bool:
-    """Tell a name that most machines have a disk of ("sda") from one that says which disk it is."""
+    """Return whether a disk is named as the kernel names it ("sda"), which does not say which disk it is."""
     return _KERNEL_NAME.fullmatch(disk) is not None
 
 
 def machine_of(value: Any, *, allow_loopback: bool) -> Machine:
-    """Return what the JSON value of a node file shows of its machine, as far as its shape is sound."""
+    """Return the machine that the JSON value of a node file describes; parts of the wrong shape are left out."""
     if not isinstance(value, dict):
         return NOTHING_KNOWN
     ssh = value.get("ssh")
@@ -72,7 +72,7 @@ def machine_of(value: Any, *, allow_loopback: bool) -> Machine:
 
 
 def is_disk(item: Any) -> bool:
-    """Tell whether an entry of `disk` says anything at all."""
+    """Return whether an entry of `disk` names a disk: at any depth there is something but null, false and blanks."""
     if isinstance(item, dict):
         return any(is_disk(part) for part in item.values())
     if isinstance(item, list):

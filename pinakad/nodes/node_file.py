@@ -1,7 +1,7 @@
 """Reads one node file: host name, interfaces and disks, or what is wrong with them.
 
-The forms are those that existing producers write; unknown keys are kept and ignored. Nothing here looks at other
-files, at the disk or at the network.
+The forms are those that existing producers write; unknown keys are kept and ignored. Nothing here reads other files,
+the disk or the network.
 """
 
 import re
@@ -21,24 +21,24 @@ _BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
 _INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAX_HOSTNAME = 253
-_MAX_TOLD = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
-_MAX_DIGITS = 18  # a node's number stays a number everywhere
+_MAX_FINDINGS = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
+_MAX_DIGITS = 18  # a node's number fits into 64 bits
 _ABSENT = {"", "NULL", "N/A"}
 
 
 def number_of(name: str) -> int | None:
-    """Return the number of a node file's base name (`node_07.json` -> 7), or None where it is no node file's."""
+    """Return the number in a node file's base name (`node_07.json` -> 7), None for any other name."""
     match = _NAME.fullmatch(name)
     return int(match[1]) if match and match[1].isascii() and len(match[1]) <= _MAX_DIGITS else None
 
 
 def is_hostname(text: str) -> bool:
-    """Tell whether `text` is a host name (RFC 1123, section 2.1), fully qualified or not."""
+    """Return whether `text` is a host name (RFC 1123, section 2.1), fully qualified or not."""
     return len(text) <= _MAX_HOSTNAME and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def present(value: Any) -> Any:
-    """Turn the producers' ways to say "nothing" into the empty string."""
+    """Return "" for a string by which producers mean "none" ("", "NULL", "N/A"), any other value as it is."""
     return "" if isinstance(value, str) and value.strip().upper() in _ABSENT else value
 
 
@@ -51,7 +51,7 @@ def _plain_type(name: str) -> str:
 Text = Annotated[str, BeforeValidator(present)]
 
 
-_FIRST: Any = Field(fail_fast=True)  # of a union's branch: what is wrong with it is one problem, however long the list
+_FIRST: Any = Field(fail_fast=True)  # in a branch of a union: a wrong list is one problem, however long it is
 
 
 class _Object(BaseModel):
@@ -69,7 +69,7 @@ class Properties(_Object):
 
 
 class Interface(_Object):
-    """A plain interface, a bond or a bond slave; which of them, its key and `Bond_Slave` say."""
+    """A plain interface, a bond or a bond slave, by its key and by `Bond_Slave`."""
 
     interface_name: str = Field(min_length=1)
     type: Annotated[list[str], _FIRST] | str = []
@@ -97,7 +97,7 @@ class Interface(_Object):
 
     @property
     def vlans(self) -> list[str]:
-        """The VLAN ids as they are written, without those that mean that there is none."""
+        """The VLAN ids as they are written, without the values that mean "none"."""
         written = self.vlan_id if isinstance(self.vlan_id, list) else [self.vlan_id]
         parts = [part.strip() for item in written for part in str(item).split(",")]
         return [part for part in parts if present(part)]
@@ -121,7 +121,7 @@ class Ssh(_Object):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """What `host_key` names, however it is written."""
+        """The fingerprints of `host_key`, be it one string or a list."""
         named = [self.host_key] if isinstance(self.host_key, str) else self.host_key
         return tuple(named or ())
 
@@ -141,10 +141,10 @@ class NodeFile(_Object):
 
 @dataclass(frozen=True, slots=True)
 class NamedInterface:
-    """An interface of a node file together with its key, which tells a bond.
+    """An interface of a node file together with its key.
 
-    `is_bond`: the key decides, the flat form has no `Bond_Slave` anywhere. `is_slave`: a bond's, which carries no
-    address. `types`: what they are, see `Interface.types`.
+    `is_bond`: decided by the key, as the flat form has no `Bond_Slave` anywhere. `is_slave`: a slave of a bond, which
+    carries no address. `types`: see `Interface.types`.
     """
 
     key: str
@@ -155,10 +155,10 @@ class NamedInterface:
 
 
 def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
-    """Read the JSON value of the file named `file` (a base name).
+    """Read the JSON value of the file with the base name `file`; nothing is raised.
 
-    Return what it says and what is wrong with its shape. Where something is, the value holds only the parts that are
-    sound, so that the others can be checked in the same go; it is None where nothing is.
+    Return the node file and the problems of its shape. Where there are problems, the node file holds only the sound
+    parts, so that these can be checked in the same pass; it is None where no part is sound.
     """
     spot = Spot(file)
     if not isinstance(value, dict):
@@ -167,11 +167,11 @@ def read(file: str, value: Any) -> tuple[NodeFile | None, list[Problem]]:
         return NodeFile.model_validate(value), []
     except ValidationError as error:
         findings = error.errors(include_url=False, include_context=False)
-        return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_TOLD))
+        return _sound_part(value, findings), list(islice(_shape_problems(spot, value, findings), _MAX_FINDINGS))
 
 
 def interfaces_of(node_file: NodeFile) -> list[NamedInterface]:
-    """Return the interfaces of the known keys, in the file's order."""
+    """Return the interfaces under known keys, in the file's order."""
     return [_port(key, item) for key, item in node_file.using_interfaces.items() if is_known_key(key)]
 
 
@@ -183,13 +183,13 @@ def _port(key: str, interface: Interface) -> NamedInterface:
 
 @lru_cache(maxsize=1024)
 def is_known_key(key: str) -> bool:
-    """Tell whether a key of `using_interfaces` is one that producers write."""
+    """Return whether a key of `using_interfaces` is one that producers write: `bond<n>` or `interface_<n>`."""
     return bool(_BOND_KEY.fullmatch(key) or _INTERFACE_KEY.fullmatch(key))
 
 
 @lru_cache(maxsize=1024)
 def is_bond_key(key: str) -> bool:
-    """Tell whether a key of `using_interfaces` is a bond's."""
+    """Return whether a key of `using_interfaces` is that of a bond."""
     return _BOND_KEY.fullmatch(key) is not None
 
 
@@ -225,7 +225,7 @@ _EXPECTED = {
 
 
 def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Iterator[Problem]:
-    """Translate what pydantic found. A union reports one finding a branch: they are told as one."""
+    """Yield the findings of pydantic as problems. A union has one finding for each branch: they make one problem."""
     reported: set[str] = set()
     for finding in findings:
         keys = _keys_in(value, finding["loc"], missing=finding["type"] == "missing")
@@ -248,7 +248,7 @@ def _shape_problems(spot: Spot, value: Any, findings: list[ErrorDetails]) -> Ite
 
 
 def _keys_in(value: Any, loc: tuple[str | int, ...], *, missing: bool) -> list[str | int]:
-    """Return the keys of `loc` that lead through `value`: pydantic adds the names of union branches."""
+    """Return the keys of `loc` that lead through `value`, without the names of union branches that pydantic adds."""
     keys: list[str | int] = []
     for key in loc:
         in_list = isinstance(value, list) and isinstance(key, int) and key < len(value)

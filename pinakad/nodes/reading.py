@@ -24,9 +24,9 @@ _NEEDS_THE_WHOLE_FILE = {
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a deployment needs of a node file's content: the whole of it takes ten times the room.
+    """The part of a node file's content that a deployment needs; the whole content takes ten times the memory.
 
-    `chosen` is the address to poll, None where there is none.
+    `chosen` is the address to poll and how it was chosen, None where there is none.
     """
 
     hostname: str
@@ -40,9 +40,9 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class ParsedNodeFile:
-    """One node file as it was found: what it states, or its problems. Kept while the file does not change.
+    """One node file as it was found: its facts or its problems. Kept while the file does not change.
 
-    `machine` is what it shows of its machine, as far as it can be read at all.
+    `stated` is None where the shape is wrong, `machine` is known as far as the file can be parsed at all.
     """
 
     name: str
@@ -56,12 +56,12 @@ class ParsedNodeFile:
 
     @property
     def key(self) -> tuple[int, str]:
-        """The order of node files: by number."""
+        """The sort key of node files: the number, then the name."""
         return (number_of(self.name) or 0, self.name)
 
 
 def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ParsedNodeFile:
-    """Read and check one node file on its own. Every problem is in the result; nothing is raised."""
+    """Read and check the bytes of one node file on its own. Every problem is in the result; nothing is raised."""
     digest = sha256(raw).hexdigest()
     try:
         value = strict_json.parse(raw)
@@ -73,7 +73,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ParsedNodeFile:
     content, problems = read_node_file(name, value)
     if content is not None:
         found = check(name, content, allow_loopback=allow_loopback)
-        if problems:  # what has the wrong shape was left out: nothing that needs all of the file can be said
+        if problems:  # parts of the wrong shape were left out: problems that need the whole file cannot be found
             content, found = None, [problem for problem in found if problem.code not in _NEEDS_THE_WHOLE_FILE]
         problems += found
     problems = capped(with_suggestions(Spot(name), value, problems), Spot(name))
@@ -89,7 +89,7 @@ def read_file(name: str, raw: bytes, *, allow_loopback: bool) -> ParsedNodeFile:
 
 
 def unreadable(name: str, code: Code, message: str) -> ParsedNodeFile:
-    """Return the result for a file that could not even be read."""
+    """Return the result for a file whose bytes could not be read."""
     return ParsedNodeFile(name, b"", "", None, None, (Spot(name).error(code, message),))
 
 

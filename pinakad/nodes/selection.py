@@ -1,4 +1,4 @@
-"""Which nodes does a deployment have, by all its node files together?"""
+"""Which nodes does a deployment have, given all node files?"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,20 +7,8 @@ from dataclasses import dataclass
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.conflicts import conflicts, namesakes
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Code, Problem, Spot, has_errors, printable
-
-__all__ = [
-    "Node",
-    "NodeSet",
-    "ParsedNodeFile",
-    "Superseded",
-    "ignored_text",
-    "no_node_file_text",
-    "read_file",
-    "select_nodes",
-    "unreadable",
-]
 
 SSH_PORT = 22
 
@@ -41,7 +29,7 @@ class Node:
 
     @property
     def short_name(self) -> str:
-        """The host name's first label, without case: how machines are compared."""
+        """The first label of the host name in lower case, by which machines are compared."""
         return self.hostname.split(".")[0].lower()
 
 
@@ -56,7 +44,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class NodeSet:
-    """What the asked node files say together. `files` is what was asked for: name -> content, in order."""
+    """The nodes and problems of a request. `files` are the node files that count: name -> content, in order."""
 
     nodes: tuple[Node, ...]
     superseded: tuple[Superseded, ...]
@@ -65,29 +53,29 @@ class NodeSet:
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing speaks against launching."""
+        """Whether no problem prevents the launch."""
         return not has_errors(self.problems)
 
 
 def ignored_text(names: Sequence[str], more: int = 0) -> str:
-    """Say which files are ignored for their names, and `more` beside them, and how a node file is named."""
+    """Return the sentence that names the ignored files, `more` unnamed ones, and the form of a node file's name."""
     shown = ", ".join(f"'{printable(name)}'" for name in names) + (f" and {more} more" if more else "")
     return f"{shown} {'is' if len(names) + more == 1 else 'are'} ignored: a node file is named node_<digits>.json"
 
 
 def no_node_file_text(ignored: Sequence[str]) -> str:
-    """Say that there is no node file, and what may be meant as one."""
+    """Return the sentence that there is no node file, with the ignored files that may be meant as such."""
     return "there is no node file" + (f"; {ignored_text(ignored)}" if ignored else "")
 
 
 def select_nodes(
     files: Iterable[ParsedNodeFile], asked: frozenset[str] | None = None, *, ssh_port: int = SSH_PORT
 ) -> NodeSet:
-    """Return the nodes of all `files`, or of those named in `asked`.
+    """Return the nodes of all `files`, or of those whose names are in `asked`.
 
-    Of the files with one host name (without case) the one with the highest number counts; the others are superseded,
-    which is decided over all files. Problems of files that are not asked for do not count. `ssh_port` is polled where
-    a file names none.
+    Of the files with one host name (case ignored) the one with the highest number counts; the others are superseded.
+    That is decided over all files. Problems of files that are not asked for do not count. `ssh_port` is the port of a
+    file that names none. Nothing is raised.
     """
     groups = _by_hostname(sorted(files, key=lambda file: file.key))
     counted = sorted((group[-1] for group in groups), key=lambda file: file.key)
@@ -110,7 +98,9 @@ def select_nodes(
 def _by_hostname(ordered: Iterable[ParsedNodeFile]) -> list[list[ParsedNodeFile]]:
     groups: dict[str, list[ParsedNodeFile]] = defaultdict(list)
     for file in ordered:
-        groups[(file.hostname or f"/{file.name}").lower()].append(file)  # "/" is in no host name: it is alone
+        groups[(file.hostname or f"/{file.name}").lower()].append(
+            file
+        )  # no host name contains "/": a file without host name is a group of its own
     return list(groups.values())
 
 

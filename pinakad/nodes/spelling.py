@@ -7,19 +7,19 @@ _MANY = MAX_SLIPS + 1
 
 
 def plain(word: str) -> str:
-    """Return the word without case, white space, `_`, `-` and `.`."""
+    """Return the word in lower case, without white space, `_`, `-` and `.`."""
     return re.sub(r"[\s_.-]", "", word).lower()
 
 
 def single(word: str) -> str:
-    """Return the word with each doubled letter written once."""
+    """Return the word with each run of one letter written once."""
     return re.sub(r"(.)\1+", r"\1", word)
 
 
 def slips_between(one: str, other: str) -> int:
-    """Return the fewest slips that make one word of the other; 3 where more than MAX_SLIPS would be needed.
+    """Return the fewest slips that turn one word into the other; MAX_SLIPS + 1 stands for any larger number.
 
-    A slip is a letter lost, added or changed, or two neighbours exchanged (optimal string alignment).
+    A slip is one letter deleted, inserted or changed, or two neighbours exchanged (optimal string alignment distance).
     """
     if abs(len(one) - len(other)) > MAX_SLIPS or len(set(one) - set(other)) > MAX_SLIPS:
         return _MANY

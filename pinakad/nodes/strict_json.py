@@ -1,4 +1,4 @@
-"""Parses JSON that can mean one thing only; anything else is an error."""
+"""Parses JSON that has only one meaning for every reader; anything else is an error."""
 
 import json
 import math
@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 64
 MAX_BYTES = 1024 * 1024
-_MAX_DIGITS = 20  # of what fits into 64 bits; Python itself gives up at 4,300
+_MAX_DIGITS = 20  # the longest number in 64 bits; int() itself refuses more than 4,300 digits
 _WHOLE_NUMBERS = range(-(2**63), 2**64)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonError(ValueError):
-    """The text is no JSON that can be trusted; the message says what and where, in lower case.
+    """The text is not JSON with a single meaning; the message says what is wrong and where, in lower case.
 
     `code` is one of `not_utf8`, `not_json`, `duplicate_key`, `too_deep`, `bad_number`, `bad_text`, `too_large`.
     """
@@ -24,7 +24,7 @@ class JsonError(ValueError):
 
 
 def parse(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
-    """Return the JSON value of `raw` (UTF-8, a byte order mark is accepted, RFC 8259).
+    """Return the JSON value (RFC 8259) of `raw`: UTF-8, with or without a byte order mark.
 
     Raises JsonError where readers could disagree about the meaning: duplicate keys, lone surrogates (RFC 8259,
     section 8.2), numbers past 64 bits, NaN, more than MAX_DEPTH levels, more than `max_bytes` bytes.
@@ -85,7 +85,7 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _walk(value: Any) -> None:
-    """Check depth and text without recursion: the depth is what is in doubt."""
+    """Check depth and text without recursion, as the depth is not yet bounded. Raises JsonError."""
     level = [value]
     for depth in range(MAX_DEPTH + 1):
         below: list[Any] = []

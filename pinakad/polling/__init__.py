@@ -1,8 +1,8 @@
-"""When is a node up, and when is it asked?
+"""When is a node up, and when is it polled?
 
 vocabulary.py   rungs, reasons, states, and the result of one attempt
 settings.py     `[poll]`
-schedule.py     the slots of a run, and the part of a slot that is a node's
-node_poll.py    the state of one node, and what an attempt changes
-poller.py       the attempts are made: all nodes, until all are up or polling is spent
+schedule.py     when is a node polled? The slots of a run, and the offset of a node in them
+node_poll.py    when is a node up? The state of one node, and how an attempt changes it
+poller.py       polls all nodes until all are up or polling has ended
 """

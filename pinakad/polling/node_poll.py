@@ -1,13 +1,16 @@
 """When is a node up?
 
-The law: a node is `up` by an attempt that passed every rung of the ladder, and it is confirmed only by one that began
-after the script's exit. A node that was up falls back to `waiting` when a later attempt fails. `failed` is said after
-the end of polling alone, is never left, and needs a chance: an attempt that ended by itself, and began after the
-script's exit and after the last time that the daemon was away. A node that fell back has another chance. So has one
-that could not be asked, for want of something of ours (a thread, a descriptor, memory, the key), which says nothing
-about the node: where it cannot be asked for long after the end either, it stays `waiting`, and nobody calls it down.
-All nodes are up together only where each answered within the last interval, or once more since the last one came up.
-Nothing here asks a clock, opens a socket or waits: time comes in, a new frozen value comes out.
+The law:
+- A node is `up` after an attempt that passed every rung of the ladder. Only an attempt that began after the script's
+  exit confirms it. A node that was up falls back to `waiting` when a later attempt fails.
+- A node is `failed` only after the end of polling, stays `failed`, and has had a chance before: an attempt that ended
+  by itself, and began after the script's exit and after the last absence of the daemon. A node that fell back gets
+  another chance.
+- An attempt that could not be made, because this machine lacks something (a thread, a descriptor, memory, the key),
+  says nothing about the node, and the node gets another chance. Where no attempt can be made for long after the end
+  either, the node stays `waiting`: it is not declared failed.
+- All nodes are up together only where each answered within the last interval, or once more after the last one came up.
+Nothing here reads a clock, opens a socket or waits: time comes in, a new frozen value comes out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,26 +25,26 @@ from pinakad.times import Instant
 AUTH_FAILED_PAUSE_S = 15.0
 """OpenSSH 9.8 and later shut out a source whose logins keep failing (sshd_config(5), PerSourcePenalties)."""
 ROUND_EACH_S = 0.01
-"""What a login costs us at most: with thousands of nodes, all of them cannot answer within one interval."""
+"""The CPU time of a login here, at most: thousands of nodes cannot all answer within one interval."""
 AWAY_S = 2.0
-"""A pause of ours that counts: a busy machine with ten thousand nodes is late by half a second."""
+"""The shortest pause of this process that counts: a busy machine with ten thousand nodes is late by half a second."""
 MAX_LATE_PAUSES = 10
-"""How many pauses after the end put the verdict off: a machine that is always late gets its verdict too."""
+"""How many pauses after the end postpone the verdict: a machine that is always late gets its verdict, too."""
 
 
 _LADDER = {rung: step for step, rung in enumerate(Rung)}
 
 
 class Attention(NamedTuple):
-    """When the daemon last looked at the clock, which it does twice a second unless it is paused, and how often it
-    was away after the end of polling.
+    """When the daemon last checked the clock (every half second, unless the process is paused), and how many pauses
+    there were after the end of polling.
     """
 
     checked_s: float
     late_pauses: int = 0
 
     def at(self, now_s: float, ends_s: float | None) -> "tuple[Attention, bool]":
-        """Return the attention from now on, and whether the daemon was away in a way that puts the verdict off."""
+        """Return the attention from now on, and whether there was a pause that postpones the verdict."""
         if now_s - self.checked_s < AWAY_S:
             return Attention(now_s, self.late_pauses), False
         late = ends_s is not None and now_s >= ends_s
@@ -50,20 +53,20 @@ class Attention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What is known of a node before it is polled: what its answers are held against."""
+    """What is known of a node before it is polled, and what its answers are compared with."""
 
     hostname: str
     boot_id_before: str | None = None
 
     def names_itself(self, reported: str | None) -> bool:
-        """Tell whether the reported host name is this node's: short names, without case."""
+        """Return whether the reported host name is this node's: the first labels are equal, case ignored."""
         return reported is not None and _short(reported) == _short(self.hostname)
 
 
 class NodePoll(NamedTuple):
-    """How the polling of one node stands. `*_wall_s` are seconds since 1970, for the report.
+    """The state of polling one node. `*_wall_s` are seconds since 1970, for the report.
 
-    A named tuple, because every attempt at every node makes a new one: dataclasses.replace takes three times as long.
+    A named tuple, because each attempt at each node makes a new one: dataclasses.replace takes three times as long.
     """
 
     state: NodeState = NodeState.WAITING
@@ -86,18 +89,18 @@ class NodePoll(NamedTuple):
     stalled: bool = False
     paused_until_s: float = 0.0
     chances: int = 0
-    """The attempts that count against the node, see `Schedule.gives_a_chance`; none from before it was up."""
+    """The attempts that count against the node, see `Schedule.gives_a_chance`, since it was up for the last time."""
     answered_s: float = 0.0
-    """When it was up for the last time, on the boot clock."""
+    """When it answered as up for the last time, in seconds on the boot clock."""
     lack: str = ""
-    """What of ours was missing at the last attempt, "" where it was made."""
+    """What this machine lacked for the last attempt, "" where that was made."""
     unasked_since_s: float = 0.0
-    """Since when something was missing at every attempt, on the boot clock."""
+    """Since when no attempt could be made, in seconds on the boot clock; valid while there is a `lack`."""
 
     def after(
         self, result: AttemptResult, baseline: Baseline, settings: PollSettings, schedule: Schedule, now: Instant
     ) -> "NodePoll":
-        """Return how the node stands after an attempt. A failed node stays failed: its verdict was given."""
+        """Return the state after an attempt. Raises ValueError for a failed node: that state is never left."""
         if self.state is NodeState.FAILED:
             raise ValueError("cannot go on polling a node: it was given up")
         if result.not_made:
@@ -117,50 +120,50 @@ class NodePoll(NamedTuple):
             lack="",
             up_wall_s=self.up_wall_s if self.state is NodeState.UP else now.wall_s,
             paused_until_s=0.0,
-            # an answer that waited for us while we were away is as old as its question
+            # an answer that waited while this process was paused is as old as its question
             answered_s=now.boot_s if result.began_s >= schedule.back_s else result.began_s,
         )
 
     def may_use(self, slot_s: float, schedule: Schedule) -> bool:
-        """Tell whether an attempt is due in this slot; a pause is cut short by the last slot there is."""
+        """Return whether an attempt is due in the slot at `slot_s`; the last slot is used even during a pause."""
         return slot_s >= self.paused_until_s or schedule.is_last(slot_s)
 
     def is_over(self, settings: PollSettings, schedule: Schedule, moment_s: float) -> bool:
-        """Tell whether no slot from this moment on is the node's."""
+        """Return whether the node needs no slot from `moment_s` (boot clock) on."""
         ends_s = schedule.ends_s
         return self.confirmed or (
             ends_s is not None and moment_s >= ends_s and self.is_settled(settings, schedule, moment_s)
         )
 
     def is_settled(self, settings: PollSettings, schedule: Schedule, moment_s: float) -> bool:
-        """Tell whether the node needs no further attempt, once polling has ended."""
+        """Return whether the node needs no further attempt, given that polling has ended."""
         left_open = bool(self.lack) and not schedule.asks_on(self.unasked_since_s, moment_s)
         return self.confirmed or self.is_spent(settings) or left_open
 
     def is_spent(self, settings: PollSettings) -> bool:
-        """Tell whether the node has had its chance, so that it can be given up at the end of polling.
+        """Return whether the node has had its chance, so that it can be given up at the end of polling.
 
-        One that answers, but not for long enough, has as many as it would need.
+        A node that answers, but not often enough in a row, has as many chances as it needs answers.
         """
         in_a_row = min(settings.stable_checks, settings.attempts) if self.reason is NodeReason.UNSTABLE else 1
         return self.state is NodeState.WAITING and self.chances >= in_a_row
 
     def away(self) -> "NodePoll":
-        """Return how the node stands after the daemon was away: it has a chance again."""
+        """Return the state after an absence of the daemon: the node gets another chance."""
         return self._replace(chances=0)
 
     def doubted(self) -> "NodePoll":
-        """Return how the node stands once its confirmation is too old: it has to answer once more."""
+        """Return the state once the confirmation is too old: the node has to answer once more."""
         return self._replace(confirmed=False)
 
     def on_record(self) -> "NodePoll":
-        """Return how the node stands if what is written down is all the chance that it gets."""
+        """Return the state in which the recorded attempts count as the chances of the node."""
         return self._replace(chances=sum(self.reasons.values()))
 
     def given_up(self) -> "NodePoll":
-        """Return how the node stands when polling is spent. Raises ValueError for a node that has had no chance.
+        """Return the state after the end of polling. Raises ValueError for a node that has had no chance.
 
-        One that could not be asked is not up, but is not called down.
+        A node at which no attempt could be made is not up, but is not failed either.
         """
         if self.state is NodeState.FAILED or (self.state is NodeState.UP and self.confirmed):
             return self
@@ -171,7 +174,7 @@ class NodePoll(NamedTuple):
         return self._replace(state=NodeState.FAILED)
 
     def _not_asked(self, cause: str, now: Instant) -> "NodePoll":
-        """Return how the node stands where it could not be asked: what it did before may be long over."""
+        """Return the state after an attempt that could not be made: earlier attempts may be outdated."""
         since_s = self.unasked_since_s if self.lack else now.boot_s
         poll = self._replace(chances=0, lack=cause, unasked_since_s=since_s)
         if self.state is NodeState.UP:
@@ -179,7 +182,7 @@ class NodePoll(NamedTuple):
         return poll._replace(reason=NodeReason.ERROR, message=cause)
 
     def _facts(self, result: AttemptResult, baseline: Baseline, schedule: Schedule, now: Instant) -> dict[str, Any]:
-        """Return the fields that tell what the attempt saw, whatever that is worth."""
+        """Return the changed fields that describe what the attempt found, whether it succeeded or not."""
         began_wall_s = now.wall_s - (now.boot_s - result.began_s)
         facts: dict[str, Any] = {
             "attempts": self.attempts + 1,
@@ -190,10 +193,10 @@ class NodePoll(NamedTuple):
         }
         if self.first_attempt_wall_s is None:
             facts["first_attempt_wall_s"] = began_wall_s
-        if result.rung is None:  # a node that is not there tells nothing: the case of thousands
+        if result.rung is None:  # a node that is not there has no facts; with thousands of such nodes this must be fast
             return facts
         rebooted, evidence = _rebooted(result, baseline, schedule)
-        if evidence is not None:  # what was proved once stays proved
+        if evidence is not None:  # a proof stays valid
             facts |= {"rebooted": rebooted, "reboot_evidence": evidence}
         same_boot = None in (result.boot_id, self.boot_id) or result.boot_id == self.boot_id
         return facts | {
@@ -204,7 +207,7 @@ class NodePoll(NamedTuple):
         }
 
     def _failed_attempt(self, reason: NodeReason, rung: Rung | None, message: str, now: Instant) -> dict[str, Any]:
-        """Return the fields that tell why the node is waited for."""
+        """Return the changed fields of a failed attempt: state, reason and pause."""
         failed: dict[str, Any] = {} if reason is NodeReason.UNSTABLE else {"stable_count": 0}
         if self.state is NodeState.UP:
             failed["chances"] = 0
@@ -224,7 +227,10 @@ class NodePoll(NamedTuple):
     def _judge(
         self, facts: dict[str, Any], result: AttemptResult, baseline: Baseline, settings: PollSettings
     ) -> tuple[NodeReason | None, Rung | None, str]:
-        """Climb the ladder above the commands: who is it, has it rebooted, does it stay?"""
+        """Return reason, rung and message of the first rung above the commands that fails: identity, reboot, stability.
+
+        The reason is None where none fails.
+        """
         if result.reason is not None:
             return result.reason, result.rung, result.message
         if settings.identity == "require" and not baseline.names_itself(result.hostname):
@@ -241,7 +247,7 @@ class NodePoll(NamedTuple):
 
 
 def old_confirmations(polls: Sequence[NodePoll], schedule: Schedule, now_s: float) -> list[int]:
-    """Return which nodes answered so long before all were up that they may be down again."""
+    """Return the indices of the nodes that answered so long before all were up that they may be down again."""
     since_s = now_s - schedule.interval_s - ROUND_EACH_S * len(polls)
     return [index for index, poll in enumerate(polls) if poll.answered_s < since_s]
 
@@ -249,9 +255,10 @@ def old_confirmations(polls: Sequence[NodePoll], schedule: Schedule, now_s: floa
 def _rebooted(
     result: AttemptResult, baseline: Baseline, schedule: Schedule
 ) -> tuple[bool | None, RebootEvidence | None]:
-    """Say whether the node has rebooted since the launch. A long uptime without a baseline proves nothing.
+    """Return whether the node has rebooted since the launch, and by which evidence; (None, None) without a proof.
 
-    The uptime was told after the attempt began; to count from its begin can only miss a proof, never invent one.
+    A long uptime without a baseline proves nothing. The node read its uptime after the attempt began: counting from the
+    beginning can miss a proof, but never makes a false one.
     """
     if result.boot_id and baseline.boot_id_before:
         return result.boot_id != baseline.boot_id_before, RebootEvidence.BOOT_ID
@@ -267,7 +274,7 @@ def _higher(one: Rung | None, other: Rung | None) -> Rung | None:
 
 
 def _stronger(one: HostKey | None, other: HostKey | None) -> HostKey | None:
-    """A key that changed once in a run has changed, however often it is seen again."""
+    """Return the one of two results that is kept: a key that changed once in a run stays CHANGED."""
     for key in (HostKey.CHANGED, HostKey.NEW, HostKey.SAME):
         if key in (one, other):
             return key

@@ -1,4 +1,4 @@
-"""Attempt each node in its own part of each slot, until all are up or polling is spent."""
+"""Polls each node at its own offset in each slot, until all are up or polling has ended."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState
 from pinakad.times import Instant
 
 Ask = Callable[[int], Awaitable[AttemptResult]]
-"""One attempt at the node with this index; it ends by limits of its own."""
+"""Makes one attempt at the node with this index; the attempt ends by its own limits."""
 _PAUSE_CHECK_S = 0.5
 ASK_LIMIT_S = 3600.0
-"""An attempt that its own limits do not end has met a bug of ours."""
+"""An attempt that takes longer was not ended by its own limits, which is a bug of pinakad."""
 
 
 class Poller:
     """Polls nodes until each is up by an attempt that began after the script's exit, or polling is spent.
 
-    The loop's clock is the boot clock. No attempt goes on for longer than `ask_limit_s`. `on_attempt(index, before,
-    after)` is called after every attempt, `on_pause(seconds)` after every pause of the whole process.
+    The loop's clock is the boot clock. No attempt takes longer than `ask_limit_s`. `on_attempt(index, before, after)`
+    is called after each attempt, `on_pause(seconds)` after each pause of the whole process.
     """
 
     def __init__(
@@ -56,28 +56,28 @@ class Poller:
 
     @property
     def idle_since_s(self) -> float | None:
-        """Since when no attempt has ended; None while none is due: all are up, and the script still runs."""
+        """Since when no attempt has ended (boot clock); None while none is due: all are up, the script still runs."""
         due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
         return max(self._progress_s, self.schedule.begins_s) if due else None
 
     def script_exited(self, moment_s: float) -> None:
-        """From now on polling has an end, and who is up already must show it once more."""
+        """Note the script's exit (boot clock): polling now has an end, and each node that is up must answer again."""
         self._progress_s = self._now().boot_s
         self.schedule = replace(self.schedule, exited_s=moment_s)
         self._exited.set()
 
     def require_reboot(self) -> None:
-        """From now on only a node that has provably rebooted is up."""
+        """Require a proof of a reboot of each node from now on."""
         self._settings = self._settings.model_copy(update={"reboot": "require"})
 
     def judge_by_the_record(self) -> None:
-        """Put nothing off any more for the nodes of which something is written down."""
+        """Let the recorded attempts of each node count as its chances, so that nothing postpones the verdict."""
         self.polls = [poll.on_record() for poll in self.polls]
 
     async def run(self) -> None:
-        """Poll to the end; `polls` then has how every node stands, and who is not up has failed.
+        """Poll to the end; `polls` then has the final state of each node, see `NodePoll.given_up`.
 
-        It may be called before the first slot, and should be: a slot that has passed is lost.
+        Call it before the first slot: a slot that has passed is lost.
         """
         self._progress_s = self._now().boot_s
         self._attention = Attention(self._progress_s)
@@ -88,19 +88,19 @@ class Poller:
         self.polls = [poll.given_up() for poll in self.polls]
 
     async def _poll_until_settled(self) -> None:
-        """Poll until all are up together: who came up long before the last one did is asked once more."""
+        """Poll until all are up together: a node that came up long before the last one is polled once more."""
         first_s = max(self.schedule.back_s, self._now().boot_s - self.schedule.interval_s)
         slots = _slots(self.schedule, range(len(self.polls)), len(self.polls), first_s)
         self._unsettled = True
         while slots:
             await self._poll_each(slots)
-            now_s = self._now().boot_s  # a node that was let go has a chance again where the process was paused
+            now_s = self._now().boot_s  # a pause of the process gives a node whose task was cancelled another chance
             polls = enumerate(self.polls)
             left = [index for index, poll in polls if not poll.is_settled(self._settings, self.schedule, now_s)]
             slots = _slots(self.schedule, left, len(self.polls), now_s) or self._last_round()
 
     def _last_round(self) -> dict[int, float]:
-        """Return who is asked once more because all are up now, and when: at once, but spread as in any interval."""
+        """Return the slots (index -> seconds) of the nodes to poll again now that all are up: at once, but spread."""
         if not self._unsettled or not all(poll.confirmed for poll in self.polls):
             return {}
         self._unsettled = False
@@ -112,7 +112,7 @@ class Poller:
         return {index: now_s + round(_offset(index, len(self.polls)) * spread_s / TICK_S) * TICK_S for index in old}
 
     async def _poll_each(self, slots: Mapping[int, float]) -> None:
-        """Poll the nodes, each from its slot on, until each is confirmed or spent."""
+        """Poll the nodes of `slots`, each from its slot on, until each is confirmed or has had its chance."""
         async with asyncio.TaskGroup() as group:
             watchers = {
                 index: group.create_task(self._watch(index, slot_s), name=f"node {index}")
@@ -123,7 +123,7 @@ class Poller:
             end.cancel()
 
     async def _end(self, watchers: Mapping[int, "asyncio.Task[None]"]) -> None:
-        """At the end let go of all that are spent. An attempt goes on where the node is not known to stall."""
+        """At the end of polling cancel the task of each node that had its chance; attempts go on unless they stall."""
         await self._exited.wait()
         await asyncio.sleep((self.schedule.ends_s or 0.0) - self._now().boot_s)
         self._notice_pause()
@@ -140,14 +140,14 @@ class Poller:
                 slot_s = self.schedule.slot_from(max(time_s(), slot_s), offset)
             await self._alarm.at(slot_s)
             self._notice_pause()
-            if slot_s < self.schedule.back_s:  # it passed while we were away: all at once would be a burst
+            if slot_s < self.schedule.back_s:  # it passed during a pause: all nodes at once would be a burst
                 slot_s = self.schedule.slot_from(time_s(), offset)
                 continue
             if self.polls[index].is_over(self._settings, self.schedule, slot_s):
                 return
             if self.polls[index].may_use(slot_s, self.schedule):
                 await self._attempt(index)
-            # half an interval on: a timer may fire a hair early, and a slot must not be used twice
+            # half an interval later: a timer may fire slightly early, and no slot is used twice
             slot_s = self.schedule.slot_from(max(time_s(), slot_s + self.schedule.interval_s / 2), offset)
 
     async def _attempt(self, index: int) -> None:
@@ -158,7 +158,7 @@ class Poller:
             self._busy.discard(index)
         self._notice_pause()
         if result.reason is not None and result.began_s < self.schedule.back_s:
-            return  # our pause may have ended it, not the node: what the node did before still stands
+            return  # the pause may have ended the attempt, not the node: the state before it remains valid
         now, before = self._now(), self.polls[index]
         after = before.after(result, self._baselines[index], self._settings, self.schedule, now)
         self.polls[index], self._progress_s = after, now.boot_s
@@ -180,7 +180,7 @@ class Poller:
             self._notice_pause()
 
     def _notice_pause(self) -> None:
-        """Notice a pause of the process before anything is decided: whoever wakes first after it comes here."""
+        """Notice a pause of the process before anything is decided: each task calls this when it wakes up."""
         now_s, before_s = asyncio.get_running_loop().time(), self._attention.checked_s
         self._attention, paused = self._attention.at(now_s, self.schedule.ends_s)
         if paused:
@@ -192,14 +192,14 @@ class Poller:
 
 
 class _Alarm:
-    """Wakes all nodes of a slot with one timer: each with its own would cost thousands of nodes a quarter more."""
+    """Wakes all nodes of a slot with one timer: one timer for each of thousands of nodes costs a quarter more."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._sleepers: dict[float, list[asyncio.Future[None]]] = {}
 
     async def at(self, moment_s: float) -> None:
-        """Sleep until that moment on the loop's clock."""
+        """Sleep until `moment_s` on the loop's clock."""
         sleeper: asyncio.Future[None] = self._loop.create_future()
         sleepers = self._sleepers.get(moment_s)
         if sleepers is None:
@@ -215,10 +215,10 @@ class _Alarm:
 
 
 def _offset(index: int, number: int) -> float:
-    """Return which part of the spread passes before the node's attempt: 0 for the first node, nearly 1 for the last."""
+    """Return the offset of the node in each slot, a part of the spread: 0 for the first node, nearly 1 for the last."""
     return index / number
 
 
 def _slots(schedule: Schedule, indices: Iterable[int], number: int, from_s: float) -> dict[int, float]:
-    """Return the first slot of each of these nodes from that moment on; `number`: of all nodes."""
+    """Return the first slot (index -> seconds) of each of `indices` from `from_s` on; `number` is that of all nodes."""
     return {index: schedule.slot_from(from_s, _offset(index, number)) for index in indices}

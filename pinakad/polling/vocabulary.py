@@ -1,11 +1,11 @@
-"""The words of polling: rungs, reasons, states, and the result of one attempt."""
+"""The vocabulary of polling: states, rungs, reasons, and the result of one attempt."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class NodeState(StrEnum):
-    """Where a node stands."""
+    """The state of a node."""
 
     WAITING = "waiting"
     UP = "up"
@@ -53,7 +53,7 @@ class HostKey(StrEnum):
 
 
 class RebootEvidence(StrEnum):
-    """What told whether a node has rebooted."""
+    """The evidence by which it is known whether a node has rebooted."""
 
     BOOT_ID = "boot_id"
     UPTIME = "uptime"
@@ -61,7 +61,10 @@ class RebootEvidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What one attempt found. Times are seconds on the boot clock; `reason` None: logged in, and the commands ran."""
+    """What one attempt found. `began_s` is in seconds on the boot clock.
+
+    `rung` is the last one reached, None for none. `reason` is None where the login and the commands succeeded.
+    """
 
     began_s: float
     rung: Rung | None
@@ -72,9 +75,9 @@ class AttemptResult:
     uptime_s: float | None = None
     hostname: str | None = None
     not_made: bool = False
-    """It could not be made, or not be ended, for want of something of ours; `message` says of what."""
+    """This machine lacked something to make or to end the attempt; `message` says what. It says nothing of the node."""
 
     @property
     def stalled(self) -> bool:
-        """Tell whether the node let the attempt run into a time limit."""
+        """Whether the attempt ran into a time limit of the node."""
         return self.reason in (NodeReason.TIMEOUT, NodeReason.BANNER_TIMEOUT)

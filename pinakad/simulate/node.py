@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 
 INSTALLER_NAME = "installer"
 FIRST_UPTIME_S = 86_400.0
-"""How long a node had been up when the simulation began."""
+"""The uptime of a node at the beginning of the simulation, in seconds."""
 _LINGER_S = 1.0
 _LOG_NAME = "pinakad.simulate.ssh"
 
-# Connections that are cut are what this is made for; paramiko would tell each with its traceback.
+# Cut connections are expected here; paramiko would log each of them with a traceback.
 logging.getLogger(_LOG_NAME).setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a machine says about itself. `booted_s` is on the loop's clock."""
+    """The facts that a machine reports of itself. `booted_s` is in seconds on the loop's clock."""
 
     boot_id: str
     booted_s: float
     hostname: str
 
     def lines(self, now_s: float) -> tuple[str, str, str]:
-        """Return boot id, uptime and host name, as a machine says them."""
+        """Return boot id, uptime and host name in the form of facts.py, at `now_s` on the loop's clock."""
         uptime_s = now_s - self.booted_s
         return self.boot_id, f"{uptime_s:.2f} {uptime_s:.2f}", self.hostname
 
 
 class SimulatedNode:
-    """One machine. `start` and `stop` are called in the running event loop, and so is everything else here."""
+    """One machine. Every method must be called in the running event loop."""
 
     def __init__(
         self, hostname: str, address: str, port: int, trusted: paramiko.PKey, scenario: Scenario | None = None
@@ -63,7 +63,7 @@ class SimulatedNode:
         self.scenario = scenario or Scenario()
         self.face = Face.DOWN
         self.boots = 0
-        """How often it has booted since the simulation began."""
+        """How often the machine has booted since the simulation began."""
         self._trusted = trusted
         self._host_key = paramiko.ECDSAKey.generate()
         self._network = Port(address, port, self._serve)
@@ -75,14 +75,14 @@ class SimulatedNode:
     # --- its life
 
     def start(self) -> None:
-        """Be up, as before any deployment. Raises OSError where the address cannot be used."""
+        """Begin in the state before a deployment: up. Raises OSError where the address cannot be used."""
         self._facts = Facts(_new_boot_id(), self._now_s() - FIRST_UPTIME_S, self.hostname)
         self._network.reserve()
         self._network.listen()
         self.face = Face.UP
 
     def order_reboot(self) -> bool:
-        """Begin the life after an order; return whether the machine hears it: only while it is up."""
+        """Begin the life after an order to reboot; return False where the machine is not up and cannot receive it."""
         if self.face is not Face.UP:
             return False
         self._ordered = True
@@ -92,7 +92,7 @@ class SimulatedNode:
         return True
 
     def stop(self) -> None:
-        """Go for good."""
+        """End the machine: close its connections and its port."""
         self._stop_timer()
         self._network.cut_connections()
         self._network.close()
@@ -149,7 +149,7 @@ class SimulatedNode:
 
 
 class _Sshd(paramiko.ServerInterface):
-    """One connection. paramiko calls these methods in the connection's thread; the answers are given in the loop."""
+    """One connection. paramiko calls these methods in the connection's thread; commands are answered in the loop."""
 
     def __init__(self, node: SimulatedNode, facts: Facts, trusted: paramiko.PKey | None) -> None:
         self._node = node
@@ -158,15 +158,15 @@ class _Sshd(paramiko.ServerInterface):
         self._loop = asyncio.get_running_loop()
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's interface
-        """Only keys."""
+        """Allow keys only."""
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002 - paramiko's interface
-        """Accept the one key, for any user."""
+        """Accept the trusted key, for any user."""
         return AUTH_SUCCESSFUL if key == self._trusted else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - paramiko's interface
-        """Accept sessions."""
+        """Accept sessions only."""
         if kind == "session":
             return OPEN_SUCCEEDED
         return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
@@ -178,7 +178,7 @@ class _Sshd(paramiko.ServerInterface):
         return True
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
-        """Answer, and let the client close: a close of ours could overtake the reply that the command was accepted."""
+        """Answer a command, and let the client close: our close could overtake the reply that accepts the command."""
         with suppress(OSError, EOFError, paramiko.SSHException):
             if (facts := facts_output(command, self._facts.lines(self._loop.time()))) is not None:
                 channel.sendall(facts.encode())
@@ -190,7 +190,7 @@ class _Sshd(paramiko.ServerInterface):
 
 
 def new_key(path: Path) -> paramiko.PKey:
-    """Make a private key that the nodes can trust, and write it to `path`, for its owner only."""
+    """Return a new private key for the nodes to trust, and write it to `path` (mode 0600). Raises OSError."""
     key = paramiko.ECDSAKey.generate()
     key.write_private_key_file(path)
     return key

@@ -1,4 +1,4 @@
-"""The port of a simulated machine: it refuses, accepts and serves, or accepts and sends its banner a byte at a time."""
+"""The port of a simulated machine: it refuses, it accepts and serves, or it accepts and sends a banner byte by byte."""
 
 import asyncio
 import socket
@@ -11,9 +11,9 @@ _BACKLOG = 16
 
 
 class Port:
-    """One port of one address. All of it runs in the event loop.
+    """One port of one address. Every method must be called in the running event loop.
 
-    `serve` is called with each connection that is accepted; while `is_dripping`, none is.
+    `serve` is called with each accepted connection, except while `is_dripping`.
     """
 
     def __init__(self, address: str, port: int, serve: Callable[[socket.socket], None]) -> None:
@@ -25,7 +25,7 @@ class Port:
         self._dripped_on: set[socket.socket] = set()
 
     def reserve(self) -> None:
-        """Hold the port without listening: connections are refused, and nobody else can take it meanwhile."""
+        """Hold the port without listening: connections are refused, no other process can take it. Raises OSError."""
         self.close()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -37,13 +37,13 @@ class Port:
             raise
 
     def listen(self) -> None:
-        """Accept connections on the port that was reserved."""
+        """Accept connections on the reserved port."""
         if self._socket is not None:
             self._socket.listen(_BACKLOG)
             asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
 
     def cut_connections(self) -> None:
-        """End what is connected; the threads that serve see the end and close their sockets themselves."""
+        """End all connections; the serving threads see the end and close their sockets themselves."""
         for connection in self._served:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -53,7 +53,7 @@ class Port:
         self._dripped_on.clear()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -63,7 +63,7 @@ class Port:
         try:
             connection, _ = listening.accept()
         except OSError:
-            return  # it went away between the event and now
+            return  # the client has gone since the event
         if self.is_dripping:
             self._dripped_on.add(connection)
             self._drip(connection, _BANNER)

@@ -1,4 +1,4 @@
-"""Simulated nodes together, and the control port that takes their orders to reboot: a line from any shell."""
+"""Several simulated nodes, and a control port that takes orders to reboot: one line from any shell."""
 
 import asyncio
 import socket
@@ -15,9 +15,10 @@ _TRIES = 20
 
 
 class Rack:
-    """Some nodes that are up while the `async with` lasts, and a port that takes orders for them.
+    """Several nodes that are up during the `async with`, and a port that takes orders for them.
 
-    An order is the line `reboot HOSTNAME`; the answer is the line `ok`, or `error: ` and why.
+    An order is the line `reboot HOSTNAME`; the answer is the line `ok`, or `error: ` and the cause. Entering raises
+    OSError where an address or a port cannot be used.
     """
 
     def __init__(self, nodes: Sequence[SimulatedNode]) -> None:
@@ -48,7 +49,7 @@ class Rack:
             node.stop()
 
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection, one order after the other; who says nothing is sent away."""
+        """Serve one connection, one order after the other; a silent client is disconnected."""
         with suppress(TimeoutError, ConnectionError, ValueError):  # ValueError: a line that does not end
             while True:
                 async with asyncio.timeout(_ORDER_LIMIT_S):
@@ -73,16 +74,16 @@ class Rack:
 def free_port(addresses: Sequence[str]) -> int:
     """Return a port that is free on all of the addresses. Raises OSError where there is none, or no such address."""
     for _ in range(_TRIES):
-        with socket.socket() as probe:
-            probe.bind((addresses[0], 0))
-            port: int = probe.getsockname()[1]
+        with socket.socket() as sock:
+            sock.bind((addresses[0], 0))
+            port: int = sock.getsockname()[1]
         if is_free(addresses, port):
             return port
     raise OSError(f"no port is free on all of {', '.join(addresses)}")
 
 
 def is_free(addresses: Sequence[str], port: int) -> bool:
-    """Tell whether nobody uses the port on any of the addresses."""
+    """Return whether the port is free on all of the addresses."""
     with ExitStack() as stack:
         for address in addresses:
             sock = stack.enter_context(socket.socket())

@@ -1,6 +1,6 @@
 """What does a simulated node show after an order to reboot?
 
-The law: a life is a row of spells; every spell after one that is `down` is another boot; the last spell stays.
+The law: a life is a sequence of spells; each spell after one that is `down` is another boot; the last spell stays.
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from math import inf
 
 
 class Face(StrEnum):
-    """What whoever connects to a node finds."""
+    """What a client that connects to a node finds."""
 
     UP = "up"
     DOWN = "down"  # connections are refused
-    INSTALLER = "installer"  # a live system on the same address: other name, other boot, the key is good
-    DRIPPING = "dripping"  # an SSH banner that comes byte by byte and never ends
-    LOCKED = "locked"  # sshd answers, but the key is not installed yet
+    INSTALLER = "installer"  # a live system on the same address: other name, other boot, the key is accepted
+    DRIPPING = "dripping"  # an SSH banner that comes byte by byte, too slowly to end
+    LOCKED = "locked"  # sshd answers, but the user's key is not installed yet
 
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """One face, and for how many seconds; `inf` for the one that stays."""
+    """One face, and for how many seconds it lasts; `inf` for the one that stays."""
 
     face: Face
     lasts_s: float = inf
@@ -29,26 +29,26 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens at an order to reboot. Durations are in seconds; what is 0 does not happen."""
+    """What happens at an order to reboot. Durations are in seconds; a step of 0 s is left out."""
 
     shutdown_s: float = 0.3
-    """It still answers, in its old boot, while its services stop."""
+    """The node still answers, in its old boot, while its services stop."""
     down_s: float = 2.0
     installer_s: float = 0.0
-    """A live installer answers on the address first, and then it goes down once more."""
+    """First a live installer answers on the address, and then the node goes down once more."""
     dripping_s: float = 0.0
     late_key_s: float = 0.0
     again_after_s: float = 0.0
-    """It goes down a second time, so long after it came back."""
+    """How long after its return the node goes down a second time."""
     new_host_key: bool = False
-    """It was reinstalled: its first boot after the order has another host key."""
+    """The node is reinstalled: its first boot after the order has another host key."""
     hostname: str | None = None
-    """What it calls itself after the order, where that is not its name."""
+    """The host name that the node reports after the order, None for its own."""
     never_back: bool = False
     ignores_orders: bool = False
 
     def life(self) -> Iterator[Spell]:
-        """Return what the node shows from the order on."""
+        """Yield the spells of the node from the order on."""
         if self.ignores_orders:
             return
         yield Spell(Face.UP, self.shutdown_s)

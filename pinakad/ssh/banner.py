@@ -1,8 +1,8 @@
 """Does an SSH server answer at this address? One TCP connection and its banner, no more.
 
-Dead nodes end here, without a thread and without cryptography. The banner is looked at, not consumed, so that the
-same connection can be logged in on. An SSH server that gave its banner gets ours at once: only one that then begins
-the key exchange is worth a thread.
+Attempts at dead nodes end here, without a thread and without cryptography. The banner is peeked at, not consumed, so
+that the login can use the same connection. An SSH server that sent its banner gets ours at once: only a server that
+then begins the key exchange is worth a thread.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from functools import cache
 from pinakad.linux.shortage import is_shortage
 from pinakad.polling.vocabulary import NodeReason, Rung
 from pinakad.problems import cause_of, printable
-from pinakad.ssh.resolve import look_up
+from pinakad.ssh.resolve import resolve
 from pinakad.ssh.tcp import Connector
 
 CLIENT_BANNER = b"SSH-2.0-pinakad\r\n"
 MAX_BANNER_BYTES = 8192
-"""What a server may say before and with its banner (RFC 4253, section 4.2: lines of up to 255 characters)."""
+"""The most that a server may send up to the end of its banner (RFC 4253, section 4.2: lines of 255 characters)."""
 
 _REASONS = {
     errno.ECONNREFUSED: NodeReason.REFUSED,
@@ -38,9 +38,9 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt ended before a login: the furthest rung, the reason, and a sentence.
+    """Why an attempt ended before a login: the last rung that was reached, the reason, and a sentence.
 
-    `is_ours`: something of ours was missing, which says nothing about the node.
+    `is_ours`: this machine lacked something, which says nothing about the node.
     """
 
     rung: Rung | None
@@ -51,7 +51,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the steps may take, in seconds, and when everything is cut (on the loop's clock)."""
+    """How long each step may take, in seconds, and when the attempt is cut (`cut_s`, on the loop's clock)."""
 
     connect_s: float
     banner_s: float
@@ -59,24 +59,25 @@ class Limits:
     cut_s: float | None = None
 
     def until(self, now_s: float, limit_s: float) -> float:
-        """Return when a step that begins now must be done."""
+        """Return when a step that begins at `now_s` must be done, on the loop's clock."""
         return now_s + limit_s if self.cut_s is None else min(now_s + limit_s, self.cut_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A server that begins the key exchange; `left_s` is left of the time for that. The socket is non-blocking."""
+    """A server that begins the key exchange, with a non-blocking socket; `left_s` seconds remain for the exchange."""
 
     sock: socket.socket
     left_s: float
 
 
 async def reach(connector: Connector, address: str, port: int, limits: Limits) -> Reached | Failure:
-    """Connect, wait for the banner and for the beginning of the key exchange.
+    """Connect, wait for the banner and for the beginning of the key exchange; nothing but a cancellation is raised.
 
-    The banner is still unread in it, and CLIENT_BANNER was sent. `address` is IPv4, IPv6 or a name.
+    The banner is still unread in the socket of the result, and CLIENT_BANNER was sent. `address` is an IPv4 or IPv6
+    address or a name.
     """
-    found = _literal(address, port) or await _resolve(address, port, limits)
+    found = _literal(address, port) or await _resolve_in_time(address, port, limits)
     if isinstance(found, Failure):
         return found
     kind, target = found
@@ -87,7 +88,7 @@ async def reach(connector: Connector, address: str, port: int, limits: Limits) -
     try:
         code = await connector.connect(sock, target, limits.until(connector.time(), limits.connect_s))
         result = _unconnected(code) if code != 0 else await _talk(sock, limits)
-    except OSError as error:  # of the epoll: what the connection itself says is a result
+    except OSError as error:  # of the epoll: an error of the connection itself is a result
         sock.close()
         return Failure(None, NodeReason.ERROR, f"pinakad cannot wait for it: {cause_of(error)}", is_ours=True)
     except BaseException:
@@ -106,13 +107,13 @@ async def _talk(sock: socket.socket, limits: Limits) -> Reached | Failure:
     began_s = loop.time()
     failure = await _wait_for_key_exchange(sock, length, limits)
     left_s = limits.key_exchange_s - (loop.time() - began_s)
-    return failure or Reached(sock, max(left_s, limits.key_exchange_s / 2))  # the wait may have been ours
+    return failure or Reached(sock, max(left_s, limits.key_exchange_s / 2))  # this process may have been late
 
 
-_Place = tuple[socket.AddressFamily, tuple[str, int]]
+_Endpoint = tuple[socket.AddressFamily, tuple[str, int]]
 
 
-def _literal(address: str, port: int) -> _Place | None:
+def _literal(address: str, port: int) -> _Endpoint | None:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address)
@@ -122,11 +123,11 @@ def _literal(address: str, port: int) -> _Place | None:
     return None
 
 
-async def _resolve(address: str, port: int, limits: Limits) -> _Place | Failure:
+async def _resolve_in_time(address: str, port: int, limits: Limits) -> _Endpoint | Failure:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(limits.until(loop.time(), limits.connect_s)):
-            family, found = await look_up(address)
+            family, found = await resolve(address)
     except TimeoutError:
         return Failure(None, NodeReason.UNRESOLVED, f"the name {address} was not resolved in time")
     except (OSError, UnicodeError) as error:
@@ -145,7 +146,7 @@ def _unconnected(code: int | None) -> Failure:
 
 
 async def _wait_for_banner(sock: socket.socket, limits: Limits) -> int | Failure:
-    """Return how many bytes the banner has, with what came before it."""
+    """Return the length in bytes of the banner with the lines before it."""
     loop = asyncio.get_running_loop()
     deadline_s = limits.until(loop.time(), limits.banner_s)
     seen, length = b"", 0
@@ -166,7 +167,7 @@ async def _wait_for_banner(sock: socket.socket, limits: Limits) -> int | Failure
 
 
 async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limits) -> Failure | None:
-    """Send our banner and wait until there is something behind the node's."""
+    """Send our banner and wait until the node has sent something after its own; None where it has."""
     loop = asyncio.get_running_loop()
     try:
         sock.send(CLIENT_BANNER)
@@ -183,10 +184,10 @@ async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limit
 
 
 async def _peek_more(sock: socket.socket, known: int, deadline_s: float) -> bytes | None:
-    """Return what can be read, without consuming it, once that is more than `known` bytes or the connection ended.
+    """Return all unread bytes, without consuming them, once there are more than `known` or the connection ended.
 
-    None: the deadline came first. The mark (socket(7), SO_RCVLOWAT) keeps a banner that comes byte by byte from
-    waking us for what was seen already.
+    None: the deadline (loop's clock) came first. SO_RCVLOWAT (socket(7)) prevents wake-ups for the bytes that are known
+    already.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, known + 1)
     if not await _readable(sock, deadline_s):
@@ -196,11 +197,11 @@ async def _peek_more(sock: socket.socket, known: int, deadline_s: float) -> byte
     except BlockingIOError:
         return b"\0" * known
     except OSError:
-        return b"\0" * known  # reset: no more than is known will come
+        return b"\0" * known  # reset: no more bytes will come
 
 
 async def _readable(sock: socket.socket, deadline_s: float) -> bool:
-    """Wait until the socket can be read from; False where the deadline comes first."""
+    """Wait until the socket is readable; return False where the deadline (loop's clock) comes first."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[bool] = loop.create_future()
     descriptor = sock.fileno()
@@ -219,7 +220,7 @@ def _settle(waiter: "asyncio.Future[bool]", value: bool) -> None:
 
 
 def _banner_length(seen: bytes) -> int:
-    """Return how many bytes the banner and what came before it have, 0 while it is not whole."""
+    """Return the length of the banner with the lines before it, 0 while the banner is incomplete."""
     start = 0 if seen.startswith(b"SSH-") else seen.find(b"\nSSH-") + 1
     if not start and not seen.startswith(b"SSH-"):
         return 0

@@ -1,7 +1,7 @@
-"""Finds boot id, uptime and host name in what a node prints, whatever else it prints around them.
+"""Finds boot id, uptime and host name in the output of a node, whatever else the node prints around them.
 
-Each fact stands between a mark that begins it and one that ends it. The marks carry a token of the attempt and are put
-together on the node, so that neither a log of an earlier attempt nor an echo of the command is taken for an answer.
+Each fact is enclosed by a begin mark and an end mark. The marks contain a token of the attempt and are assembled on the
+node, so that neither a log of an earlier attempt nor an echo of the command is taken for an answer.
 """
 
 import re
@@ -19,12 +19,12 @@ _ASKED = re.compile(r"/bin/sh -c 'say\(\) .*-pinakad\\n\" (?P<token>[0-9a-f]+) "
 
 
 def facts_command(token: str) -> str:
-    """Return the command that asks for the facts; `token` is hexadecimal, and new in each attempt."""
+    """Return the shell command that prints the facts; `token` is hexadecimal, and new in each attempt."""
     return _COMMAND.format(token=token)
 
 
 def facts_output(command: str, facts: Sequence[str]) -> str | None:
-    """Return what the command prints on a node with these facts; None where it is another command."""
+    """Return the output of `command` on a node with these facts, None where it is not a command of `facts_command`."""
     asked = _ASKED.match(command)
     return (
         None
@@ -34,7 +34,7 @@ def facts_output(command: str, facts: Sequence[str]) -> str | None:
 
 
 class MarkedFacts:
-    """Finds the facts in an output of any length, given in pieces; keeps no more than it needs."""
+    """Finds the facts in an output of any length, given in pieces; it keeps no more bytes than it needs."""
 
     def __init__(self, token: str) -> None:
         self._begins = f"pinakad-{token}=".encode()
@@ -43,7 +43,7 @@ class MarkedFacts:
         self._found: list[str] = []
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece of the output."""
+        """Read the next piece of the output."""
         self._rest += piece
         while (end := self._rest.find(self._ends)) >= 0:
             start = self._rest.rfind(self._begins, 0, end)
@@ -53,9 +53,9 @@ class MarkedFacts:
         self._rest = self._rest[-len(self._begins) - MAX_FACT_BYTES - len(self._ends) :]
 
     def values(self) -> tuple[str | None, float | None, str | None]:
-        """Return boot id, uptime in seconds and host name; None for what is not there.
+        """Return boot id, uptime in seconds and host name; None for each that is missing.
 
-        A node may say anything: what has not the form of the fact is no fact.
+        A node may print anything: a text that does not have the form of its fact counts as missing.
         """
         boot_id, uptime, hostname = ([*self._found, "", "", ""])[:3]
         return _boot_id(boot_id), _uptime_s(uptime), hostname if is_hostname(hostname) else None

@@ -1,4 +1,4 @@
-"""Is this the host key that is known for this node, and what does another one mean?"""
+"""Is this the known host key of a node, and what does another one mean?"""
 
 import logging
 import threading
@@ -29,9 +29,9 @@ def name_for(address: str, port: int) -> str:
 
 
 class HostKeys:
-    """Our own known_hosts, and the policy about what is not in it. Used from several threads.
+    """Our own known_hosts, and the policy for keys that are not in it. Used from several threads.
 
-    Raises SshKeyError where the operator's file, which counts under `strict`, cannot be used.
+    `policy` is `[ssh] host_keys`. Raises SshKeyError where the operator's file, which `strict` needs, cannot be used.
     """
 
     def __init__(self, path: Path, policy: str, operators_file: Path | None) -> None:
@@ -45,9 +45,9 @@ class HostKeys:
         self._changed = False
 
     def check(self, name: str, key: PKey) -> HostKey | NodeReason | None:
-        """Tell how the key compares; a reason where the policy refuses it, None where none is asked for.
+        """Return how the key compares, or the reason why the policy refuses it; None under the policy `off`.
 
-        Nothing is pinned yet: first the node must let us in.
+        `name` is that of `name_for`. Nothing is pinned yet: first the login must succeed.
         """
         if self._policy == "off":
             return None
@@ -62,14 +62,14 @@ class HostKeys:
         return HostKey.CHANGED if self._policy == "replace" else NodeReason.HOST_KEY_CHANGED
 
     def pin(self, name: str, key: PKey) -> None:
-        """Remember the key of a node that could be logged in to."""
+        """Remember the key of a node after a successful login."""
         if self._policy in ("replace", "accept-new"):
             with self._lock:
                 self._changed |= self._pinned.get(name) != (key.get_name(), key.get_base64())
                 self._pinned[name] = (key.get_name(), key.get_base64())
 
     def preferred(self, name: str) -> list[str]:
-        """Return the key types to ask the node for first: another type of key is not another host."""
+        """Return the key types to request first: a known node must not be judged by a key of another type."""
         if self._policy == "strict":
             return [kind for kind, _ in self._trusted.keys_of(name)]
         with self._lock:
@@ -77,7 +77,7 @@ class HostKeys:
         return [pinned[0]] if pinned else []
 
     def save(self) -> None:
-        """Write down what was pinned since the last time. Raises OSError; it is then tried again."""
+        """Write all pinned keys if one has changed since the last call. Raises OSError; the next call tries again."""
         with self._lock:
             if not self._changed:
                 return

@@ -1,4 +1,7 @@
-"""Can this private key be used? It is read once, as a regular file of bounded size, and never by its path again."""
+"""Can this private key be used?
+
+It is read once, as a regular file of bounded size; its path is not used again.
+"""
 
 import io
 import os
@@ -27,9 +30,9 @@ class SshKeyError(Exception):
 
 
 def load_key(path: Path) -> paramiko.PKey:
-    """Read a private key of any form that ssh-keygen(1) writes, with its certificate if there is one.
+    """Read a private key of any form that ssh-keygen(1) writes, and its certificate (`<path>-cert.pub`), if any.
 
-    Raises SshKeyError.
+    Raises SshKeyError, with the path and the cause, where the key or its certificate cannot be read or used.
     """
     text = _read_named("the SSH key", path, MAX_KEY_BYTES)
     begins = text.find(b"-----BEGIN ")
@@ -47,7 +50,10 @@ def load_key(path: Path) -> paramiko.PKey:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return what a regular file holds; never wait for one that is something else. Raises OSError and SshKeyError."""
+    """Return the content of a regular file, links followed; a pipe is not waited for.
+
+    Raises OSError, and SshKeyError where it is not a regular file or larger than `max_bytes`.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -70,7 +76,10 @@ def _read_named(what: str, path: Path, max_bytes: int) -> bytes:
 
 
 def _parse(text: bytes) -> paramiko.PKey:
-    """Return the key, by the one form that the library reads of every type. TypeError: it is encrypted."""
+    """Return the key, converted to the one form that the library reads for each type.
+
+    Raises TypeError where it is encrypted, ValueError where it is of another type or damaged.
+    """
     loaded: object
     try:
         loaded = serialization.load_ssh_private_key(text, None)

@@ -1,6 +1,6 @@
 """Which host keys does the operator's known_hosts name for a host (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)?
 
-Read once, whatever its size: exact names are an index, and only patterns and hashed names are gone through for a host.
+The file is read once, whatever its size: exact names are indexed, only patterns and hashed names are searched.
 """
 
 import base64
@@ -22,7 +22,7 @@ Key = tuple[str, bytes]
 
 
 class Answer(Enum):
-    """What the file says about a key of a host."""
+    """How the file judges a key of a host."""
 
     KNOWN = auto()
     OTHER = auto()  # it names other keys for this host
@@ -36,14 +36,14 @@ class KnownHostsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with patterns. `begins`: how all names begin that they match, as far as that is plain text."""
+    """A line with patterns. `begins`: for each pattern the plain text that each matching name begins with."""
 
     patterns: tuple[str, ...]
     key: Key
     begins: tuple[str, ...]
 
     def matches(self, name: str) -> bool:
-        """Tell whether the line is about this host: one pattern is, and none that is negated."""
+        """Return whether a pattern matches the host name, and no negated one does."""
         if not name.startswith(self.begins):
             return False
         matched = False
@@ -57,24 +57,24 @@ class _Line:
 
 @dataclass
 class KnownHosts:
-    """The keys of all hosts. Names are as ssh(1) writes them: `address`, or `[address]:port`."""
+    """The keys of all hosts. Names have the form of ssh(1): `address`, or `[address]:port`."""
 
     exact: dict[str, list[Key]] = field(default_factory=dict)
     others: list[_Line] = field(default_factory=list)
     revoked: dict[Key, list[_Line]] = field(default_factory=dict)
     authorities: int = 0
-    """How many lines name a certificate authority: certificates are not supported, so that these say nothing."""
+    """How many lines name a certificate authority: they have no effect, as certificates are not supported."""
     _asked: dict[str, list[Key]] = field(default_factory=dict)
 
     def keys_of(self, name: str) -> list[Key]:
-        """Return the keys that a host may have. A name is looked for once: with hashes that takes time."""
+        """Return the keys that a host may have. The result is cached, as hashed names take time to compare."""
         name = name.lower()
         if name not in self._asked:
             self._asked[name] = self.exact.get(name, []) + [line.key for line in self.others if line.matches(name)]
         return self._asked[name]
 
     def answer(self, name: str, key: Key) -> Answer:
-        """Return what the file says about a key that a host has shown."""
+        """Return how the file judges the key that a host has shown."""
         name = name.lower()
         if any(line.matches(name) for line in self.revoked.get(key, ())):
             return Answer.REVOKED
@@ -85,7 +85,7 @@ class KnownHosts:
 
 
 def parse_known_hosts(data: bytes) -> KnownHosts:
-    """Return what the file says. Raises KnownHostsError at the first line that cannot be used."""
+    """Parse the content of a known_hosts file. Raises KnownHostsError at the first line that cannot be used."""
     hosts = KnownHosts()
     for number, words in _lines(data):
         marker = words.pop(0) if words[0].startswith("@") else ""
@@ -107,7 +107,7 @@ def parse_known_hosts(data: bytes) -> KnownHosts:
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that say something, as words, with their numbers."""
+    """Yield number and words of each line that is neither empty nor a comment."""
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n"), 1):
         words = line.split(maxsplit=4)
         if words and not words[0].startswith("#"):
@@ -125,7 +125,7 @@ def _key(number: int, kind: str, text: str) -> Key:
 
 
 def _names(number: int, text: str) -> tuple[str, ...]:
-    if not text.startswith(_HASHED):  # there is only one on a line, and its letters count
+    if not text.startswith(_HASHED):  # a line has only one hashed name, and its case matters
         return tuple(text.lower().split(","))
     if _hash_parts(text) is None:
         raise KnownHostsError(f"line {number}: the hashed name is not of the form '|1|SALT|HASH'")
@@ -150,13 +150,13 @@ def _is_like(name: str, pattern: str) -> bool:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Only `*` and `?` mean something: brackets stand around an address with a port."""
+    """Compile a pattern. Only `*` and `?` are special: brackets enclose an address that has a port."""
     return re.compile(translate(re.sub(r"\*+", "*", pattern).replace("[", "[[]")))
 
 
 @cache
 def _hash_parts(name: str) -> tuple[bytes, bytes] | None:
-    """Return salt and HMAC-SHA1 of a hashed name, None where it is none."""
+    """Return salt and HMAC-SHA1 of a hashed name, None where it has another form."""
     parts = name.split("|")
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in parts[2:])

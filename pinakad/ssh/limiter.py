@@ -1,8 +1,8 @@
 """Limits how many logins and connections there are at once: healthy nodes never wait for nodes that hang.
 
 A limiter bounds what is scarce: logins at work, or open connections. A node that hung last time comes after all others,
-and such nodes never take all permits. A login that takes long does no work, it waits for its node: it counts among the
-`most` permits, but not among the `width` that work, so that the next one is let in.
+and such nodes never hold all permits. A login that takes long does not work, it waits for its node: it counts among the
+`most` permits, but not among the `width` that work, so that the next one may begin.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Permit:
-    """Somebody is inside. `works`: not for so long that nothing but waiting can be what it does."""
+    """The right to be inside. `behind`: the node hung last time. `works`: it is younger than `slow_s`."""
 
     behind: bool
     works: bool = True
@@ -20,7 +20,10 @@ class Permit:
 
 
 class Limiter:
-    """Lets `most` in at once, `most_behind` of those that hung last time; `width` of them less than `slow_s` ago."""
+    """Gives `most` permits at once, up to `most_behind` to nodes that hung last time.
+
+    At most `width` of the permits are younger than `slow_s` (seconds); None: without this bound.
+    """
 
     def __init__(self, most: int, most_behind: int, width: int | None = None, slow_s: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
@@ -33,7 +36,7 @@ class Limiter:
         self._queues: tuple[deque[asyncio.Future[Permit]], ...] = (deque(), deque())
 
     def is_full(self, *, behind: bool) -> bool:
-        """Tell whether who comes now has to wait."""
+        """Return whether the next `enter` has to wait."""
         return (
             self._inside >= self._most
             or (behind and self._behind >= self._most_behind)
@@ -41,7 +44,7 @@ class Limiter:
         )
 
     async def enter(self, *, behind: bool) -> Permit:
-        """Wait until there is room; the place must be given back to `leave`."""
+        """Wait for a permit, which must be given back by `leave`."""
         if not self.is_full(behind=behind):
             return self._let_in(behind=behind)
         waiter: asyncio.Future[Permit] = self._loop.create_future()
@@ -53,21 +56,21 @@ class Limiter:
                 self.leave(waiter.result())
             raise
 
-    def leave(self, place: Permit) -> None:
-        """Make room for whoever is next."""
+    def leave(self, permit: Permit) -> None:
+        """Give a permit back, so that the next one in the queue gets one."""
         self._inside -= 1
-        self._behind -= place.behind
-        if place.timer is not None:
-            place.timer.cancel()
-        self._working -= place.works
+        self._behind -= permit.behind
+        if permit.timer is not None:
+            permit.timer.cancel()
+        self._working -= permit.works
         self._call_next()
 
     def narrow(self) -> None:
-        """Let fewer in from now on than are inside: there is no room for one more."""
+        """Allow one less than are inside now: the system has no room for more."""
         self._most = max(1, self._inside - 1)
 
     def widen(self) -> None:
-        """One went well: after a `narrow`, let one more in."""
+        """Allow one more after a success, until `narrow` is undone."""
         if self._most < self._most_ever:
             self._most += 1
             self._call_next()
@@ -77,13 +80,13 @@ class Limiter:
         self._behind += behind
         self._working += 1
         if self._width is None:
-            return self._plain[behind]  # nothing will change about it
-        place = Permit(behind)
-        place.timer = self._loop.call_later(self._slow_s, self._is_slow, place)
-        return place
+            return self._plain[behind]  # never changed, so shared
+        permit = Permit(behind)
+        permit.timer = self._loop.call_later(self._slow_s, self._is_slow, permit)
+        return permit
 
-    def _is_slow(self, place: Permit) -> None:
-        place.works, place.timer = False, None
+    def _is_slow(self, permit: Permit) -> None:
+        permit.works, permit.timer = False, None
         self._working -= 1
         self._call_next()
 

@@ -1,7 +1,7 @@
-"""Logs in on a socket that has a banner waiting: key exchange, host key, authentication, commands.
+"""Logs in on a socket with an unread banner: key exchange, host key, authentication, commands.
 
-Runs in a thread. Every limit is enforced from outside by `cut`, which closes the connection under it: the time limits
-of the library follow the wall clock, and some calls have none.
+A login runs in a thread. Every limit is enforced from outside by `cut`, which shuts the socket down: the time limits of
+the library follow the wall clock, and some of its calls have none.
 """
 
 import logging
@@ -24,16 +24,16 @@ from pinakad.ssh.transport import Pace, Transport
 
 _PIECE_BYTES = 65536
 _LEAVES_S = 2.0
-"""How long the library's thread may take to see that its socket is closed; what it computes takes some 10 ms."""
+"""How long the library's thread may take to see that its socket is closed; its longest computation takes 10 ms."""
 _MAX_NOTICES = 100
 _NO_LOGINS = 254
-"""With which sshd ends each session where there is an /etc/nologin and no PAM (session.c of OpenSSH, do_nologin)."""
+"""The exit status of each session where there is an /etc/nologin and no PAM (session.c of OpenSSH, do_nologin)."""
 
 log = logging.getLogger(__name__)
 
 
 class Login:
-    """One login. `run` is called in a thread, again only after NoThreadError; `cut` from any."""
+    """One login. `run` is called in a thread, a second time only after NoThreadError; `cut` in any thread."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Login:
         fingerprints: tuple[str, ...] = (),
         notices: set[str] | None = None,
     ) -> None:
-        """`notices`: what is said before logins that succeed, for all logins in common."""
+        """`notices`: the banners of logins that succeeded, shared by all logins (sshd_config(5), Banner)."""
         self._sock = sock
         self._name = name
         self._user = user
@@ -61,7 +61,7 @@ class Login:
         self._host_key: HostKey | None = None
 
     def cut(self) -> None:
-        """End it now: whatever blocks in it returns."""
+        """End the login now: each call that blocks in it returns."""
         self._was_cut.set()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
@@ -69,21 +69,22 @@ class Login:
             self._transport.end()
 
     def close(self) -> None:
-        """Let the socket go; for a login that no thread runs."""
+        """Close the socket of a login that no thread runs."""
         self._sock.close()
 
     def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> AttemptResult:
-        """Log in, ask for the facts, run `ready_command` if there is one. Everything that fails is in the result.
+        """Log in, ask for the facts, run `ready_command` if there is one. Every failure is in the result.
 
-        Raises NoThreadError before anything was said: then it can be run again.
+        `began_s` (loop's clock) is when the attempt began; `on_login` is called, in this thread, once the key is
+        accepted. Raises NoThreadError before anything was sent: then it can be run again.
         """
         try:
             result = self._attempt(began_s, ready_command, on_login)
         except NoThreadError:
             raise
-        except Exception as error:  # on garbage the library raises whatever its parsers come across
+        except Exception as error:  # on garbage the library raises errors of any type
             log.debug("the connection to %s ended", self._name, exc_info=True)
-            result = replace(self._probe(began_s, *self._failure(error)), not_made=is_shortage(error))
+            result = replace(self._result(began_s, *self._failure(error)), not_made=is_shortage(error))
         self._leave()
         return result
 
@@ -94,7 +95,7 @@ class Login:
         _start(transport)
         refusal = self._refused_host(transport) or self._refused_login(transport)
         if refusal is not None:
-            return self._probe(began_s, *refusal)
+            return self._result(began_s, *refusal)
         self._rung = Rung.LOGIN
         on_login()
         return self._ask(transport, began_s, ready_command)
@@ -132,9 +133,9 @@ class Login:
                     NodeReason.AUTH_FAILED,
                     f"it refused the key for user {printable(self._user)}: {printable(str(error))}",
                 )
-            if not said or said in self._notices:  # a legal notice is there before every login (sshd_config(5), Banner)
+            if not said or said in self._notices:  # a legal notice comes before every login (sshd_config(5), Banner)
                 raise
-            # sshd says why an account may not log in, as pam_nologin(8) does, and closes the connection
+            # the server says why an account may not log in, as with pam_nologin(8), and closes the connection
             return NodeReason.AUTH_FAILED, f"it refused user {printable(self._user)}, and said: {said}"
         if more:
             return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
@@ -152,7 +153,7 @@ class Login:
         if code == _NO_LOGINS and facts.values() == (None, None, None):
             self._rung = Rung.HOST_KEY
             text = f"it refused user {printable(self._user)}: status {code} and nothing else, as with an /etc/nologin"
-            return self._probe(began_s, NodeReason.AUTH_FAILED, text)
+            return self._result(began_s, NodeReason.AUTH_FAILED, text)
         reason, message = None, ""
         if ready_command:
             code = self._execute(transport, ready_command, lambda _: None)
@@ -170,15 +171,16 @@ class Login:
         )
 
     def _execute(self, transport: Transport, command: str, take: Callable[[bytes], None]) -> int:
-        """Run a command on the node and return its exit status, however much it says; `take` gets it in pieces.
+        """Run a command on the node and return its exit status; `take` gets its output, of any length, in pieces.
 
-        A node that runs none is no failure; a connection that breaks is.
+        The status is -1 where the node refuses to run commands. Raises EOFError, SSHException or OSError where the
+        connection ends.
         """
         try:
             channel = transport.open_session()
             channel.exec_command(command)
             while piece := channel.recv(_PIECE_BYTES):
-                take(piece.replace(b"\0", b""))  # NUL stands for what it said as an error
+                take(piece.replace(b"\0", b""))  # NUL replaces the error output, see transport.py
             code = channel.recv_exit_status()
             channel.close()
         except (paramiko.SSHException, EOFError):
@@ -196,12 +198,12 @@ class Login:
         cause = printable(str(error)) or type(error).__name__
         return NodeReason.ERROR, f"the connection ended during {where}: {cause}"
 
-    def _probe(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
+    def _result(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
         return AttemptResult(began_s, self._rung, reason, message, self._host_key)
 
 
 def _start(transport: Transport) -> None:
-    """Exchange keys. Raises NoThreadError where the library's thread cannot be started; then nothing was said yet."""
+    """Exchange keys. Raises NoThreadError where the library's thread cannot be started; then nothing was sent yet."""
     try:
         transport.start_client()
     except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""How much time had this process itself? A limit for a node must not count while this process does not run.
+"""How much time did this process have? A limit for a node must not count while this process does not run.
 
-Where others take the processors, or hundreds of logins compute at once, what a node has sent long ago waits for us. The
-loop then wakes late, as all of our threads do: the later, the less of the time is charged to anybody.
+Where other processes take the processors, or hundreds of logins compute at once, data that a node sent long ago is read
+late. The loop then wakes late, as all of our threads do: the later it wakes, the less of the time is charged to a node.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 TICK_S = 0.02
 ON_TIME_S = 0.03
-"""A tick that comes later shows that somebody else ran."""
+"""A tick that comes later shows that this process did not run."""
 LEAST = 0.1
-"""Of any time that passes so much is charged: a limit is stretched ten times at most."""
+"""The least part of any time that is charged: a limit is stretched ten times at most."""
 
 
 class OwnTime:
-    """A clock of the time that the process had, with timers. It costs a wake-up a tick, while any timer runs."""
+    """A clock of the time that this process had, with timers. It costs one wake-up a tick while a timer runs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -25,7 +25,7 @@ class OwnTime:
         self._tick: asyncio.TimerHandle | None = None
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
-        """Call back after so much own time; `cancel` takes what this returns."""
+        """Call `callback` after `seconds` of own time, on the loop's thread; return the timer, for `cancel`."""
         if self._tick is None:
             self._seen_s = self._loop.time()
             self._tick = self._loop.call_later(TICK_S, self._advance)
@@ -34,7 +34,7 @@ class OwnTime:
         return timer
 
     def cancel(self, timer: object) -> None:
-        """Do not call back; a timer that has gone off is none any more."""
+        """Stop a timer; a timer that has gone off already is ignored."""
         self._timers.pop(timer, None)
 
     def _advance(self) -> None:
@@ -48,11 +48,11 @@ class OwnTime:
 
 
 def own_part(passed_s: float) -> float:
-    """Return how much of the time between two ticks was ours."""
+    """Return how many of the `passed_s` seconds between two ticks this process had."""
     if passed_s <= ON_TIME_S:
         return passed_s
     return max(ON_TIME_S * ON_TIME_S / passed_s, LEAST * passed_s)
 
 
 def _nothing() -> None:
-    """Stand for a timer that another one has cancelled."""
+    """Take the place of a timer that another timer's callback has cancelled."""

@@ -19,39 +19,36 @@ from pinakad.linux.threads import NoThreadError, beside
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
-from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.limiter import Limiter, Permit
 from pinakad.ssh.login import Login
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.tcp import Connector
 from pinakad.ssh.transport import Pace
 
-__all__ = ["Prober", "SshKeyError", "Target", "load_key", "open_host_keys"]
-
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
 LOGINS = 32
-"""How many logins work at once: enough to use the time in which nodes compute, each for far longer than we do."""
+"""How many logins work at once: enough to use the time in which nodes compute, far longer than this process does."""
 SLOW_S = 0.5
-"""A login that takes longer waits for its node, and does not count among those that work."""
+"""A login that takes longer waits for its node, and does not count among the logins that work."""
 MOST_LOGINS = 256
 """How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""
 SPARE_DESCRIPTORS = 64
-"""Open files that are left for all but connections: node files, reports, the journal."""
+"""Open files that are kept free for all but connections: node files, reports, the journal."""
 NO_THREAD_S = 0.1
-"""After how long a login that the system had no thread for is tried again."""
+"""The pause before a login that the system had no thread for is tried again."""
 
 KEPT_WAITING_S = 10.0
-"""A node that has an open connection for so long before we log in may rightly end it."""
+"""A node whose connection is open for so long before the login begins may rightly end it."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to log in, and whether the last attempt there stalled: then it waits behind the others.
+    """Where to log in, and whether the last attempt there stalled: then the next one waits behind the others.
 
-    `fingerprints` are those that its host key must have, if any are named (SHA256:..., as ssh-keygen -l says them).
+    `fingerprints` (SHA256:..., as ssh-keygen -l prints them): the host key must have one of them, if there are any.
     """
 
     address: str
@@ -67,7 +64,7 @@ def open_host_keys(pinned: Path, settings: SshSettings) -> HostKeys:
 
 
 def descriptors_left() -> int:
-    """Return how many connections the limit of open files (getrlimit(2), RLIMIT_NOFILE) leaves room for."""
+    """Return how many more connections the limit of open files (getrlimit(2), RLIMIT_NOFILE) allows."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 1 << 20
@@ -75,9 +72,9 @@ def descriptors_left() -> int:
 
 
 class Prober:
-    """Makes attempts, any number at once: what they share is bounded by lanes, `connections` and LOGINS.
+    """Makes attempts, any number at once: `connections` and LOGINS bound what they share.
 
-    `connections` is how many may be open at once; by default as many as there may be open files.
+    `connections` is how many may be open at once; by default as many as `descriptors_left`.
     """
 
     def __init__(
@@ -90,7 +87,7 @@ class Prober:
         self._logins = Limiter(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
         self._most_open = connections or descriptors_left()
         self._open = Limiter(self._most_open, self._most_open - self._most_open // 8)
-        self._told_full = False
+        self._logged_full = False
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
         self._pace = Pace()
@@ -98,11 +95,11 @@ class Prober:
         self._own_time = OwnTime()
 
     async def attempt(self, target: Target, cut_s: float | None, ready_command: str = "") -> AttemptResult:
-        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case at the sum of its limits.
+        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case after the sum of its limits.
 
-        To wait for room for one more connection is not charged to it: it begins after that.
+        The attempt begins after the wait for a free connection. Every failure is in the result.
         """
-        place = await self._enter(target)
+        permit = await self._enter(target)
         began_s = self._loop.time()
         try:
             found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
@@ -110,15 +107,18 @@ class Prober:
                 return _unreached(began_s, found)
             return await self._login(found, target, began_s, cut_s, ready_command)
         finally:
-            self._open.leave(place)
+            self._open.leave(permit)
 
     async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
-        """Ask every node once, all at the same time: for BASELINE_S, and a little more for each that answers."""
+        """Make one attempt at each target, all at the same time; the results have the order of `targets`.
+
+        They take BASELINE_S at most, and BASELINE_EACH_S more for each target that answers.
+        """
         began_s = self._loop.time()
         reached: list[Target] = []
 
         async def one(target: Target) -> AttemptResult:
-            place = await self._enter(target)
+            permit = await self._enter(target)
             try:
                 found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
                 if isinstance(found, Failure):
@@ -126,7 +126,7 @@ class Prober:
                 reached.append(target)
                 return await self._login(found, target, began_s, None, "")
             finally:
-                self._open.leave(place)
+                self._open.leave(permit)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(target), name=f"baseline {target.address}") for target in targets]
@@ -139,13 +139,13 @@ class Prober:
         return [late if task.cancelled() else task.result() for task in tasks]
 
     def close(self) -> None:
-        """Let go what was opened; a login that is under way ends with its socket."""
+        """Close the connector; a login that is under way ends with its socket."""
         self._connector.close()
 
     async def _enter(self, target: Target) -> Permit:
-        """Wait until one more connection may be open; where that is ever needed, say so once."""
-        if not self._told_full and self._open.is_full(behind=target.stalled):
-            self._told_full = True
+        """Wait until one more connection may be open; the first wait is logged."""
+        if not self._logged_full and self._open.is_full(behind=target.stalled):
+            self._logged_full = True
             text = "only %d connections can be open at once: nodes are asked less often; raise the limit of open files"
             log.warning(text, self._most_open, extra=fields(Event.FEW_DESCRIPTORS))
         return await self._open.enter(behind=target.stalled)
@@ -158,7 +158,7 @@ class Prober:
     async def _login(
         self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
     ) -> AttemptResult:
-        """Log in, in a thread. To wait for one is not charged to the attempt."""
+        """Log in, in a thread; the wait for a thread does not count for the limits of the attempt."""
         name = name_for(target.address, target.port)
         shared = (self._key, self.host_keys, self._pace)
         login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
@@ -166,13 +166,13 @@ class Prober:
         waits_until_s = came_s + self._settings.auth_timeout_s
         while True:
             try:
-                place = await self._logins.enter(behind=target.stalled)
+                permit = await self._logins.enter(behind=target.stalled)
             except BaseException:
                 login.close()
                 raise
             try:
                 waited_s = self._loop.time() - came_s
-                result = await self._run(login, place, found.left_s, began_s, cut_s, ready_command)
+                result = await self._run(login, permit, found.left_s, began_s, cut_s, ready_command)
             except NoThreadError as error:
                 cause = str(error)
             else:
@@ -190,9 +190,9 @@ class Prober:
                 raise
 
     async def _run(
-        self, login: Login, place: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
+        self, login: Login, permit: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
     ) -> AttemptResult:
-        """Raises NoThreadError, with the place given back, where there is no thread for it."""
+        """Run the login and give the permit back. Raises NoThreadError where there is no thread."""
         loop = self._loop
         deadline = _Deadline(login, self._own_time, cut_s)
         deadline.set(left_s)
@@ -203,10 +203,10 @@ class Prober:
         try:
             work = beside(loop, lambda: login.run(began_s, ready_command, on_login=logged_in), "login")
         except NoThreadError:
-            self._logins.leave(place)
+            self._logins.leave(permit)
             deadline.clear()
             raise
-        work.add_done_callback(lambda _: self._logins.leave(place))
+        work.add_done_callback(lambda _: self._logins.leave(permit))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -221,7 +221,10 @@ def _unreached(began_s: float, found: Failure) -> AttemptResult:
 
 
 def _if_not_kept_waiting(result: AttemptResult, waited_s: float) -> AttemptResult:
-    """Blame no node for ending a connection on which it had to wait for us (sshd_config(5), LoginGraceTime)."""
+    """Return the result as not made where the node ended a connection on which it had waited for this process.
+
+    sshd does so after its LoginGraceTime (sshd_config(5)).
+    """
     gave_up = result.reason is NodeReason.ERROR and result.rung in (Rung.BANNER, Rung.HOST_KEY)
     if waited_s < KEPT_WAITING_S or not gave_up:
         return result
@@ -230,7 +233,7 @@ def _if_not_kept_waiting(result: AttemptResult, waited_s: float) -> AttemptResul
 
 
 class _Deadline:
-    """Cuts a login when its present step takes too much of our own time, or when everything is cut."""
+    """Cuts a login when its current step takes too much own time (own_time.py), or at `cut_s` (loop's clock)."""
 
     def __init__(self, login: Login, own_time: OwnTime, cut_s: float | None) -> None:
         self._login = login
@@ -240,13 +243,13 @@ class _Deadline:
         self._cut = None if cut_s is None else asyncio.get_running_loop().call_at(cut_s, login.cut)
 
     def set(self, limit_s: float) -> None:
-        """A step begins that may take so long."""
+        """Begin a step that may take `limit_s` of own time."""
         self._stop()
         if not self._over:
             self._timer = self._own_time.call_later(limit_s, self._login.cut)
 
     def clear(self) -> None:
-        """The login is over."""
+        """Stop both timers: the login is over."""
         self._over = True
         self._stop()
         if self._cut is not None:

@@ -1,7 +1,7 @@
-"""Which address has a name?
+"""Which address does a name have?
 
-A resolver that gets no answer blocks for half a minute (resolv.conf(5)), and nothing can stop it. So it is asked in
-threads that nobody waits for: not the loop's own pool, where the state is written too, and not the daemon's end.
+A resolver without an answer blocks for half a minute (resolv.conf(5)), and nothing can stop it. So each query has a
+thread of its own: it blocks neither the loop's threads, in which the state is written, nor the end of the daemon.
 """
 
 import asyncio
@@ -14,24 +14,27 @@ from pinakad.linux.threads import NoThreadError, start_thread
 
 Address = tuple[socket.AddressFamily, str]
 _under_way: dict[str, Future[Address]] = {}
-"""One question a name: whoever asks again joins it."""
+"""The queries that are under way, one for each name: a second request for a name joins the first one."""
 
 
-async def look_up(name: str) -> Address:
-    """Return the family and the address that the resolver prefers. Raises OSError and UnicodeError."""
+async def resolve(name: str) -> Address:
+    """Return the family and the address that the resolver prefers (getaddrinfo(3)).
+
+    Raises OSError, with EAGAIN where there is no thread, and UnicodeError for a name that cannot be encoded.
+    """
     future = _under_way.get(name)
     if future is None:
         future = _under_way[name] = Future()
-        future.set_running_or_notify_cancel()  # from now on cancelling whoever waits does not cancel the question
+        future.set_running_or_notify_cancel()  # a waiter that is cancelled does not cancel the query
         try:
-            start_thread(partial(_ask, name, future), f"lookup {name}")
+            start_thread(partial(_query, name, future), f"lookup {name}")
         except NoThreadError as error:
             del _under_way[name]
             raise OSError(errno.EAGAIN, str(error)) from None
     return await asyncio.wrap_future(future)
 
 
-def _ask(name: str, future: Future[Address]) -> None:
+def _query(name: str, future: Future[Address]) -> None:
     try:
         family, _, _, _, target = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:

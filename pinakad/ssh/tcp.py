@@ -1,7 +1,7 @@
 """Connects to thousands of addresses, at little cost for those that do not answer.
 
-One epoll of our own for all connections that are under way: asyncio's own way to wait for a socket costs three times
-as much, which is nothing for one node and half a core for ten thousand dead ones.
+One epoll for all connections that are under way: the way of asyncio to wait for a socket costs three times as much,
+which is nothing for one node and half a core for ten thousand dead ones.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _SWEEP_S = 0.05
 
 
 class Connector:
-    """Makes TCP connections on a loop."""
+    """Makes TCP connections on an event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,7 +27,10 @@ class Connector:
         loop.add_reader(self._epoll.fileno(), self._ready)
 
     async def connect(self, sock: socket.socket, target: tuple[str, int], deadline_s: float) -> int | None:
-        """Connect a non-blocking socket. Return 0, the error's number, or None where the deadline came first."""
+        """Connect a non-blocking socket. Return 0, the errno, or None where the deadline (loop's clock) came first.
+
+        Raises OSError where the epoll cannot take the socket.
+        """
         code = sock.connect_ex(target)
         if code != errno.EINPROGRESS:
             return code
@@ -43,11 +46,13 @@ class Connector:
             self._waiting.pop(descriptor, None)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == 0:
-            self._epoll.unregister(descriptor)  # one that failed is closed, and leaves by itself
+            self._epoll.unregister(
+                descriptor
+            )  # a failed socket is closed by the caller, which removes it from the epoll
         return code
 
     def close(self) -> None:
-        """Let the epoll go; the loop must still be open."""
+        """Close the epoll; the loop must still be open."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
@@ -58,7 +63,7 @@ class Connector:
                 waiter.set_result(0)
 
     def _expect(self, deadline_s: float, waiter: "asyncio.Future[int | None]") -> None:
-        """Deadlines nearly always come in order: then they are a queue, and nobody needs a timer of its own."""
+        """Register a deadline. Deadlines nearly always come in order: a queue and one timer serve for all of them."""
         if not self._deadlines or deadline_s >= self._deadlines[-1][0]:
             self._deadlines.append((deadline_s, waiter))
         else:

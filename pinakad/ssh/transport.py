@@ -1,11 +1,11 @@
 """Bounds what a server may send, and what reading it may cost.
 
-A node may be hostile, and much of what the library does with a message can be stopped by nobody: it is bounded here,
-before the library sees the message. A packet has at most MAX_PACKET_BYTES (RFC 4253, section 6.1, asks for 35,000), a
-field that goes past the end of its message is refused (the library fills it up with zeros, to 1 MiB), an integer has at
-most MAX_INTEGER_BYTES (the library needs time that is quadratic in them), and what comes without end is slowed down.
+A node may be hostile, and much of what the library does with a message cannot be interrupted, so messages are bounded
+here, before the library handles them. A packet has at most MAX_PACKET_BYTES (RFC 4253, section 6.1, asks for 35,000). A
+field that ends after its message is refused (the library fills it up with zeros, to 1 MiB). An integer has at most
+MAX_INTEGER_BYTES (the library needs quadratic time for them). An endless stream is slowed down.
 
-Time is bounded by prober.py for the whole attempt and by limiter.py for all nodes together, the banner by banner.py.
+prober.py bounds the time of the whole attempt, limiter.py the attempts at all nodes together, banner.py the banner.
 """
 
 import threading
@@ -37,34 +37,34 @@ MAX_PACKET_BYTES = 40_000
 MAX_INTEGER_BYTES = 2080
 """An RSA modulus of 16,384 bits, the longest that OpenSSH knows (sshkey.h, SSHBUF_MAX_BIGNUM)."""
 MAX_BLOB_BYTES = 4096
-"""Of a host key or a signature; with an integer of so many the library needs one millisecond."""
+"""The most bytes of a host key or a signature; for an integer of this size the library needs one millisecond."""
 MAX_KEY_EXCHANGES = 16
-"""In one login: sshd asks for a new one after a GiB, or after as little as 16 MiB where it is told to."""
+"""The most key exchanges in one login: sshd asks for one after each GiB, or by configuration after each 16 MiB."""
 WINDOW_BYTES = 1 << 18
-"""What may be on its way to us, in one channel: all that is kept in memory of what a node says."""
+"""The window of a channel (RFC 4254, section 5.2), and so the most that is kept in memory of a node's output."""
 _FREE_COST = 2 << 20
-"""What a login may receive without being slowed down: bytes, and so many more for each packet:"""
+"""The cost that a login may receive without being slowed down: bytes, and _PACKET_COST for each packet."""
 _PACKET_COST = 4000
 _COST_PER_S = 16 << 20
-"""What all others together may cost: a sixth of a core, whatever the size of their packets."""
+"""The cost that all further packets together may have: a sixth of a core, whatever their size."""
 _FOREVER_S = 1e9
 
-# no CBC, 3DES, MD5, SHA-1, and no group exchange: there the server chooses how long we compute
+# no CBC, 3DES, MD5, SHA-1, and no group exchange, in which the server chooses how long the client computes
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-"""First those that need no MAC beside them: the library compares that byte by byte, a sixth of a login's CPU."""
+"""First the ciphers that need no MAC: the library compares a MAC byte by byte, a sixth of the CPU of a login."""
 _MACS = ("hmac-sha2-256", "hmac-sha2-512", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 _NO_KEX = "diffie-hellman-group-exchange"
 
 
 class Pace:
-    """Shares out what floods may cost us, among all logins."""
+    """Limits what floods may cost, for all logins together. Used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free_s = 0.0
 
     def delay_s(self, cost: int) -> float:
-        """Return after how many seconds something of this cost may be received."""
+        """Return after how many seconds the next packet, of this cost, may be received."""
         with self._lock:
             now_s = time.monotonic()
             self._free_s = max(self._free_s, now_s) + cost / _COST_PER_S
@@ -72,7 +72,7 @@ class Pace:
 
 
 class StrictMessage(Message):
-    """A message whose fields must be there, and whose integers are no longer than any that is used."""
+    """A message whose fields must be complete, and whose integers must be no longer than SSH uses."""
 
     def get_bytes(self, n: int) -> bytes:
         """Return the next `n` bytes. Raises SSHException where there are fewer."""
@@ -90,7 +90,7 @@ class StrictMessage(Message):
 
 
 class _Packets(Packetizer):
-    """Receives packets within bounds; leaves out what we did already or do better: banner and deadline."""
+    """Receives packets within bounds; without the banner, which was sent before, and without the library's timer."""
 
     def __init__(self, sock: "socket.socket", pace: Pace, was_cut: threading.Event) -> None:
         super().__init__(sock)
@@ -100,7 +100,10 @@ class _Packets(Packetizer):
         self._cost = self._key_exchanges = 0
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Receive so much of a packet. What the kernel still holds of a connection that was cut is left there."""
+        """Receive `n` bytes of a packet. Raises SSHException for a wrong size, and EOFError after a cut.
+
+        After a cut the bytes that the kernel still holds are not read.
+        """
         if not 0 <= n <= MAX_PACKET_BYTES:
             raise paramiko.SSHException(f"it sends a packet of more than {MAX_PACKET_BYTES} bytes, or of too few")
         if self._was_cut.is_set():
@@ -108,7 +111,7 @@ class _Packets(Packetizer):
         return super().read_all(n, check_rekey)
 
     def read_message(self) -> tuple[int, Message]:
-        """Return the next message and its number."""
+        """Return type and content of the next message. Raises SSHException where it is not allowed."""
         kind, message = super().read_message()
         content = message.asbytes()
         self._slow_down(_PACKET_COST + len(content))
@@ -118,21 +121,21 @@ class _Packets(Packetizer):
             self._key_exchanges += 1
             if self._key_exchanges > MAX_KEY_EXCHANGES:
                 raise paramiko.SSHException("it never ceases to ask for new keys")
-        if kind == MSG_DEBUG:  # the library makes a line of it for the log, in quadratic time
+        if kind == MSG_DEBUG:  # the library makes a log line of it, in quadratic time
             kind, content = MSG_IGNORE, b""
         strict = StrictMessage(content)
         strict.seqno = message.seqno
         return kind, strict
 
     def write_all(self, out: "Buffer") -> None:
-        """Send, except for the banner."""
+        """Send, except for the banner, which banner.py has sent."""
         if not self._banner_was_sent:
             self._banner_was_sent = True
             return
         super().write_all(out)
 
     def start_handshake(self, timeout: float) -> None:
-        """Start no timer: it would be one thread more a login, and outlive it."""
+        """Start no timer: it would be one more thread for each login, and outlive the login."""
 
     def _slow_down(self, cost: int) -> None:
         self._cost += cost
@@ -141,12 +144,12 @@ class _Packets(Packetizer):
 
 
 def _keep(channel: Channel, message: Message) -> None:
-    """Keep what the node says, up to the window: what goes past that would fill our memory."""
+    """Keep the output, up to the window: more would fill the memory. Raises SSHException."""
     _feed(channel, message.get_binary())
 
 
 def _leave_out(channel: Channel, message: Message) -> None:
-    """Count what it says as an error, and drop it: NUL stands in its place until it is read, for the window's sake."""
+    """Drop the error output, and keep as many NUL bytes instead: reading them counts for the window."""
     message.get_int()
     _feed(channel, bytes(len(message.get_binary())))
 
@@ -158,7 +161,7 @@ def _feed(channel: Channel, data: bytes) -> None:
 
 
 class Transport(paramiko.Transport):
-    """The client's side of one connection. `cut` ends it from any thread."""
+    """The client's side of one connection. `end` ends it from any thread, `was_cut` its reading."""
 
     _channel_handler_table: ClassVar[dict[int, Callable[[Channel, Message], None]]] = {
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined] # noqa: SLF001 - all but two
@@ -177,26 +180,26 @@ class Transport(paramiko.Transport):
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """The types of host keys to ask for. No certificates: the library does not verify who signed them."""
+        """The types of host keys to request. No certificates: the library does not verify their signers."""
         return tuple(self.get_security_options().key_types)
 
     def prefer(self, families: list[str]) -> None:
-        """Ask for these types of host keys first."""
+        """Request host keys of these types first."""
         options = self.get_security_options()
         first = [kind for kind in options.key_types if _family(kind) in families]
         options.key_types = tuple(first + [kind for kind in options.key_types if kind not in first])
 
     def banner_text(self) -> str:
-        """Return what it said about the login (RFC 4252, section 5.4), also after the connection has ended."""
+        """Return the server's banner about the login (RFC 4252, section 5.4), also after the connection has ended."""
         said: Any = None if self.auth_handler is None else self.auth_handler.banner
-        return (said or b"").decode("utf-8", "replace").strip()  # bytes, whatever its type is said to be
+        return (said or b"").decode("utf-8", "replace").strip()  # bytes, although its declared type differs
 
     def end(self) -> None:
-        """Let whatever waits in it return, from any thread; the socket is another's to shut down."""
+        """Make the calls that wait in it return, from any thread; the caller shuts the socket down."""
         self.active = False
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
-        """Verify the signature of the key exchange, with a key and a signature of bounded parts."""
+        """Verify the signature of the key exchange. Raises SSHException where key or signature exceed their bounds."""
         _check_key(host_key)
         _check_signature(sig)
         before = self.host_key
@@ -206,14 +209,14 @@ class Transport(paramiko.Transport):
 
 
 def _check_key(blob: bytes) -> None:
-    """Raise SSHException where a public key is too long, or is not made of whole strings (RFC 4253, section 6.6)."""
+    """Raise SSHException where a public key is too long, or has an incomplete string (RFC 4253, section 6.6)."""
     message = _bounded(blob)
     while message.get_remainder():
         message.get_mpint()
 
 
 def _check_signature(blob: bytes) -> None:
-    """Raise SSHException where a signature is too long, or is not two whole strings (RFC 5656, section 3.1.2)."""
+    """Raise SSHException where a signature is too long, or not two complete strings (RFC 5656, section 3.1.2)."""
     message = _bounded(blob)
     name, value = message.get_binary(), message.get_binary()
     if message.get_remainder():
@@ -229,5 +232,5 @@ def _bounded(blob: bytes) -> StrictMessage:
 
 
 def _family(kind: str) -> str:
-    """Return the type of key that signs with `kind`."""
+    """Return the type of key that signs with the algorithm `kind`."""
     return "ssh-rsa" if kind in {"rsa-sha2-512", "rsa-sha2-256"} else kind

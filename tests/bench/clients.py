@@ -32,7 +32,8 @@ from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import SPREAD, Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeState
-from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
+from pinakad.ssh.keys import load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 
 Found = dict[str, Any]
 

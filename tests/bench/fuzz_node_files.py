@@ -17,7 +17,8 @@ from paths import DATA
 
 with atheris.instrument_imports(include=["pinakad"]):
     from pinakad.markers.request import parse_request
-    from pinakad.nodes.selection import read_file, select_nodes
+    from pinakad.nodes.reading import read_file
+    from pinakad.nodes.selection import select_nodes
 
 tried = 0
 sound = 0

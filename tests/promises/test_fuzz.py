@@ -20,7 +20,8 @@ from pinakad import config
 from pinakad.markers.folder import Markers
 from pinakad.markers.request import parse_request
 from pinakad.nodes.node_file import is_hostname
-from pinakad.nodes.selection import read_file, select_nodes
+from pinakad.nodes.reading import read_file
+from pinakad.nodes.selection import select_nodes
 from pinakad.problems import Problem
 from pinakad.report.document import Report
 from pinakad.ssh.banner import _banner_length, _shown

@@ -16,8 +16,8 @@ from world import World
 
 from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys
+from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.known_hosts import KnownHosts, parse_known_hosts
-from pinakad.ssh.prober import SshKeyError, load_key
 
 ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
 SAME, CHANGED, UNKNOWN = HostKey.SAME, NodeReason.HOST_KEY_CHANGED, NodeReason.HOST_KEY_UNKNOWN

@@ -28,7 +28,7 @@ from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id
 from pinakad.markers.folder import Markers
 from pinakad.markers.request import Identity
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
 from pinakad.report.vocabulary import Refusal

@@ -5,7 +5,8 @@ from pathlib import Path
 from paths import DATA
 
 from pinakad.config import Config, PathSettings
-from pinakad.nodes.selection import Superseded, read_file, select_nodes
+from pinakad.nodes.reading import read_file
+from pinakad.nodes.selection import Superseded, select_nodes
 from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.settings import PollSettings

@@ -11,7 +11,7 @@ from report_example import LAUNCH_S, new_report
 
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
-from pinakad.nodes.selection import ParsedNodeFile, read_file
+from pinakad.nodes.reading import ParsedNodeFile, read_file
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.problems import Code, Problem, Spot

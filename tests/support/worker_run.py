@@ -19,7 +19,7 @@ from pinakad.config import Config, PathSettings
 from pinakad.daemon.worker import RequestWorker
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.markers.folder import Markers
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import ScriptState
 from pinakad.script.outcome import Ended

@@ -10,7 +10,8 @@ from pinakad.cli.checks.account import UNIT_FILE
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.config import KEY_CREDENTIAL
 from pinakad.script.permissions import opened_key
-from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
+from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.prober import open_host_keys
 from pinakad.state.store import Store
 
 _CREDENTIAL = Path("/run/credentials/pinakad.service", KEY_CREDENTIAL)

@@ -11,7 +11,8 @@ from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.selection import Node, NodeSet, ignored_text, select_nodes
 from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Severity, cause_of
-from pinakad.ssh.prober import Prober, SshKeyError, Target, load_key, open_host_keys
+from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 from pinakad.state.store import Store
 
 _REACH_LIMIT_S = 20.0

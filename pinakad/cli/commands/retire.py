@@ -13,7 +13,7 @@ from pinakad.config import Config
 from pinakad.markers.folder import Markers
 from pinakad.markers.names import REQUEST
 from pinakad.nodes.conflicts import namesakes
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import has_errors
 from pinakad.state.store import Store
 

@@ -17,7 +17,7 @@ from pinakad.cli.rehearsal.scenarios import cast, table
 from pinakad.linux.ownership import weakness
 from pinakad.simulate.node import SimulatedNode
 from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, is_free
-from pinakad.ssh.prober import SshKeyError
+from pinakad.ssh.keys import SshKeyError
 
 _REFRESH_S = 0.2
 _HELP = f"""Run fake nodes on this machine, with scripted lives.

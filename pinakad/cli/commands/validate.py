@@ -17,7 +17,8 @@ from pinakad.nodes import strict_json
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.node_file import number_of
-from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
+from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.selection import NodeSet, select_nodes
 from pinakad.problems import Code, Problem, Severity, cause_of
 
 _HOW = {

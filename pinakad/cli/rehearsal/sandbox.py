@@ -17,7 +17,7 @@ from pinakad.report.document import Report, Status
 from pinakad.simulate.node import SimulatedNode, new_key
 from pinakad.simulate.rack import CONTROL_ADDRESS, free_port
 from pinakad.simulate.scenario import Scenario
-from pinakad.ssh.prober import load_key
+from pinakad.ssh.keys import load_key
 
 REQUEST = "deployment_in_progress"
 ANSWERS = ("deployment_completed", "deployment_failed")

@@ -9,7 +9,7 @@ from paths import DATA
 
 from pinakad.client.errors import NoNodesError, SourceError
 from pinakad.client.sources import STDIN_NAME, Source, as_drafts, read_sources, sources_in
-from pinakad.nodes.selection import read_file
+from pinakad.nodes.reading import read_file
 
 NODE: dict[str, Any] = json.loads((DATA / "default.json").read_bytes())
 NOTHING = io.BytesIO()

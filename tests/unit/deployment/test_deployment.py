@@ -6,7 +6,7 @@ import pytest
 from report_example import LAUNCH_S
 from stage import BEGIN_S, NEW, OLD, Stage, StageScript, down, loop_s, node_file, up
 
-from pinakad.nodes.selection import read_file
+from pinakad.nodes.reading import read_file
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, Rung
 from pinakad.problems import Code, Spot

@@ -12,7 +12,7 @@ from stage import BEGIN_S, OLD, THIS_BOOT, Stage, StageScript, node_file, up
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.preflight import Preflight
 from pinakad.deployment.record import RunRecord
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason
 from pinakad.problems import Code, Problem, Severity, Spot

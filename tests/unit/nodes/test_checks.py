@@ -8,7 +8,7 @@ from paths import DATA
 
 from pinakad.nodes.checks import check
 from pinakad.nodes.node_file import read
-from pinakad.nodes.selection import read_file
+from pinakad.nodes.reading import read_file
 from pinakad.problems import Code, Severity
 
 WHERE = "/using_interfaces/interface_01"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes
+from pinakad.nodes.reading import ParsedNodeFile, read_file
+from pinakad.nodes.selection import NodeSet, select_nodes
 from pinakad.problems import Code, Problem, Severity
 
 MANY = settings(max_examples=400, deadline=None)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from paths import DATA
 
-from pinakad.nodes.folder import MAX_FILES, MAX_TOLD, STILL_S, NodesFolder, _read
-from pinakad.nodes.selection import ParsedNodeFile
+from pinakad.nodes.folder import MAX_FILES, MAX_LOGGED, STILL_S, NodesFolder, _read
+from pinakad.nodes.reading import ParsedNodeFile
 from pinakad.problems import Code
 
 GOOD = (DATA / "default.json").read_bytes()
@@ -62,8 +62,8 @@ def test_any_number_of_problems_costs_a_few_lines(tmp_path: Path, caplog: pytest
     for _ in range(2):
         folder.log_problems()
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == MAX_TOLD + 1
-    assert lines[-1] == f"{1000 - MAX_TOLD} more problems of node files; pinakactl validate tells all"
+    assert len(lines) == MAX_LOGGED + 1
+    assert lines[-1] == f"{1000 - MAX_LOGGED} more problems of node files; pinakactl validate tells all"
 
 
 def test_names_that_may_be_meant_as_node_files_are_kept_for_the_answer(tmp_path: Path) -> None:

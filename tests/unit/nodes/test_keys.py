@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from paths import DATA
 
 from pinakad.nodes.keys import _INTERFACE, _PROPERTIES, _SSH, _TOP
-from pinakad.nodes.selection import ParsedNodeFile, read_file
+from pinakad.nodes.reading import ParsedNodeFile, read_file
 from pinakad.problems import MAX_PROBLEMS, Code, Problem, Severity
 
 PORT = "/using_interfaces/interface_01"

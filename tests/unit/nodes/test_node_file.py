@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from paths import DATA
 
 from pinakad.nodes.node_file import interfaces_of, is_hostname, number_of, read
-from pinakad.nodes.selection import read_file, select_nodes
+from pinakad.nodes.reading import read_file
+from pinakad.nodes.selection import select_nodes
 from pinakad.problems import Code, Problem
 
 SOUND: dict[str, Any] = json.loads((DATA / "default.json").read_text())

@@ -5,7 +5,8 @@ import pytest
 from paths import DATA
 
 from pinakad.nodes.addresses import AddressSource
-from pinakad.nodes.selection import NodeSet, ParsedNodeFile, read_file, select_nodes, unreadable
+from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
+from pinakad.nodes.selection import NodeSet, select_nodes
 from pinakad.problems import Code
 
 

@@ -13,7 +13,8 @@ from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason
 from pinakad.simulate.node import SimulatedNode, new_key
 from pinakad.simulate.rack import Rack, free_port
 from pinakad.simulate.scenario import Face, Scenario
-from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
+from pinakad.ssh.keys import load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 
 DEADLINE_S = 10.0
 SOON = Scenario(shutdown_s=0.02, down_s=0.1)

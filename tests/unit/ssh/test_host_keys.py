@@ -6,7 +6,8 @@ from paramiko import ECDSAKey, PKey
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys, name_for
-from pinakad.ssh.prober import SshKeyError, load_key, open_host_keys
+from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.prober import open_host_keys
 
 ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
 

@@ -12,7 +12,8 @@ from site_folders import write_key
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import NodeReason
-from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
+from pinakad.ssh.keys import load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 
 ROOM = 16
 SILENT = 100

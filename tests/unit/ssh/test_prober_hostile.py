@@ -20,7 +20,8 @@ from world import World
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.prober import Prober, Target, load_key, open_host_keys
+from pinakad.ssh.keys import load_key
+from pinakad.ssh.prober import Prober, Target, open_host_keys
 from pinakad.times import wall_s
 
 PORT = 2022

@@ -15,7 +15,8 @@ from site_folders import write_key
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.prober import Prober, Target, _if_not_kept_waiting, load_key, open_host_keys
+from pinakad.ssh.keys import load_key
+from pinakad.ssh.prober import Prober, Target, _if_not_kept_waiting, open_host_keys
 
 
 @contextmanager
