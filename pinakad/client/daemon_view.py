@@ -15,7 +15,7 @@ from pinakad.report.document import DaemonPart, Report, ScriptPart, Status
 from pinakad.report.node import NodeReport
 from pinakad.report.wording import status_line, trouble_of
 from pinakad.state.store import Store
-from pinakad.times import Instant, Moment, wall_s
+from pinakad.times import Instant, wall_s
 
 _MAX_STATUS_BYTES = 1 << 30
 
@@ -69,11 +69,10 @@ def in_words(report: Report | None, now: Instant) -> str:
 
 def schedule_of(report: Report, boot: str, now: Instant) -> Schedule | None:
     """Return the slots of a run, None before its launch. An end that a restart put off is not in the report."""
-    clock, poll, script = report.clock, report.policy.poll, report.script
-    if clock.launched_boot_s is None:
+    launch, poll, script = report.clock.launch, report.policy.poll, report.script
+    if launch is None:
         return None
-    at = Moment(clock.boot_id, clock.launched_boot_s, wall_s(clock.launched_at) or 0.0)
-    launched_s = at.on_clock(boot, now)
+    launched_s = launch.on_clock(boot, now)
     exited_s = launched_s if script is None else _exited_s(script, now)
     return Schedule(launched_s, poll.delay_s, poll.interval_s, poll.attempts, exited_s)
 

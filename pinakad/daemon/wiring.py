@@ -22,7 +22,6 @@ from pinakad.state.report_file import ready_command
 from pinakad.state.retry import WriteRetry
 from pinakad.state.status_file import StatusFile
 from pinakad.state.store import Store
-from pinakad.times import Moment, wall_s
 
 _REPORT, _HOST_KEYS = "the report", "known_hosts"
 
@@ -116,12 +115,11 @@ class Wiring:
 
 def _seen(report: Report) -> Started | None:
     """Return what the report has of the launch: the script can remove the files of the launch record."""
-    script, clock = report.script, report.clock
-    if script is None or script.pid is None or clock.launched_boot_s is None:
+    script, launch = report.script, report.clock.launch
+    if script is None or script.pid is None or launch is None:
         return None
-    at = Moment(clock.boot_id, clock.launched_boot_s, wall_s(clock.launched_at) or 0.0)
     supervisor = script.supervisor_pid or 0, script.supervisor_start_ticks
-    return Started(supervisor[0], script.pid, script.start_ticks, at, supervisor[1], script.adopted)
+    return Started(supervisor[0], script.pid, script.start_ticks, launch, supervisor[1], script.adopted)
 
 
 def _loose(policy: Policy, script: Path) -> list[Problem]:

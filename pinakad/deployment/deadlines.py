@@ -2,7 +2,7 @@
 
 from pinakad.report.document import Report
 from pinakad.script.outcome import Ended
-from pinakad.times import Instant, Moment, wall_s
+from pinakad.times import Instant, Moment
 
 FOREIGN_BEGINS_WITHIN_S = 5.0
 """After the request, somebody else may take this long to start the script, or as long as the delay."""
@@ -10,9 +10,8 @@ FOREIGN_BEGINS_WITHIN_S = 5.0
 
 def launched_s(report: Report, boot_id: str, now: Instant) -> float:
     """Return the moment of the launch on the boot clock of the boot `boot_id`."""
-    clock = report.clock
-    at = Moment(clock.boot_id, clock.launched_boot_s or 0.0, wall_s(clock.launched_at) or 0.0)
-    return at.on_clock(boot_id, now)
+    launch = report.clock.launch or Moment(report.clock.boot_id, 0.0, 0.0)
+    return launch.on_clock(boot_id, now)
 
 
 def script_took_s(report: Report, ended: Ended) -> float:

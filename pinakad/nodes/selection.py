@@ -27,11 +27,6 @@ class Node:
     user: str | None
     fingerprints: tuple[str, ...] = ()
 
-    @property
-    def short_name(self) -> str:
-        """The first label of the host name in lower case, by which machines are compared."""
-        return self.hostname.split(".")[0].lower()
-
 
 @dataclass(frozen=True, slots=True)
 class Superseded:

@@ -16,7 +16,7 @@ from pinakad.problems import Problem
 from pinakad.report.node import CountsPart, NodeReport, Part, SupersededPart
 from pinakad.report.request import Id, RequestPart
 from pinakad.report.vocabulary import Outcome, Phase, Reason, ScriptState
-from pinakad.times import Timestamp
+from pinakad.times import Moment, Timestamp, wall_s
 
 _DIGEST = "sha256:"
 
@@ -62,6 +62,13 @@ class ClockPart(Part):
     launched_at: Timestamp | None = None
     late_resumes: int = 0
     """How often a daemon resumed the run after polling was spent."""
+
+    @property
+    def launch(self) -> Moment | None:
+        """The moment of the launch, None before it."""
+        if self.launched_boot_s is None:
+            return None
+        return Moment(self.boot_id, self.launched_boot_s, wall_s(self.launched_at) or 0.0)
 
     def but(self, **changed: Unpack[ClockChange]) -> "ClockPart":
         """Return the clock with other values."""

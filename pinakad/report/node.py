@@ -72,7 +72,9 @@ class NodeReport(Part):
     def with_poll(self, poll: NodePoll) -> "NodeReport":
         """Return the node with the state of its polling."""
         changed = dict(zip(_POLL_FIELDS, _read_poll(poll), strict=True))
-        return self._copy(changed | {name: timestamp(changed[name]) for name in _TIMES})
+        for name in _TIMES:
+            changed[name] = timestamp(changed[name])
+        return self._copy(changed)
 
     def but(self, **changed: Unpack["NodeChange"]) -> "NodeReport":
         """Return the node with other values."""

@@ -6,11 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pinakad.events import Event
-from pinakad.linux.clock import boot_id
+from pinakad.linux.clock import boot_id, here
 from pinakad.problems import Code, Problem, Spot
 from pinakad.report.vocabulary import ScriptState
 from pinakad.script.launch import Launch
-from pinakad.script.launch_record import this_moment
 from pinakad.script.outcome import Ended, NotRun, Over, Running
 from pinakad.script.processes import end_family, process_ends, wake
 from pinakad.script.run import ScriptRun, checksum
@@ -73,7 +72,7 @@ class Ending:
             await asyncio.to_thread(self._run.record.leave_end_of_adopted)
         found = self._run.status()
         seen = found.ended if isinstance(found, Over) else ended
-        return seen if seen.at is not None else replace(seen, at=this_moment())
+        return seen if seen.at is not None else replace(seen, at=here())
 
     def has_ended(self) -> Ended | None:
         """Return how the script has ended by now, None while it runs."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pinakad.events import Event, fields
+from pinakad.linux.clock import here
 from pinakad.problems import Code, Problem, Spot
 from pinakad.script import running_scripts
-from pinakad.script.launch_record import this_moment
 from pinakad.script.outcome import Ended
 from pinakad.script.processes import end_family, is_alive, process_ends
 
@@ -62,7 +62,7 @@ class ForeignRuns:
         while living := [(pid, ticks) for pid, ticks in self._found.items() if is_alive(pid, ticks)]:
             await process_ends(*living[0])
             self.check(_NOBODY, now=not is_alive(*living[0]))
-            ended = replace(ended, at=this_moment())
+            ended = replace(ended, at=here())
         return ended
 
     async def end(self, followed: int) -> bool:

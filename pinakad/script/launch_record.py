@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pinakad.events import Event, fields
-from pinakad.linux.clock import boot_id
+from pinakad.linux.clock import boot_id, here
 from pinakad.linux.files import NotRegularError, read_regular, write_new, write_whole
 from pinakad.linux.locks import is_locked
 from pinakad.report.vocabulary import ScriptState
@@ -142,19 +142,13 @@ class LaunchRecord:
         except (FileNotFoundError, NotADirectoryError, NotRegularError):  # what is no file, no supervisor has left
             return self._read_exit_alone()
         except (OSError, ValueError, TypeError, KeyError):
-            now = json.loads(records.adopted_exit_record(boot_id()))
-            return started_of(now | _NOBODY_KNOWS)  # it was started, and that is all that can be said
+            return Started(0, 0, None, here())  # it was started, and that is all that can be said
 
     def _read_exit_alone(self) -> Started | None:
         """Return the start of a script that removed `started` before we read it, and has ended."""
         with suppress(OSError, NotRegularError, ValueError, TypeError, KeyError):
             return started_of(_read(self._folder / records.EXIT) | _NOBODY_KNOWS)
         return None
-
-
-def this_moment() -> Moment:
-    """Return now."""
-    return _moment(json.loads(records.adopted_exit_record(boot_id())))
 
 
 def started_of(record: Record) -> Started:
