@@ -83,8 +83,8 @@ class Site:
     @contextmanager
     def exchanging(self, name: str, *targets: Path, folder: Path | None = None) -> Iterator[None]:
         """Exchange what root makes under `name` for links, as often as it can be; assert that it could."""
-        program = PROGRAMS / "exchanger.py"
-        words = [sys.executable, "-S", str(program), name, *map(str, targets)]
+        program = (PROGRAMS / "exchanger.py").read_text(encoding="utf-8")  # a producer may not enter the checkout
+        words = [sys.executable, "-S", "-c", program, name, *map(str, targets)]
         racer = self.as_producer(*words, cwd=folder)
         assert racer.stdin is not None
         assert racer.stdout is not None
@@ -97,6 +97,7 @@ class Site:
             racer.kill()
             racer.wait()
             racer.stdout.close()
+            racer.stdin.close()
 
 
 @pytest.fixture
