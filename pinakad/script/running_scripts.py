@@ -97,12 +97,21 @@ def _shell_of(pid: int, users: set[int]) -> str | None:
 
 def user_ids(pid: int) -> set[int]:
     """Return all user ids of a process. One that anybody starts and that has the rights of another, has two."""
+    return set(_numbers_of(pid, "Uid:")) or {_NOBODY}
+
+
+def _is_in_a_container(pid: int) -> bool:
+    """Tell whether a process has a pid namespace below ours, and so a number of its own there (NSpid in proc(5))."""
+    return len(_numbers_of(pid, "NSpid:")) > 1
+
+
+def _numbers_of(pid: int, key: str) -> list[int]:
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            line = next((line for line in file if line.startswith("Uid:")), "")
+            line = next((line for line in file if line.startswith(key)), "")
     except OSError:
         line = ""
-    return {int(number) for number in line.split()[1:]} or {_NOBODY}
+    return [int(number) for number in line.split()[1:]]
 
 
 def _could_be_a_shell(pid: int) -> bool:
@@ -152,6 +161,8 @@ def _is_file(pid: int, name: str, script: str, file: os.stat_result) -> bool:
     try:
         os.stat(f"/proc/{pid}/cwd/")
     except PermissionError:  # another user's: as far as the name goes, it must be the end of ours
+        if _is_in_a_container(pid):  # its working directory is most likely in a file system that is not ours
+            return False
         tail = [part for part in name.split("/") if part not in ("", ".", "..")]
         return bool(tail) and tail in (path.split("/")[-len(tail) :] for path in (script, os.path.realpath(script)))
     except OSError:

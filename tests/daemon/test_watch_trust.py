@@ -211,5 +211,6 @@ def serve_by_an_event(world: World) -> None:
     before = taken()
     world.rename_in()
     world.wait(lambda: taken() > before, "the request being taken", 3)
-    world.answer()
+    report = world.answer()
+    assert report.reason == "nodes_unreachable", report.message
     world.wait_idle()

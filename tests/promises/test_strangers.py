@@ -93,6 +93,43 @@ def test_a_run_of_roots_is_seen_by_a_daemon_that_has_no_rights(script: Path, pro
         assert seen_by(daemon, script) == [pid]
 
 
+@contextmanager
+def running_there(words: list[str], folder: Path) -> Iterator[int]:
+    """Let root run a shell in a folder until it is over; give its number."""
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, cwd=folder, text=True)
+    shell = 0
+    try:
+        ends_s = time.monotonic() + 10
+        while not shell:
+            assert time.monotonic() < ends_s, "it does not run"
+            family = [process.pid, *running_children(process.pid)]
+            shell = next((pid for pid in family if running_scripts.words_of_process(pid)[:1] == ["bash"]), 0)
+        yield shell
+    finally:
+        process.communicate("over\n")
+
+
+def running_children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+@pytest.mark.parametrize(
+    ("container", "is_seen"), [([], True), (["unshare", "--pid", "--fork", "--kill-child"], False)]
+)
+def test_a_name_alone_says_nothing_of_a_run_in_a_container_whose_folder_cannot_be_seen(
+    script: Path, container: list[str], is_seen: bool
+) -> None:
+    script = script.rename(script.with_name(f"{script.parent.name}.sh"))  # its name is all that others would see
+    with running_there([*container, "bash", script.name], script.parent) as pid:
+        assert seen_by(DAEMON, script) == ([pid] if is_seen else [])
+        assert seen_by(0, script) == [pid], "whoever may see the folder knows"
+
+
+def test_the_whole_path_says_enough_also_of_a_run_in_a_container(script: Path) -> None:
+    with running_there(["unshare", "--pid", "--fork", "--kill-child", "bash", str(script)], script.parent) as pid:
+        assert seen_by(DAEMON, script) == [pid]
+
+
 def test_a_run_of_a_strangers_is_none(script: Path) -> None:
     with running(["bash", str(script)], "/bin/bash", STRANGER):
         assert seen_by(DAEMON, script) == []
