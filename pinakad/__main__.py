@@ -29,6 +29,10 @@ def _run_daemon() -> None:
     from pinakad.daemon.options import parser  # noqa: PLC0415 - the same
 
     words = parser().parse_args()
+    if not words.check:
+        from pinakad.script.bundle import program_compiled  # noqa: PLC0415 - the same
+
+        program_compiled()  # now: an upgrade may change the file; and all that is imported later reuses its memory
     from pinakad.daemon import startup  # noqa: PLC0415 - --help and --version need none of it
 
     sys.exit(startup.check(words.config) if words.check else startup.main(words.config, words.runner))

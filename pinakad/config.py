@@ -6,11 +6,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.polling.settings import PollSettings
-from pinakad.problems import printable
+from pinakad.printable import printable
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
@@ -18,6 +27,7 @@ DEFAULT_STATE_DIR = Path("/var/lib/pinakad")
 _MAX_BYTES = 1 << 20
 DEFAULT_RUNTIME_DIR = Path("/run/pinakad")
 KEY_CREDENTIAL = "ps_key"
+MAX_WORKERS = 64
 _NO_CREDENTIAL_BYTES = 16  # the unit passes the text `none` where there is no key
 
 
@@ -83,6 +93,16 @@ class SshSettings(_Table):
     banner_timeout_s: float = Field(30, gt=0, le=600, description="from there until the SSH banner")
     auth_timeout_s: float = Field(15, gt=0, le=600, description="key exchange and login")
     command_timeout_s: float = Field(30, gt=0, le=3600, description="all commands of an attempt")
+    workers: int | Literal["auto"] = Field(
+        "auto", description="processes that log in, at most; auto: as many as there are processors"
+    )
+
+    @field_validator("workers")
+    @classmethod
+    def _some_workers(cls, workers: int | str) -> int | str:
+        if isinstance(workers, int) and not 1 <= workers <= MAX_WORKERS:
+            raise ValueError(f'must be "auto", or a number from 1 to {MAX_WORKERS}')
+        return workers
 
     @model_validator(mode="after")
     def _strict_needs_a_file(self) -> "SshSettings":

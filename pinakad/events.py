@@ -129,6 +129,13 @@ class Event(Enum):
         "Each attempt needs an open file, and fewer are allowed than there are nodes. They take turns, and those that "
         "answer come first. To ask all of them at the same time raise LimitNOFILE of pinakad.service.",
     )
+    LOGIN_PROCESS = Kind(
+        "5a1c0b1fd2f94ffb8f4c2c7d1b0f7a17",
+        "A login process has ended",
+        "The logins to nodes are made in processes of their own. One of them has ended before its work was done: it "
+        "crashed, was killed (also for lack of memory), or did not end a login within its limits. Another one takes "
+        "its place, and no node is judged by it.",
+    )
 
 
 def fields(event: Event, **values: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-MAX_VALUE_CHARACTERS = 200
+from pinakad.printable import MAX_VALUE_CHARACTERS, printable
+
 MAX_PROBLEMS = 100
 """At most this many problems of one document are listed: the first ones help, a million would fill the report."""
 _MAX_MESSAGE_CHARACTERS = 1000
@@ -147,17 +148,6 @@ def show(value: Any) -> str:
     """Return `value` as one line of ASCII JSON of bounded length, without control characters."""
     text = json.dumps(value, default=str)
     return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."
-
-
-def printable(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
-    """Return `text` safe for a log or a terminal: cut at `limit` characters, control characters escaped."""
-    short = text if len(text) <= limit else text[: limit - 3] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
-
-
-def cause_of(error: Exception) -> str:
-    """Return the cause in lower case, as the end of a sentence; of an OSError only the text, no number or path."""
-    return ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

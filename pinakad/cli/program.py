@@ -17,7 +17,7 @@ from pinakad import __version__
 from pinakad.cli.console.faults import exit_code_of_error, text_of
 from pinakad.cli.console.session import EXIT_USAGE, Session
 from pinakad.client.errors import ClientError
-from pinakad.problems import printable
+from pinakad.printable import printable
 
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
 EXIT_INTERRUPTED = 130

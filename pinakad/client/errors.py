@@ -7,7 +7,7 @@ in the text: a terminal and a page say that in their own words.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.report.vocabulary import Phase
 from pinakad.report.wording import duration_text
 

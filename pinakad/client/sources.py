@@ -10,7 +10,7 @@ from pinakad.client.errors import NoNodesError, SourceError
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.nodes import strict_json
 from pinakad.nodes.reading import ParsedNodeFile, read_file
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 
 MAX_BYTES = 256 * 1024 * 1024
 """The limit of a file with many nodes; each node for itself is held to the daemon's limit."""

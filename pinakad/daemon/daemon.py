@@ -113,6 +113,7 @@ class Daemon:
             group.create_task(self._serve(group), name="serve"),
             group.create_task(self._heartbeat.run(), name="heartbeat"),
             group.create_task(self._metrics.keep_up(), name="metrics"),
+            group.create_task(self._wiring.try_key(), name="key"),
         ]
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:

@@ -5,14 +5,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from pinakad import __version__
 from pinakad.linux.clock import now
+from pinakad.login.key_file import SshKeyError
+from pinakad.login.messages import Settings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.report.document import Policy
 from pinakad.report.node import NodeReport
 from pinakad.report.vocabulary import Reason, Refusal
-from pinakad.ssh.keys import SshKeyError, load_key
+from pinakad.ssh.key_check import KeyCheck
 from pinakad.ssh.prober import Prober, Target, open_host_keys
+from pinakad.ssh.worker_pool import NoWorkerError, WorkerPool, workers_of
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +26,22 @@ _OF_ROOTS_KEY = "; one that only root may read is handed over at the start: syst
 class Logins:
     """The logins of one deployment. `pinned` is the known_hosts file."""
 
-    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None) -> None:
+    def __init__(self, policy: Policy, pinned: Path, ready_command: str | None, key_check: KeyCheck) -> None:
         """`ready_command` is "" for none, and None where there is one that cannot be read any more."""
         self._policy = policy
         self._ready_command = ready_command
         self._pinned = pinned
+        self._key = policy.ssh.key or Path()
+        self._key_check = key_check
+        self._workers: WorkerPool | None = None
         self._prober: Prober | None = None
 
-    def problem(self) -> Refusal | None:
+    async def problem(self) -> Refusal | None:
         """Return why no login can be made, None where logins can be made."""
         try:
             self._get()
-        except OSError as error:  # no descriptor is left: that is tried again at every attempt
+            await self._key_check.require_usable(self._key, self._get_workers())
+        except (OSError, NoWorkerError) as error:  # it is tried again at every attempt
             log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
         except SshKeyError as error:
             hint = _OF_ROOTS_KEY if "CREDENTIALS_DIRECTORY" in os.environ else ""
@@ -44,7 +52,7 @@ class Logins:
         """Ask every node once for its boot id; return the results in the order of `nodes`."""
         try:
             prober = self._get()
-        except (SshKeyError, OSError) as error:  # the key could be used when the checks were made
+        except (SshKeyError, OSError) as error:  # the operator's known_hosts could be used when the checks were made
             return [_not_made(str(error)) for _ in nodes]
         return await prober.baselines([_target(node, stalled=False) for node in nodes])
 
@@ -52,13 +60,13 @@ class Logins:
         """Make one attempt at a node; whatever goes wrong is in the result."""
         try:
             prober = self._get()
-        except SshKeyError as error:  # the key was there before the launch: it may come back
+        except SshKeyError as error:  # it was there before the launch: it may come back
             return _not_made(str(error))
         except OSError as error:
             return _not_made(f"cannot begin to log in: {cause_of(error)}")
         if self._ready_command is None:
             return _not_made("the ready_command of this run cannot be read any more")
-        return await prober.attempt(_target(node, stalled=stalled), None, self._ready_command)
+        return await prober.attempt(_target(node, stalled=stalled), ready=bool(self._ready_command))
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned since the last time. Raises OSError."""
@@ -66,16 +74,37 @@ class Logins:
             self._prober.host_keys.save()
 
     def close(self) -> None:
-        """Close what the logins opened."""
+        """Close what the logins opened, and end the login workers; the next login would start new ones."""
         if self._prober is not None:
             self._prober.close()
+        if self._workers is not None:
+            self._workers.close()
+        self._prober = self._workers = None
 
     def _get(self) -> Prober:
         if self._prober is None:
             ssh = self._policy.ssh
-            key = load_key(ssh.key or Path())
-            self._prober = Prober(ssh, key, open_host_keys(self._pinned, ssh))
+            self._prober = Prober(ssh, self._get_workers(), open_host_keys(self._pinned, ssh))
         return self._prober
+
+    def _get_workers(self) -> WorkerPool:
+        if self._workers is None:
+            ssh = self._policy.ssh
+            number = workers_of(ssh.workers)
+            command = self._ready_command or ""
+            self._workers = WorkerPool(Settings(__version__, str(self._key), command, ssh.command_timeout_s, number))
+        return self._workers
+
+
+async def try_key(key: Path, key_check: KeyCheck) -> None:
+    """Find out whether the key can be used before a deployment needs to know, which then need not wait for it."""
+    workers = WorkerPool(Settings(__version__, str(key), "", 0.0, 1))
+    try:
+        await key_check.require_usable(key, workers)
+    except (SshKeyError, NoWorkerError, OSError) as error:
+        log.debug("the SSH key: %s", error)  # it may come before it is needed
+    finally:
+        workers.close()
 
 
 def _not_made(cause: str) -> AttemptResult:

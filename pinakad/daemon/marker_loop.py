@@ -10,7 +10,7 @@ from pinakad.linux.waiting import wait_until_set
 from pinakad.linux.watch import Watch
 from pinakad.markers.hints import MarkerHints
 from pinakad.markers.names import REQUEST
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.state.status_file import StatusFile
 from pinakad.state.store import Store
 from pinakad.state.troubles import Troubles

@@ -18,7 +18,8 @@ from contextlib import suppress
 from pinakad.markers.folder import Markers
 from pinakad.markers.names import REQUEST
 from pinakad.markers.request import Identity
-from pinakad.problems import Code, Spot, cause_of
+from pinakad.printable import cause_of
+from pinakad.problems import Code, Spot
 from pinakad.report.document import Report
 from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.pruning import prune

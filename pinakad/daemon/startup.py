@@ -18,8 +18,7 @@ from pinakad.linux.journal import set_up
 from pinakad.linux.locks import LockedError, StateLock
 from pinakad.linux.loop import BootClockLoop
 from pinakad.linux.ownership import weakness
-from pinakad.problems import cause_of
-from pinakad.script.bundle import program_compiled
+from pinakad.printable import cause_of
 from pinakad.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ def main(config_option: Path | None, runner: str | None) -> int:
     set_up("info")
     limits.allow_many_files()
     limits.return_memory()
-    program_compiled()  # now: an upgrade may change the file before the first request
     limits.collect_rarely()
     read = partial(_read, config_option, runner)
     try:

@@ -1,13 +1,14 @@
 """Which real parts does a deployment get: the script on disk, logins over SSH, the state folder, the boot clock?"""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from socket import gethostname
 
-from pinakad.config import Config
-from pinakad.daemon.logins import Logins
+from pinakad.config import Config, readable_key
+from pinakad.daemon.logins import Logins, try_key
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
@@ -18,6 +19,7 @@ from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.script.outcome import Started
 from pinakad.script.permissions import key_warnings, script_warnings
 from pinakad.script.script import ScriptOnDisk
+from pinakad.ssh.key_check import KeyCheck
 from pinakad.state.report_file import ready_command
 from pinakad.state.retry import WriteRetry
 from pinakad.state.status_file import StatusFile
@@ -37,13 +39,14 @@ class Wiring:
         self._status_file = status_file
         self._write_retry = write_retry
         self._logins: Logins | None = None
+        self._key_check = KeyCheck(time.time_ns)
         self.nodes = NodesFolder(config().nodes_dir)
 
     def dependencies_for(self, report: Report) -> Dependencies:
         """Return the real parts for one run, with the settings that it keeps."""
         self.close()
         command = ready_command(self._store.folder(report.id), report.policy.poll.ready_command)
-        self._logins = logins = Logins(report.policy, self._store.known_hosts, command)
+        self._logins = logins = Logins(report.policy, self._store.known_hosts, command, self._key_check)
         paths, settings = self._config(), report.policy.script
         script = ScriptOnDisk(
             self._store.folder(report.id),
@@ -82,6 +85,10 @@ class Wiring:
             attempt=logins.attempt,
         )
 
+    async def try_key(self) -> None:
+        """Try the configured key before a deployment needs it."""
+        await try_key(readable_key(self._config()), self._key_check)
+
     def close(self) -> None:
         """Close the logins of the last run."""
         if self._logins is not None:
@@ -99,6 +106,7 @@ class Wiring:
             self._write_retry.succeeded(_HOST_KEYS)
         if report.is_finished:  # keys that could not be written are not tried again
             self._write_retry.not_needed(_HOST_KEYS)
+            self.close()
 
     async def _save(self, report: Report, *, must: bool) -> None:
         save = partial(self._store.save, report, durable=True)

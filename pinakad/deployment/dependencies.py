@@ -75,7 +75,7 @@ class Dependencies:
     """The node files once their writers are done, or why the folder cannot be read."""
     snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]
     script: Script | None
-    key_problem: Callable[[], Refusal | None]
+    key_problem: Callable[[], Awaitable[Refusal | None]]
     """Why nobody can log in with the key, None where it can be used."""
     baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
     """Who are the nodes, before anything is done to them?"""

@@ -65,7 +65,7 @@ class Preflight:
         record, script = self._record, self._dependencies.script
         nodes = node_reports(found.nodes, record.report.policy.ssh)
         record.report = transitions.accepted(record.report, nodes, found.problems)
-        refusal = (script.problem() if script else None) or self._dependencies.key_problem()
+        refusal = (script.problem() if script else None) or await self._dependencies.key_problem()
         if refusal is not None:
             return verdict.failed(refusal)
         for warning in self._dependencies.loose_permissions():

@@ -12,6 +12,7 @@ locks.py         is there a daemon for a folder, a supervisor for a run? Locks a
 leases.py        has any process a file open for writing?
 ownership.py     who, other than root, could change what is found under a path?
 access_list.py   who else may use a file by its access control list (acl(5))
+landlock.py      take rights away from this process for good
 rights.py        act with another user's rights for a moment
 walk.py          open a folder step by step, with each link checked before it is followed
 open_folder.py   operations in an open folder, which its path cannot redirect

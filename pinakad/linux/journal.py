@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from pinakad.problems import printable
+from pinakad.printable import printable
 
 if TYPE_CHECKING:
     from pinakad.events import Event

@@ -11,6 +11,7 @@ _ERRNOS = frozenset(
         errno.ENOMEM,
         errno.EAGAIN,  # processes and threads (fork(2), pthread_create(3))
         errno.ENOSPC,  # watches (epoll_ctl(2))
+        errno.ETOOMANYREFS,  # descriptors on their way to another process (unix(7))
     }
 )
 _OF_THE_RESOLVER = frozenset({socket.EAI_MEMORY, socket.EAI_SYSTEM})  # getaddrinfo(3)

@@ -30,7 +30,7 @@ from watchdog.observers import Observer
 from pinakad.events import Event, fields
 from pinakad.linux.files import write_new
 from pinakad.linux.threads import are_left
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch

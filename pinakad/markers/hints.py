@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pinakad.events import Event, fields
 from pinakad.markers.names import CANCEL, COMPLETED, FAILED, OURS, REQUEST
 from pinakad.nodes.spelling import MAX_SLIPS, plain, slips_between
-from pinakad.problems import printable
+from pinakad.printable import printable
 
 log = logging.getLogger(__name__)
 

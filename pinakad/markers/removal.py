@@ -15,7 +15,7 @@ from pinakad.events import Event, fields
 from pinakad.linux.files import sync_folder
 from pinakad.markers.names import AWAY
 from pinakad.markers.request import status_of
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.state.troubles import Troubles
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pinakad.linux.files import read_up_to
 from pinakad.markers.names import OURS, REQUEST
 from pinakad.nodes import strict_json
-from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped, cause_of
+from pinakad.printable import cause_of
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, capped
 from pinakad.report.request import RequestDocument, RequestPart
 from pinakad.state.served import ServedRequest
 

@@ -1,6 +1,7 @@
 """From the bytes of the node files to the nodes of a deployment, with every problem found on the way.
 
 strict_json.py   bytes -> JSON that means one thing only
+hostname.py      is a text a host name?
 node_file.py     JSON -> a node file of the known forms
 keys.py          unknown keys: is one misspelled, or in the wrong place?
 spelling.py      is one word another one with a typing slip?

@@ -7,18 +7,12 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from pinakad.nodes.addresses import choose, ip_value, ipv4, is_netmask, is_usable, subnet, why_no_login
+from pinakad.nodes.hostname import is_hostname
 from pinakad.nodes.machine import is_disk
-from pinakad.nodes.node_file import (
-    Interface,
-    NamedInterface,
-    NodeFile,
-    interfaces_of,
-    is_hostname,
-    is_known_key,
-    present,
-)
+from pinakad.nodes.node_file import Interface, NamedInterface, NodeFile, interfaces_of, is_known_key, present
 from pinakad.nodes.spelling import plain, slips_between
-from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot, printable
+from pinakad.printable import printable
+from pinakad.problems import MAX_PROBLEMS, Code, Problem, Spot
 
 KNOWN_TYPES = {"primary", "secondary", "mgmt", "vxlan", "storage", "externaltraffic"}
 CONTROL = {"control", "controller"}

@@ -15,7 +15,8 @@ from pinakad.nodes import strict_json
 from pinakad.nodes.node_file import number_of
 from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
 from pinakad.nodes.selection import ignored_text
-from pinakad.problems import Code, Severity, cause_of, printable
+from pinakad.printable import cause_of, printable
+from pinakad.problems import Code, Severity
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from pinakad.nodes.node_file import Interface, NodeFile, Properties, Ssh, is_bond_key, is_known_key, present
 from pinakad.nodes.spelling import MAX_SLIPS, plain, single, slips_between
-from pinakad.problems import Code, Problem, Spot, pointer, printable
+from pinakad.printable import printable
+from pinakad.problems import Code, Problem, Spot, pointer
 
 _MAX_FOUND = 50
 """The limit of misspelled keys that are reported for a file: thousands would hide what matters."""

@@ -19,8 +19,6 @@ from pinakad.problems import Code, Problem, Spot
 _NAME = re.compile(r"node_([0-9]+)\.json")
 _BOND_KEY = re.compile(r"bond[0-9]+", re.IGNORECASE)
 _INTERFACE_KEY = re.compile(r"interface_[0-9]+", re.IGNORECASE)
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_MAX_HOSTNAME = 253
 _MAX_FINDINGS = 1000  # a hostile file has hundreds of thousands of values of the wrong shape
 _MAX_DIGITS = 18  # a node's number fits into 64 bits
 _ABSENT = {"", "NULL", "N/A"}
@@ -30,11 +28,6 @@ def number_of(name: str) -> int | None:
     """Return the number in a node file's base name (`node_07.json` -> 7), None for any other name."""
     match = _NAME.fullmatch(name)
     return int(match[1]) if match and match[1].isascii() and len(match[1]) <= _MAX_DIGITS else None
-
-
-def is_hostname(text: str) -> bool:
-    """Return whether `text` is a host name (RFC 1123, section 2.1), fully qualified or not."""
-    return len(text) <= _MAX_HOSTNAME and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def present(value: Any) -> Any:

@@ -8,7 +8,8 @@ from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.conflicts import conflicts, namesakes
 from pinakad.nodes.node_file import number_of
 from pinakad.nodes.reading import ParsedNodeFile
-from pinakad.problems import Code, Problem, Spot, has_errors, printable
+from pinakad.printable import printable
+from pinakad.problems import Code, Problem, Spot, has_errors
 
 SSH_PORT = 22
 

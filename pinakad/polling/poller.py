@@ -109,7 +109,7 @@ class Poller:
         spread_s = SPREAD * min(self.schedule.interval_s, ROUND_EACH_S * len(self.polls))
         for index in old:
             self.polls[index] = self.polls[index].doubted()
-        return {index: now_s + round(_offset(index, len(self.polls)) * spread_s / TICK_S) * TICK_S for index in old}
+        return {index: now_s + round(index / len(self.polls) * spread_s / TICK_S) * TICK_S for index in old}
 
     async def _poll_each(self, slots: Mapping[int, float]) -> None:
         """Poll the nodes of `slots`, each from its slot on, until each is confirmed or has had its chance."""
@@ -133,7 +133,7 @@ class Poller:
                 watcher.cancel()
 
     async def _watch(self, index: int, slot_s: float) -> None:
-        offset, time_s = _offset(index, len(self.polls)), asyncio.get_running_loop().time
+        offset, time_s = self.schedule.offset(index, len(self.polls)), asyncio.get_running_loop().time
         while not self.polls[index].is_over(self._settings, self.schedule, time_s()):
             if self.polls[index].state is NodeState.UP and not self._exited.is_set():
                 await self._exited.wait()
@@ -214,11 +214,6 @@ class _Alarm:
                 sleeper.set_result(None)
 
 
-def _offset(index: int, number: int) -> float:
-    """Return the offset of the node in each slot, a part of the spread: 0 for the first node, nearly 1 for the last."""
-    return index / number
-
-
 def _slots(schedule: Schedule, indices: Iterable[int], number: int, from_s: float) -> dict[int, float]:
     """Return the first slot (index -> seconds) of each of `indices` from `from_s` on; `number` is that of all nodes."""
-    return {index: schedule.slot_from(from_s, _offset(index, number)) for index in indices}
+    return {index: schedule.slot_from(from_s, schedule.offset(index, number)) for index in indices}

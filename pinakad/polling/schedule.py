@@ -5,6 +5,8 @@ from math import ceil
 
 SPREAD = 0.8
 """The part of an interval that the nodes spread over: the last node still has time before the next slot."""
+EACH_S = 0.002
+"""The part of an interval that each node gets: so many a second can log in, and few nodes need not wait for a burst."""
 TICK_S = 0.02
 """Offsets are multiples of this: thousands of nodes wake the process 50 times a second, not thousands of times."""
 UNASKED_S = 300.0
@@ -49,6 +51,13 @@ class Schedule:
     def gives_a_chance(self, began_s: float) -> bool:
         """Return whether an attempt that began at `began_s` counts against its node, if it fails."""
         return self.exited_s is not None and began_s >= max(self.exited_s, self.back_s)
+
+    def offset(self, index: int, number: int) -> float:
+        """Return the offset of one of `number` nodes, by its index: a part of the spread, 0 for the first one.
+
+        Only where there are many nodes they use all of the spread: nearly 1 for the last one.
+        """
+        return index / number * min(1.0, EACH_S * number / (SPREAD * self.interval_s))
 
     def slot_from(self, moment_s: float, offset: float) -> float:
         """Return the first slot at or after `moment_s` of the node at `offset` (0 to 1, a part of the spread)."""

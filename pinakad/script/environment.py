@@ -5,7 +5,7 @@ import pwd
 import stat
 from pathlib import Path
 
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.script.processes import ID_VARIABLE, NODES_VARIABLE
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

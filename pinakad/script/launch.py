@@ -11,7 +11,7 @@ from dataclasses import replace
 from pinakad.events import Event
 from pinakad.linux.clock import boot_id
 from pinakad.linux.files import sync_folder
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.script.launch_record import forbid_start, started_of
 from pinakad.script.outcome import NotRun, Over, Running, Started

@@ -13,7 +13,7 @@ from typing import IO, Protocol
 
 from pinakad.config import ScriptSettings
 from pinakad.linux.shortage import is_shortage
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.script import launch_service, supervisor
 from pinakad.script.bundle import program_compiled, program_text
 from pinakad.script.outcome import Started

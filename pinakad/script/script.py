@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pinakad.config import ScriptSettings
-from pinakad.problems import Code, Problem, Spot, cause_of
+from pinakad.printable import cause_of
+from pinakad.problems import Code, Problem, Spot
 from pinakad.report.document import ScriptPart
 from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.script.ending import Ending

@@ -22,7 +22,7 @@ from pinakad import config
 from pinakad.config import Config, ConfigError
 from pinakad.linux.clock import boot_id
 from pinakad.linux.ownership import weakness
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.script import records, supervisor
 from pinakad.script.environment import environment, make_executable
 from pinakad.script.launch_service import DEPLOYMENT_ID

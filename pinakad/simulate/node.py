@@ -20,9 +20,9 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
+from pinakad.login.facts import facts_output
 from pinakad.simulate.port import Port
 from pinakad.simulate.scenario import Face, Scenario, Spell
-from pinakad.ssh.facts import facts_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

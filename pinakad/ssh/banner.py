@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from pinakad.linux.shortage import is_shortage
+from pinakad.login.messages import CLIENT_BANNER
 from pinakad.polling.vocabulary import NodeReason, Rung
-from pinakad.problems import cause_of, printable
+from pinakad.printable import cause_of, printable
 from pinakad.ssh.resolve import resolve
 from pinakad.ssh.tcp import Connector
 
-CLIENT_BANNER = b"SSH-2.0-pinakad\r\n"
 MAX_BANNER_BYTES = 8192
 """The most that a server may send up to the end of its banner (RFC 4253, section 4.2: lines of 255 characters)."""
 

@@ -1,15 +1,13 @@
 """Is this the known host key of a node, and what does another one mean?"""
 
+import base64
 import logging
-import threading
 from pathlib import Path
 
-from paramiko import PKey
-
 from pinakad.linux.files import write_whole
+from pinakad.login.key_file import SshKeyError, read_regular
 from pinakad.polling.vocabulary import HostKey, NodeReason
-from pinakad.problems import cause_of
-from pinakad.ssh.keys import SshKeyError, read_regular
+from pinakad.printable import cause_of
 from pinakad.ssh.known_hosts import Answer, KnownHosts, KnownHostsError, parse_known_hosts
 
 MAX_KNOWN_HOSTS_BYTES = 64 << 20
@@ -29,7 +27,7 @@ def name_for(address: str, port: int) -> str:
 
 
 class HostKeys:
-    """Our own known_hosts, and the policy for keys that are not in it. Used from several threads.
+    """Our own known_hosts, and the policy for keys that are not in it. A key is its type, and its blob in base64.
 
     `policy` is `[ssh] host_keys`. Raises SshKeyError where the operator's file, which `strict` needs, cannot be used.
     """
@@ -37,14 +35,13 @@ class HostKeys:
     def __init__(self, path: Path, policy: str, operators_file: Path | None) -> None:
         self._path = path
         self._policy = policy
-        self._lock = threading.Lock()
         self._pinned = _read(path) if policy in ("replace", "accept-new") else {}
         self._trusted = KnownHosts()
         if policy == "strict" and operators_file is not None:
             self._trusted = _read_operators(operators_file)
         self._changed = False
 
-    def check(self, name: str, key: PKey) -> HostKey | NodeReason | None:
+    def check(self, name: str, key: tuple[str, str]) -> HostKey | NodeReason | None:
         """Return how the key compares, or the reason why the policy refuses it; None under the policy `off`.
 
         `name` is that of `name_for`. Nothing is pinned yet: first the login must succeed.
@@ -52,42 +49,37 @@ class HostKeys:
         if self._policy == "off":
             return None
         if self._policy == "strict":
-            return _STRICT[self._trusted.answer(name, (key.get_name(), key.asbytes()))]
-        with self._lock:
-            pinned = self._pinned.get(name)
+            return _STRICT[self._trusted.answer(name, (key[0], base64.b64decode(key[1])))]
+        pinned = self._pinned.get(name)
         if pinned is None:
             return HostKey.NEW
-        if pinned == (key.get_name(), key.get_base64()):
+        if pinned == key:
             return HostKey.SAME
         return HostKey.CHANGED if self._policy == "replace" else NodeReason.HOST_KEY_CHANGED
 
-    def pin(self, name: str, key: PKey) -> None:
+    def pin(self, name: str, key: tuple[str, str]) -> None:
         """Remember the key of a node after a successful login."""
         if self._policy in ("replace", "accept-new"):
-            with self._lock:
-                self._changed |= self._pinned.get(name) != (key.get_name(), key.get_base64())
-                self._pinned[name] = (key.get_name(), key.get_base64())
+            self._changed |= self._pinned.get(name) != key
+            self._pinned[name] = key
 
     def preferred(self, name: str) -> list[str]:
         """Return the key types to request first: a known node must not be judged by a key of another type."""
         if self._policy == "strict":
             return [kind for kind, _ in self._trusted.keys_of(name)]
-        with self._lock:
-            pinned = self._pinned.get(name)
+        pinned = self._pinned.get(name)
         return [pinned[0]] if pinned else []
 
     def save(self) -> None:
         """Write all pinned keys if one has changed since the last call. Raises OSError; the next call tries again."""
-        with self._lock:
-            if not self._changed:
-                return
-            lines = [f"{name} {kind} {text}\n" for name, (kind, text) in sorted(self._pinned.items())]
-            self._changed = False
+        if not self._changed:
+            return
+        lines = [f"{name} {kind} {text}\n" for name, (kind, text) in sorted(self._pinned.items())]
+        self._changed = False
         try:
             write_whole(self._path, "".join(lines).encode(), 0o644, durable=True)
         except OSError:
-            with self._lock:
-                self._changed = True
+            self._changed = True
             raise
 
 

@@ -1,45 +1,37 @@
 """What does one attempt to log in to a node find?
 
-One attempt is one TCP connection: connect and banner (banner.py), then key exchange, login and commands (login.py) on
-one of a few threads, with host_keys.py in between. This package is the only importer of paramiko in the daemon.
+One attempt is one TCP connection: connect and banner (banner.py), then key exchange, login and commands by a login
+worker (login_turns.py, login_call.py). Where the worker ends meanwhile, which says nothing of the node, the attempt is
+made again, and counts once.
 """
 
 import asyncio
 import logging
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import paramiko
 
 from pinakad.config import SshSettings
 from pinakad.events import Event, fields
-from pinakad.linux.threads import NoThreadError, beside
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.banner import Failure, Limits, Reached, reach
+from pinakad.ssh.banner import Failure, Limits, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.limiter import Limiter, Permit
-from pinakad.ssh.login import Login
+from pinakad.ssh.login_call import LoginCall
+from pinakad.ssh.login_turns import LoginTurns, Turn
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.tcp import Connector
-from pinakad.ssh.transport import Pace
+from pinakad.ssh.worker_pool import WorkerPool
+from pinakad.ssh.worker_process import WorkerEndedError
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
-LOGINS = 32
-"""How many logins work at once: enough to use the time in which nodes compute, far longer than this process does."""
-SLOW_S = 0.5
-"""A login that takes longer waits for its node, and does not count among the logins that work."""
-MOST_LOGINS = 256
-"""How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""
 SPARE_DESCRIPTORS = 64
 """Open files that are kept free for all but connections: node files, reports, the journal."""
-NO_THREAD_S = 0.1
-"""The pause before a login that the system had no thread for is tried again."""
-
-KEPT_WAITING_S = 10.0
-"""A node whose connection is open for so long before the login begins may rightly end it."""
+MOST_TRIES = 3
+"""So often an attempt is made whose worker ends: once among others, then with a worker of its own."""
 
 log = logging.getLogger(__name__)
 
@@ -72,64 +64,50 @@ def descriptors_left() -> int:
 
 
 class Prober:
-    """Makes attempts, any number at once: `connections` and LOGINS bound what they share.
+    """Makes attempts, any number at once: `connections` and the turns of the logins bound what they share.
 
     `connections` is how many may be open at once; by default as many as `descriptors_left`.
     """
 
     def __init__(
-        self, settings: SshSettings, key: paramiko.PKey, host_keys: HostKeys, connections: int | None = None
+        self, settings: SshSettings, workers: WorkerPool, host_keys: HostKeys, connections: int | None = None
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._key = key
         self.host_keys = host_keys
-        self._logins = Limiter(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
+        self._workers = workers
+        self._turns = LoginTurns(workers, settings.auth_timeout_s, settings.command_timeout_s)
         self._most_open = connections or descriptors_left()
         self._open = Limiter(self._most_open, self._most_open - self._most_open // 8)
         self._logged_full = False
         self._last_limits = Limits(settings.connect_timeout_s, settings.banner_timeout_s, settings.auth_timeout_s)
         self._connector = Connector(self._loop)
-        self._pace = Pace()
-        self._notices: set[str] = set()
         self._own_time = OwnTime()
 
-    async def attempt(self, target: Target, cut_s: float | None, ready_command: str = "") -> AttemptResult:
-        """Make one attempt. It is cut at `cut_s` (on the loop's clock), and in any case after the sum of its limits.
+    async def attempt(self, target: Target, cut_s: float | None = None, *, ready: bool = False) -> AttemptResult:
+        """Make one attempt. Connect and banner are cut at `cut_s` (on the loop's clock), and all by their limits.
 
-        The attempt begins after the wait for a free connection. Every failure is in the result.
+        `ready`: run the workers' ready_command, too. The attempt begins after the wait for a free connection. Every
+        failure is in the result.
         """
-        permit = await self._enter(target)
-        began_s = self._loop.time()
-        try:
-            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
-            if isinstance(found, Failure):
-                return _unreached(began_s, found)
-            return await self._login(found, target, began_s, cut_s, ready_command)
-        finally:
-            self._open.leave(permit)
+        return await self._attempt(target, cut_s, lambda: None, ready=ready)
 
     async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
         """Make one attempt at each target, all at the same time; the results have the order of `targets`.
 
         They take BASELINE_S at most, and BASELINE_EACH_S more for each target that answers.
         """
+        await self._workers.start()
         began_s = self._loop.time()
-        reached: list[Target] = []
-
-        async def one(target: Target) -> AttemptResult:
-            permit = await self._enter(target)
-            try:
-                found = await reach(self._connector, target.address, target.port, self._limits(began_s + BASELINE_S))
-                if isinstance(found, Failure):
-                    return _unreached(began_s, found)
-                reached.append(target)
-                return await self._login(found, target, began_s, None, "")
-            finally:
-                self._open.leave(permit)
+        reached: set[int] = set()
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(target), name=f"baseline {target.address}") for target in targets]
+            tasks = [
+                group.create_task(
+                    self._attempt(target, began_s + BASELINE_S, partial(reached.add, index), ready=False),
+                    name=f"baseline {target.address}",
+                )
+                for index, target in enumerate(targets)
+            ]
             await asyncio.wait(tasks, timeout=BASELINE_S)
             ends_s = began_s + BASELINE_S + BASELINE_EACH_S * len(reached)
             await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))
@@ -139,8 +117,41 @@ class Prober:
         return [late if task.cancelled() else task.result() for task in tasks]
 
     def close(self) -> None:
-        """Close the connector; a login that is under way ends with its socket."""
+        """Close the connector and end the workers, with all logins that are under way."""
         self._connector.close()
+        self._workers.close()
+
+    async def _attempt(
+        self, target: Target, cut_s: float | None, on_reached: Callable[[], None], *, ready: bool
+    ) -> AttemptResult:
+        """Make one attempt, again where its worker ends: first among others, then with a worker of its own."""
+        ended: WorkerEndedError | None = None
+        for _ in range(MOST_TRIES):
+            try:
+                return await self._once(target, cut_s, on_reached, ready=ready, alone=ended is not None)
+            except WorkerEndedError as error:
+                ended = error
+        text = f"the login process has ended {MOST_TRIES} times: {ended}"
+        ours = ended is None or ended.by_kill
+        return AttemptResult(self._loop.time(), Rung.BANNER, NodeReason.ERROR, text, not_made=ours)
+
+    async def _once(
+        self, target: Target, cut_s: float | None, on_reached: Callable[[], None], *, ready: bool, alone: bool
+    ) -> AttemptResult:
+        """Make the attempt; raises WorkerEndedError."""
+        permit = await self._enter(target)
+        began_s = self._loop.time()
+        try:
+            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
+            if isinstance(found, Failure):
+                return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
+            on_reached()
+            name = name_for(target.address, target.port)
+            call = LoginCall(found.sock, name, target.user, target.fingerprints, self.host_keys, self._own_time)
+            turn = Turn(found.left_s, ready=ready, behind=target.stalled, alone=alone)
+            return await self._turns.run(call, began_s, turn)
+        finally:
+            self._open.leave(permit)
 
     async def _enter(self, target: Target) -> Permit:
         """Wait until one more connection may be open; the first wait is logged."""
@@ -154,107 +165,3 @@ class Prober:
         if cut_s != self._last_limits.cut_s:
             self._last_limits = replace(self._last_limits, cut_s=cut_s)
         return self._last_limits
-
-    async def _login(
-        self, found: Reached, target: Target, began_s: float, cut_s: float | None, ready_command: str
-    ) -> AttemptResult:
-        """Log in, in a thread; the wait for a thread does not count for the limits of the attempt."""
-        name = name_for(target.address, target.port)
-        shared = (self._key, self.host_keys, self._pace)
-        login = Login(found.sock, name, target.user, *shared, target.fingerprints, self._notices)
-        came_s = self._loop.time()
-        waits_until_s = came_s + self._settings.auth_timeout_s
-        while True:
-            try:
-                permit = await self._logins.enter(behind=target.stalled)
-            except BaseException:
-                login.close()
-                raise
-            try:
-                waited_s = self._loop.time() - came_s
-                result = await self._run(login, permit, found.left_s, began_s, cut_s, ready_command)
-            except NoThreadError as error:
-                cause = str(error)
-            else:
-                self._logins.widen()
-                return _if_not_kept_waiting(result, waited_s)
-            self._logins.narrow()
-            if self._loop.time() >= min(waits_until_s, cut_s or waits_until_s):
-                login.close()
-                text = f"no thread is left to log in with: {cause}"
-                return AttemptResult(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=True)
-            try:
-                await asyncio.sleep(NO_THREAD_S)
-            except BaseException:
-                login.close()
-                raise
-
-    async def _run(
-        self, login: Login, permit: Permit, left_s: float, began_s: float, cut_s: float | None, ready_command: str
-    ) -> AttemptResult:
-        """Run the login and give the permit back. Raises NoThreadError where there is no thread."""
-        loop = self._loop
-        deadline = _Deadline(login, self._own_time, cut_s)
-        deadline.set(left_s)
-
-        def logged_in() -> None:
-            loop.call_soon_threadsafe(deadline.set, self._settings.command_timeout_s)
-
-        try:
-            work = beside(loop, lambda: login.run(began_s, ready_command, on_login=logged_in), "login")
-        except NoThreadError:
-            self._logins.leave(permit)
-            deadline.clear()
-            raise
-        work.add_done_callback(lambda _: self._logins.leave(permit))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            login.cut()
-            raise
-        finally:
-            deadline.clear()
-
-
-def _unreached(began_s: float, found: Failure) -> AttemptResult:
-    return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
-
-
-def _if_not_kept_waiting(result: AttemptResult, waited_s: float) -> AttemptResult:
-    """Return the result as not made where the node ended a connection on which it had waited for this process.
-
-    sshd does so after its LoginGraceTime (sshd_config(5)).
-    """
-    gave_up = result.reason is NodeReason.ERROR and result.rung in (Rung.BANNER, Rung.HOST_KEY)
-    if waited_s < KEPT_WAITING_S or not gave_up:
-        return result
-    text = f"it had to wait {waited_s:.0f} s for pinakad: {result.message}"
-    return replace(result, message=text, not_made=True)
-
-
-class _Deadline:
-    """Cuts a login when its current step takes too much own time (own_time.py), or at `cut_s` (loop's clock)."""
-
-    def __init__(self, login: Login, own_time: OwnTime, cut_s: float | None) -> None:
-        self._login = login
-        self._own_time = own_time
-        self._timer: object | None = None
-        self._over = False
-        self._cut = None if cut_s is None else asyncio.get_running_loop().call_at(cut_s, login.cut)
-
-    def set(self, limit_s: float) -> None:
-        """Begin a step that may take `limit_s` of own time."""
-        self._stop()
-        if not self._over:
-            self._timer = self._own_time.call_later(limit_s, self._login.cut)
-
-    def clear(self) -> None:
-        """Stop both timers: the login is over."""
-        self._over = True
-        self._stop()
-        if self._cut is not None:
-            self._cut.cancel()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._own_time.cancel(self._timer)

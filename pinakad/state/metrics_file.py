@@ -16,7 +16,7 @@ from pinakad import __version__
 from pinakad.linux.open_folder import open_folder
 from pinakad.linux.waiting import wait_until_set
 from pinakad.polling.vocabulary import NodeReason, NodeState
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.report.document import Report
 from pinakad.report.summary import ReportSummary
 from pinakad.report.vocabulary import Outcome, Phase

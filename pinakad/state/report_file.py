@@ -18,7 +18,7 @@ from pinakad.linux.files import (
     write_new,
     write_whole,
 )
-from pinakad.problems import cause_of, printable
+from pinakad.printable import cause_of, printable
 from pinakad.report.document import Report, digest_of, is_digest
 from pinakad.state.crash_points import CrashPoint, crash_point
 

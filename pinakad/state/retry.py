@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.state.troubles import Troubles
 
 _Written = TypeVar("_Written")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pinakad import __version__
 from pinakad.linux.files import write_whole
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.report.document import DaemonPart, Report, Status
 from pinakad.state.store import Store
 from pinakad.state.troubles import Troubles

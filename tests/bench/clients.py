@@ -23,17 +23,19 @@ from typing import Any
 import paramiko
 from usage import peak_mb
 
+from pinakad import __version__
 from pinakad.config import SshSettings
 from pinakad.linux.clock import now
 from pinakad.linux.limits import allow_many_files, collect_rarely
 from pinakad.linux.loop import BootClockLoop
+from pinakad.login.messages import Settings
 from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import SPREAD, Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeState
-from pinakad.ssh.keys import load_key
 from pinakad.ssh.prober import Prober, Target, open_host_keys
+from pinakad.ssh.worker_pool import WorkerPool, workers_of
 
 Found = dict[str, Any]
 
@@ -57,7 +59,9 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         start_s = now().boot_s + 0.5 + len(targets) / 20_000  # all tasks stand before the first slot
         schedule = Schedule(start_s, 0, interval_s, rounds, exited_s=start_s)
         with tempfile.TemporaryDirectory() as folder:
-            prober = Prober(settings, load_key(Path(key)), open_host_keys(Path(folder, "known_hosts"), settings))
+            given = Settings(__version__, key, "", settings.command_timeout_s, workers_of(settings.workers))
+            workers = WorkerPool(given)
+            prober = Prober(settings, workers, open_host_keys(Path(folder, "known_hosts"), settings))
         late: list[float] = []
         up: list[float] = []
         ended: list[float] = []
@@ -66,8 +70,8 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
 
         async def ask(index: int) -> AttemptResult:
             begun[index] += 1
-            probe = await prober.attempt(Target(*_place(targets[index]), stalled=poller.polls[index].stalled), None)
-            first_s = start_s + index / len(targets) * SPREAD * interval_s
+            probe = await prober.attempt(Target(*_place(targets[index]), stalled=poller.polls[index].stalled))
+            first_s = start_s + schedule.offset(index, len(targets)) * SPREAD * interval_s
             late.append((probe.began_s - first_s + 0.02) % interval_s)
             if probe.reason is None:
                 up.append(now().boot_s - first_s)

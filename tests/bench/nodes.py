@@ -19,7 +19,7 @@ from shutil import which
 import paramiko
 
 from pinakad.linux.limits import allow_many_files
-from pinakad.ssh.facts import facts_output
+from pinakad.login.facts import facts_output
 
 ALL = "0.0.0.0"  # noqa: S104 - every address of 127/8 is a node
 _FACTS = ("11111111-2222-3333-4444-555555555555", "100.0 200.0", "n")

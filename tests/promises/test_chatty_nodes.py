@@ -9,7 +9,7 @@ import pytest
 from machines import Machines
 from world import World
 
-from pinakad.ssh.facts import MarkedFacts, facts_command, facts_output
+from pinakad.login.facts import MarkedFacts, facts_command, facts_output
 
 BOOT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 FACTS = (BOOT_ID, "12.50 99.00", "sqdn-001")

@@ -17,15 +17,15 @@ from mutants import mutants, node_files
 from report_example import finished_report
 
 from pinakad import config
+from pinakad.login.facts import MarkedFacts
 from pinakad.markers.folder import Markers
 from pinakad.markers.request import parse_request
-from pinakad.nodes.node_file import is_hostname
+from pinakad.nodes.hostname import is_hostname
 from pinakad.nodes.reading import read_file
 from pinakad.nodes.selection import select_nodes
 from pinakad.problems import Problem
 from pinakad.report.document import Report
 from pinakad.ssh.banner import _banner_length, _shown
-from pinakad.ssh.facts import MarkedFacts
 from pinakad.ssh.host_keys import HostKeys
 from pinakad.state.store import StateUnreadableError, Store
 

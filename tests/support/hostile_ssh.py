@@ -10,7 +10,7 @@ from functools import cache
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from pinakad.ssh.facts import facts_output
+from pinakad.login.facts import facts_output
 
 BOOT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 ESC = "\x1b[2J\x1b]0;owned\x07\r\nforged line \x9b31m"

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakad.problems import MAX_VALUE_CHARACTERS, Code, Severity, Spot, has_errors, pointer, printable, show
+from pinakad.printable import MAX_VALUE_CHARACTERS, printable
+from pinakad.problems import Code, Severity, Spot, has_errors, pointer, show
 
 
 def test_a_pointer_escapes_what_rfc_6901_escapes() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinakad.cli.install.installation import UNITS
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 
 SERVICE_USER = "pinakasupport"
 UNIT_FILE = Path("/") / UNITS / "pinakad.service"

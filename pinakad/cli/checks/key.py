@@ -9,8 +9,9 @@ from shlex import quote
 from pinakad.cli.checks.account import UNIT_FILE
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.config import KEY_CREDENTIAL
+from pinakad.login.key_file import SshKeyError
+from pinakad.login.keys import load_key
 from pinakad.script.permissions import opened_key
-from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.prober import open_host_keys
 from pinakad.state.store import Store
 

@@ -15,7 +15,8 @@ from pinakad.markers.folder import Markers
 from pinakad.markers.hints import hints
 from pinakad.markers.names import AWAY, CANCEL, COMPLETED, FAILED, REQUEST
 from pinakad.markers.request import Identity
-from pinakad.problems import Code, cause_of
+from pinakad.printable import cause_of
+from pinakad.problems import Code
 from pinakad.state.store import Store
 
 _TAKEN_AFTER_S = 10.0

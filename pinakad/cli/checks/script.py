@@ -10,7 +10,7 @@ from shlex import quote
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.cli.install.backends import find_backends
 from pinakad.linux.ownership import weakness
-from pinakad.problems import cause_of, printable
+from pinakad.printable import cause_of, printable
 from pinakad.script.permissions import refusal
 
 _BASH = Path("/bin/bash")

@@ -11,7 +11,7 @@ from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.cli.install.installation import wanted_files
 from pinakad.cli.install.setup_checks import work_dir_owner
 from pinakad.linux.ownership import weakness
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.script.launch_record import was_started
 from pinakad.script.launch_service import SOCKET
 from pinakad.state.store import StateUnreadableError, Store

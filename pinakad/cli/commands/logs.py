@@ -15,7 +15,7 @@ from pinakad.cli.console.complete import complete_ids
 from pinakad.cli.console.session import FaultError, Session, pass_session
 from pinakad.client.lookup import choose_id
 from pinakad.linux.files import NotRegularError, read_regular
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.script.output import LOG
 from pinakad.script.records import STARTED
 from pinakad.state.store import Store

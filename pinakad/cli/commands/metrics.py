@@ -10,7 +10,7 @@ from pinakad.client.daemon_view import read_daemon_view
 from pinakad.client.errors import NoReadError
 from pinakad.linux.clock import now
 from pinakad.linux.open_folder import shared_folder
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 from pinakad.state.metrics_file import Facts, Ledger, text
 from pinakad.state.store import Store
 

@@ -15,9 +15,9 @@ from pinakad.cli.rehearsal.progress import Progress, View
 from pinakad.cli.rehearsal.sandbox import REQUEST, Sandbox
 from pinakad.cli.rehearsal.scenarios import cast, table
 from pinakad.linux.ownership import weakness
+from pinakad.login.key_file import SshKeyError
 from pinakad.simulate.node import SimulatedNode
 from pinakad.simulate.rack import CONTROL_ADDRESS, Rack, is_free
-from pinakad.ssh.keys import SshKeyError
 
 _REFRESH_S = 0.2
 _HELP = f"""Run fake nodes on this machine, with scripted lives.

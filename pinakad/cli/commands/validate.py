@@ -19,7 +19,8 @@ from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.node_file import number_of
 from pinakad.nodes.reading import ParsedNodeFile, read_file, unreadable
 from pinakad.nodes.selection import NodeSet, select_nodes
-from pinakad.problems import Code, Problem, Severity, cause_of
+from pinakad.printable import cause_of
+from pinakad.problems import Code, Problem, Severity
 
 _HOW = {
     AddressSource.SSH: "its ssh.address",

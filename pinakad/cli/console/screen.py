@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pinakad.problems import printable
+from pinakad.printable import printable
 from pinakad.report.vocabulary import Outcome
 
 OUTCOME_STYLES = {Outcome.COMPLETED: "green", Outcome.FAILED: "red", Outcome.CANCELLED: "yellow"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinakad.problems import printable
+from pinakad.printable import printable
 
 if TYPE_CHECKING:
     from pinakad.config import Config

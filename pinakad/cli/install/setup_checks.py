@@ -11,7 +11,7 @@ from pinakad.cli.install.installation import HIDDEN, UNIT_SAFE, folders, seen_on
 from pinakad.config import Config
 from pinakad.linux.ownership import weakness
 from pinakad.linux.walk import resolved_in
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 
 _PROGRAMS = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "journalctl")
 

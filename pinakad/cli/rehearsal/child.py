@@ -14,7 +14,7 @@ from typing import Self
 
 import pinakad
 from pinakad.cli.console.session import FaultError
-from pinakad.problems import cause_of
+from pinakad.printable import cause_of
 
 READY_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0

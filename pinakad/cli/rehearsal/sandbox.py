@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.linux.locks import is_locked
+from pinakad.login.keys import load_key
 from pinakad.report.document import Report, Status
 from pinakad.simulate.node import SimulatedNode, new_key
 from pinakad.simulate.rack import CONTROL_ADDRESS, free_port
 from pinakad.simulate.scenario import Scenario
-from pinakad.ssh.keys import load_key
 
 REQUEST = "deployment_in_progress"
 ANSWERS = ("deployment_completed", "deployment_failed")

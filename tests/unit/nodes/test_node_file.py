@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import DATA
 
-from pinakad.nodes.node_file import interfaces_of, is_hostname, number_of, read
+from pinakad.nodes.hostname import is_hostname
+from pinakad.nodes.node_file import interfaces_of, number_of, read
 from pinakad.nodes.reading import read_file
 from pinakad.nodes.selection import select_nodes
 from pinakad.problems import Code, Problem

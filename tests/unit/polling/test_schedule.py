@@ -111,3 +111,16 @@ def test_exactly_one_slot_before_the_end_is_the_last(schedule: Schedule, place: 
         slot_s + k * schedule.interval_s for k in range(3) if slot_s + k * schedule.interval_s < schedule.ends_s
     ]
     assert [schedule.is_last(moment_s) for moment_s in before_end].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "interval_s", "last_s"),
+    [(1, 5, 0.0), (2, 5, 0.0), (50, 1, 0.1), (50, 0.1, 0.08), (1_000, 5, 2.0), (2_000, 5, 4.0), (10_000, 5, 4.0)],
+)
+def test_few_nodes_are_asked_close_to_each_other_and_many_use_the_interval(
+    number: int, interval_s: float, last_s: float
+) -> None:
+    schedule = Schedule(launched_s=100, delay_s=0, interval_s=interval_s, attempts=1)
+    slot_s = schedule.slot_from(100, schedule.offset(number - 1, number))
+    assert slot_s - 100 == pytest.approx(last_s, abs=TICK_S)
+    assert schedule.slot_from(100, schedule.offset(0, number)) == 100

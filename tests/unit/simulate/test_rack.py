@@ -7,14 +7,14 @@ from math import inf
 from pathlib import Path
 
 import pytest
+from probing import prober
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason
 from pinakad.simulate.node import SimulatedNode, new_key
 from pinakad.simulate.rack import Rack, free_port
 from pinakad.simulate.scenario import Face, Scenario
-from pinakad.ssh.keys import load_key
-from pinakad.ssh.prober import Prober, Target, open_host_keys
+from pinakad.ssh.prober import Target, open_host_keys
 
 DEADLINE_S = 10.0
 SOON = Scenario(shutdown_s=0.02, down_s=0.1)
@@ -27,15 +27,21 @@ class Site:
         self.key = new_key(folder / "key.pem")
         settings = SshSettings(allow_loopback=True, banner_timeout_s=0.5, auth_timeout_s=10, command_timeout_s=10)
         self._host_keys = open_host_keys(folder / "known_hosts", settings)
-        self.prober = Prober(settings, load_key(folder / "key.pem"), self._host_keys)
+        self.prober = prober(folder, settings, host_keys=self._host_keys)
+        self._folder, self._settings = folder, settings
 
     def node(self, life: Scenario = SOON, last: int = 1) -> SimulatedNode:
         address = f"127.0.7.{last}"
         return SimulatedNode(f"sim-{last}", address, free_port([address]), self.key, life)
 
     async def ask(self, node: SimulatedNode, command: str = "") -> AttemptResult:
-        async with asyncio.timeout(DEADLINE_S):
-            return await self.prober.attempt(Target(node.address, node.port, "anybody"), None, command)
+        asked = prober(self._folder, self._settings, None, command, self._host_keys) if command else self.prober
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await asked.attempt(Target(node.address, node.port, "anybody"), ready=bool(command))
+        finally:
+            if asked is not self.prober:
+                asked.close()
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from pinakad.login.messages import CLIENT_BANNER
 from pinakad.polling.vocabulary import NodeReason, Rung
-from pinakad.ssh.banner import CLIENT_BANNER, Failure, Limits, Reached, reach
+from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.tcp import Connector
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

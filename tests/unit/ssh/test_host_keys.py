@@ -4,9 +4,10 @@ import pytest
 from paramiko import ECDSAKey, PKey
 
 from pinakad.config import SshSettings
+from pinakad.login.key_file import SshKeyError
+from pinakad.login.keys import load_key
 from pinakad.polling.vocabulary import HostKey, NodeReason
 from pinakad.ssh.host_keys import HostKeys, name_for
-from pinakad.ssh.keys import SshKeyError, load_key
 from pinakad.ssh.prober import open_host_keys
 
 ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
@@ -14,6 +15,10 @@ ONE, OTHER, THIRD = (ECDSAKey.generate(bits=bits) for bits in (256, 256, 384))
 
 def keys(tmp_path: Path, policy: str, known_hosts: Path | None = None) -> HostKeys:
     return HostKeys(tmp_path / "pinned", policy, known_hosts)
+
+
+def shown(key: PKey) -> tuple[str, str]:
+    return key.get_name(), key.get_base64()
 
 
 def line(name: str, key: PKey) -> str:
@@ -34,42 +39,42 @@ def test_a_pinned_key_is_known_and_another_is_accepted_or_refused(
     tmp_path: Path, policy: str, changed: object, other: PKey
 ) -> None:
     found = keys(tmp_path, policy)
-    assert found.check("n", ONE) is HostKey.NEW
-    assert found.check("n", ONE) is HostKey.NEW  # to look pins nothing
-    found.pin("n", ONE)
-    assert found.check("n", ONE) is HostKey.SAME
-    assert found.check("m", ONE) is HostKey.NEW
-    assert found.check("n", other) == changed
+    assert found.check("n", shown(ONE)) is HostKey.NEW
+    assert found.check("n", shown(ONE)) is HostKey.NEW  # to look pins nothing
+    found.pin("n", shown(ONE))
+    assert found.check("n", shown(ONE)) is HostKey.SAME
+    assert found.check("m", shown(ONE)) is HostKey.NEW
+    assert found.check("n", shown(other)) == changed
     assert found.preferred("n") == [ONE.get_name()]
     assert found.preferred("m") == []
 
 
 def test_what_was_pinned_outlives_the_daemon(tmp_path: Path) -> None:
     found = keys(tmp_path, "replace")
-    found.pin("[192.0.2.1]:2222", ONE)
-    found.pin("n", OTHER)
-    found.pin("n", THIRD)
+    found.pin("[192.0.2.1]:2222", shown(ONE))
+    found.pin("n", shown(OTHER))
+    found.pin("n", shown(THIRD))
     found.save()
     again = keys(tmp_path, "accept-new")
-    assert again.check("[192.0.2.1]:2222", ONE) is HostKey.SAME
-    assert again.check("n", THIRD) is HostKey.SAME
+    assert again.check("[192.0.2.1]:2222", shown(ONE)) is HostKey.SAME
+    assert again.check("n", shown(THIRD)) is HostKey.SAME
     assert (tmp_path / "pinned").read_text() == line("[192.0.2.1]:2222", ONE) + line("n", THIRD)
 
 
 def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     found = keys(tmp_path, "replace")
     found.save()
-    found.pin("n", ONE)
+    found.pin("n", shown(ONE))
     found.save()
     (tmp_path / "pinned").unlink()
-    found.pin("n", ONE)
+    found.pin("n", shown(ONE))
     found.save()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_could_not_be_written_is_written_the_next_time(tmp_path: Path) -> None:
     found = HostKeys(tmp_path / "folder" / "pinned", "replace", None)
-    found.pin("n", ONE)
+    found.pin("n", shown(ONE))
     with pytest.raises(FileNotFoundError):
         found.save()
     (tmp_path / "folder").mkdir()
@@ -82,7 +87,7 @@ def test_broken_lines_count_as_unknown_and_are_told_with_their_number(
 ) -> None:
     (tmp_path / "pinned").write_bytes(b"\xff\n" + b"a b\n" + line("n", ONE).encode())
     found = keys(tmp_path, "accept-new")
-    assert found.check("n", ONE) is HostKey.SAME
+    assert found.check("n", shown(ONE)) is HostKey.SAME
     assert "cannot read 2 lines" in caplog.text
 
 
@@ -90,23 +95,23 @@ def test_strict_trusts_the_operators_file_alone(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").write_text("# the operator's\n" + line("n,[m]:2222", ONE))
     (tmp_path / "pinned").write_text(line("n", OTHER))
     found = keys(tmp_path, "strict", tmp_path / "known_hosts")
-    assert found.check("n", ONE) is HostKey.SAME
-    assert found.check("[m]:2222", ONE) is HostKey.SAME
-    assert found.check("n", OTHER) is NodeReason.HOST_KEY_CHANGED
-    assert found.check("n", THIRD) is NodeReason.HOST_KEY_CHANGED
-    assert found.check("x", ONE) is NodeReason.HOST_KEY_UNKNOWN
+    assert found.check("n", shown(ONE)) is HostKey.SAME
+    assert found.check("[m]:2222", shown(ONE)) is HostKey.SAME
+    assert found.check("n", shown(OTHER)) is NodeReason.HOST_KEY_CHANGED
+    assert found.check("n", shown(THIRD)) is NodeReason.HOST_KEY_CHANGED
+    assert found.check("x", shown(ONE)) is NodeReason.HOST_KEY_UNKNOWN
     assert found.preferred("n") == [ONE.get_name()]
-    found.pin("x", ONE)
+    found.pin("x", shown(ONE))
     found.save()
-    assert found.check("x", ONE) is NodeReason.HOST_KEY_UNKNOWN
+    assert found.check("x", shown(ONE)) is NodeReason.HOST_KEY_UNKNOWN
     assert (tmp_path / "pinned").read_text() == line("n", OTHER)
 
 
 def test_off_asks_nothing_and_remembers_nothing(tmp_path: Path) -> None:
     found = keys(tmp_path, "off")
-    found.pin("n", ONE)
+    found.pin("n", shown(ONE))
     found.save()
-    assert found.check("n", OTHER) is None
+    assert found.check("n", shown(OTHER)) is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pinakad.ssh.own_time import LEAST, TICK_S, OwnTime, own_part
+from pinakad.login.own_time import LEAST, TICK_S, own_part
+from pinakad.ssh.own_time import OwnTime
 
 pytestmark = pytest.mark.looptime(start=1000.0)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from machines import free_port
+from probing import prober as prober_of
 from site_folders import write_key
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import NodeReason
-from pinakad.ssh.keys import load_key
-from pinakad.ssh.prober import Prober, Target, open_host_keys
+from pinakad.ssh.prober import Prober, Target
 
 ROOM = 16
 SILENT = 100
@@ -51,8 +51,7 @@ async def crowd() -> AsyncIterator[Crowd]:
 def _prober(folder: Path) -> Prober:
     settings = SshSettings(allow_loopback=True, banner_timeout_s=0.2)
     write_key(folder / "key.pem")
-    key = load_key(folder / "key.pem")
-    return Prober(settings, key, open_host_keys(folder / "known_hosts", settings), ROOM)
+    return prober_of(folder, settings, ROOM)
 
 
 async def test_all_take_turns_within_the_room_that_is_there(crowd: Crowd, tmp_path: Path) -> None:
@@ -62,7 +61,7 @@ async def test_all_take_turns_within_the_room_that_is_there(crowd: Crowd, tmp_pa
 
     async def ask_on(target: Target) -> None:
         for _ in range(3):
-            probe = await prober.attempt(target, None)
+            probe = await prober.attempt(target)
             assert probe.reason is NodeReason.BANNER_TIMEOUT
             begun[target.address] += 1
             spread.append(max(begun.values()) - min(begun.values()))
@@ -79,10 +78,10 @@ async def test_all_take_turns_within_the_room_that_is_there(crowd: Crowd, tmp_pa
 async def test_a_node_that_answers_does_not_wait_for_those_that_hung_last_time(crowd: Crowd, tmp_path: Path) -> None:
     prober, loop = _prober(tmp_path), asyncio.get_running_loop()
     hung = [Target(target.address, target.port, target.user, stalled=True) for target in crowd.silent]
-    tasks = [loop.create_task(prober.attempt(target, None)) for target in hung]
+    tasks = [loop.create_task(prober.attempt(target)) for target in hung]
     await asyncio.sleep(0.05)
     began_s = loop.time()
-    assert (await prober.attempt(crowd.quick, None)).reason is NodeReason.NOT_SSH
+    assert (await prober.attempt(crowd.quick)).reason is NodeReason.NOT_SSH
     assert loop.time() - began_s < 0.2
     assert sum(task.done() for task in tasks) < SILENT
     await asyncio.gather(*tasks)
@@ -92,7 +91,7 @@ async def test_a_node_that_answers_does_not_wait_for_those_that_hung_last_time(c
 async def test_an_attempt_begins_when_it_has_room_not_when_it_was_due(crowd: Crowd, tmp_path: Path) -> None:
     prober, loop = _prober(tmp_path), asyncio.get_running_loop()
     due_s = loop.time()
-    probes = await asyncio.gather(*(prober.attempt(target, None) for target in crowd.silent))
+    probes = await asyncio.gather(*(prober.attempt(target) for target in crowd.silent))
     assert max(probe.began_s for probe in probes) - due_s > 0.2 * (SILENT // ROOM - 1)
     prober.close()
 
@@ -101,7 +100,7 @@ async def test_it_is_told_once(crowd: Crowd, tmp_path: Path, caplog: pytest.LogC
     prober = _prober(tmp_path)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            await asyncio.gather(*(prober.attempt(target, None) for target in crowd.silent))
+            await asyncio.gather(*(prober.attempt(target) for target in crowd.silent))
     told = [record.getMessage() for record in caplog.records if "open files" in record.getMessage()]
     assert told == [
         "only 16 connections can be open at once: nodes are asked less often; raise the limit of open files"
@@ -114,6 +113,6 @@ async def test_nothing_is_told_where_there_is_room(
 ) -> None:
     prober = _prober(tmp_path)
     with caplog.at_level(logging.WARNING):
-        await asyncio.gather(*(prober.attempt(target, None) for target in crowd.silent[:ROOM]))
+        await asyncio.gather(*(prober.attempt(target) for target in crowd.silent[:ROOM]))
     assert not caplog.records
     prober.close()

@@ -1,13 +1,9 @@
 """What can nodes that are broken or hostile do to an attempt, to the nodes beside them, and to the daemon?"""
 
 import asyncio
-import ctypes
-import gc
-import logging
 import os
 import resource
 import sys
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import count, pairwise
@@ -15,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from hostile import BAD, ESCAPING, KINDS, Zoo
+from probing import Standing, prober, standing
 from site_folders import write_key
 from world import World
 
 from pinakad.config import SshSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.keys import load_key
-from pinakad.ssh.prober import Prober, Target, open_host_keys
+from pinakad.ssh.prober import Target
 from pinakad.times import wall_s
 
 PORT = 2022
@@ -85,12 +81,11 @@ class Range:
         network = f"127.{os.getpid() % 250 + 2}.{250 - next(_worlds) % 200}"
         self.addresses = {kind: f"{network}.{number}" for number, kind in enumerate(KINDS, 1)}
         self.zoo = Zoo({f"{address}:{PORT}": kind for kind, address in self.addresses.items()})
-        host_keys = open_host_keys(folder / "known_hosts", settings)
-        self.prober = Prober(settings, load_key(folder / "key.pem"), host_keys)
+        self.prober = prober(folder, settings)
 
     async def ask(self, kind: str, deadline_s: float = 20.0) -> AttemptResult:
         async with asyncio.timeout(deadline_s):
-            return await self.prober.attempt(Target(self.addresses[kind], PORT, "anybody"), None)
+            return await self.prober.attempt(Target(self.addresses[kind], PORT, "anybody"))
 
     async def ask_many(self, kinds: Iterator[str], attempts: int) -> None:
         """Make so many attempts, AT_ONCE at a time; each must end as it should."""
@@ -109,7 +104,6 @@ class Range:
 
 @pytest.fixture
 async def field(tmp_path: Path) -> AsyncIterator[Range]:
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)  # as the daemon's own set-up does
     field = Range(tmp_path)
     yield field
     field.prober.close()
@@ -138,11 +132,10 @@ MUTANTS = [
 
 @pytest.mark.parametrize("connections", MUTANTS)
 async def test_no_mutant_of_a_handshake_outlives_its_limit_or_leaves_anything(tmp_path: Path, connections: int) -> None:
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
     field = Range(tmp_path, banner_timeout_s=1.0, auth_timeout_s=0.4, command_timeout_s=0.4)
     loop, reasons, longest_s = asyncio.get_running_loop(), Counter[str](), 0.0
     left = iter(range(connections))
-    other_tests_threads = _standing()[0] - 1
+    other_tests_threads = standing()[0] - 1
 
     async def one_after_the_other() -> None:
         nonlocal longest_s
@@ -156,12 +149,12 @@ async def test_no_mutant_of_a_handshake_outlives_its_limit_or_leaves_anything(tm
     try:
         await field.ask_many(_around(["serve_mutant"]), 100)  # the library has its caches by then
         await _threads_settle(other_tests_threads + 3)
-        before = _standing()
+        before = standing()
         async with asyncio.TaskGroup() as group:
             for _ in range(MUTANTS_AT_ONCE):
                 group.create_task(one_after_the_other())
         await _threads_settle(before[0])
-        after = _standing()
+        after = standing()
     finally:
         field.prober.close()
         field.zoo.close()
@@ -174,7 +167,7 @@ async def test_no_mutant_of_a_handshake_outlives_its_limit_or_leaves_anything(tm
 
 async def test_a_thousand_connections_that_close_at_once_cost_nothing_that_stays(field: Range) -> None:
     await field.ask_many(_around(["closes"]), 100)
-    before = _standing()
+    before = standing()
     await field.ask_many(_around(["closes"]), 1000)
     _assert_flat(before)
 
@@ -183,12 +176,12 @@ async def test_a_thousand_connections_that_close_at_once_cost_nothing_that_stays
 async def test_hostile_attempts_leave_threads_descriptors_and_memory_flat(field: Range, attempts: int) -> None:
     kinds = _around([*BAD, *ESCAPING, "healthy"])
     await field.ask_many(kinds, attempts // 2)  # the library has its caches by then
-    before, blocks = _standing(), [sys.getallocatedblocks()]
+    before, blocks = standing(), [sys.getallocatedblocks()]
     for _ in range(ROUNDS):
         await field.ask_many(kinds, attempts // 2 // ROUNDS)
         await _threads_settle(before[0])
         blocks.append(sys.getallocatedblocks())
-    after = _standing()
+    after = standing()
     print(f"threads, descriptors, KiB: {before} -> {after}; Python's blocks {blocks}")
     assert after[1] <= before[1] + 2
     assert min(later - sooner for sooner, later in pairwise(blocks)) < attempts // 10, "what leaks grows in every round"
@@ -261,25 +254,15 @@ def _around(kinds: list[str]) -> Iterator[str]:
         yield from kinds
 
 
-def _standing() -> tuple[int, int, int]:
-    """Return how many threads and descriptors this process has, and its resident memory in KiB."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free in the allocator is no leak
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    pool = sum(1 for thread in threading.enumerate() if thread.name.startswith("login"))  # kept, and bounded
-    return int(status["Threads"]) - pool, descriptors, int(status["VmRSS"].split()[0])
-
-
 async def _threads_settle(threads: int) -> None:
-    """Wait until the threads of the library that were cut have seen it."""
+    """Wait until the threads of the library that were cut have seen it, in the workers."""
     async with asyncio.timeout(20):
-        while _standing()[0] > threads:  # noqa: ASYNC110 - the event is the end of another thread
+        while standing()[0] > threads:  # noqa: ASYNC110 - the event is the end of another thread
             await asyncio.sleep(0.05)
 
 
-def _assert_flat(before: tuple[int, int, int]) -> None:
-    after = _standing()
+def _assert_flat(before: Standing) -> None:
+    after = standing()
     print(f"threads, descriptors, KiB: {before} -> {after}")
     assert after[0] <= before[0]
     assert after[1] <= before[1] + 2

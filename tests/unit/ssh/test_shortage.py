@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from probing import prober as prober_of
 from site_folders import write_key
 
 from pinakad.config import SshSettings
 from pinakad.linux.shortage import is_shortage
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.keys import load_key
-from pinakad.ssh.prober import Prober, Target, _if_not_kept_waiting, open_host_keys
+from pinakad.ssh.login_turns import _if_not_kept_waiting
+from pinakad.ssh.prober import Prober, Target
 
 
 @contextmanager
@@ -36,13 +37,13 @@ def no_descriptor() -> Iterator[None]:
 async def prober(tmp_path: Path) -> AsyncIterator[Prober]:
     settings = SshSettings(allow_loopback=True)
     write_key(tmp_path / "key.pem")
-    prober = Prober(settings, load_key(tmp_path / "key.pem"), open_host_keys(tmp_path / "known_hosts", settings))
+    prober = prober_of(tmp_path, settings)
     yield prober
     prober.close()
 
 
 async def ask(prober: Prober, address: str) -> AttemptResult:
-    return await prober.attempt(Target(address, 9, "anybody"), None)
+    return await prober.attempt(Target(address, 9, "anybody"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
@@ -58,7 +59,7 @@ async def test_an_attempt_that_the_node_ends_is_one(prober: Prober) -> None:
         writer.close()
 
     server = await asyncio.start_server(closes, "127.0.0.1", 0)
-    probe = await prober.attempt(Target("127.0.0.1", server.sockets[0].getsockname()[1], "anybody"), None)
+    probe = await prober.attempt(Target("127.0.0.1", server.sockets[0].getsockname()[1], "anybody"))
     assert (probe.reason, probe.not_made) == (NodeReason.NOT_SSH, False)
     server.close()
 

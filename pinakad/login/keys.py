@@ -4,8 +4,6 @@ It is read once, as a regular file of bounded size; its path is not used again.
 """
 
 import io
-import os
-import stat
 from pathlib import Path
 
 import paramiko
@@ -13,9 +11,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from pinakad.problems import cause_of, printable
+from pinakad.login.key_file import MAX_KEY_BYTES, SshKeyError, read_regular
+from pinakad.printable import cause_of, printable
 
-MAX_KEY_BYTES = 1 << 16
 _CERTIFICATE = "-cert.pub"
 _Loaded = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 _CLASSES: tuple[tuple[type[_Loaded], type[paramiko.PKey]], ...] = (
@@ -23,10 +21,6 @@ _CLASSES: tuple[tuple[type[_Loaded], type[paramiko.PKey]], ...] = (
     (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
     (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
 )
-
-
-class SshKeyError(Exception):
-    """The private key or the operator's known_hosts cannot be used; the message says why."""
 
 
 def load_key(path: Path) -> paramiko.PKey:
@@ -47,21 +41,6 @@ def load_key(path: Path) -> paramiko.PKey:
         raise SshKeyError(f"cannot use the SSH key '{path}': not a private key ({cause})") from None
     _add_certificate(key, Path(f"{path}{_CERTIFICATE}"))
     return key
-
-
-def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file, links followed; a pipe is not waited for.
-
-    Raises OSError, and SshKeyError where it is not a regular file or larger than `max_bytes`.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SshKeyError("not a regular file")
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise SshKeyError(f"larger than {max_bytes} bytes")
-    return data
 
 
 def _read_named(what: str, path: Path, max_bytes: int) -> bytes:

@@ -4,6 +4,7 @@ A login runs in a thread. Every limit is enforced from outside by `cut`, which s
 the library follow the wall clock, and some of its calls have none.
 """
 
+import base64
 import logging
 import secrets
 import socket
@@ -15,12 +16,11 @@ from dataclasses import replace
 import paramiko
 
 from pinakad.linux.shortage import is_shortage
-from pinakad.linux.threads import NoThreadError
-from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, Rung
-from pinakad.problems import printable
-from pinakad.ssh.facts import MarkedFacts, facts_command
-from pinakad.ssh.host_keys import HostKeys
-from pinakad.ssh.transport import Pace, Transport
+from pinakad.login.facts import MarkedFacts, facts_command
+from pinakad.login.messages import Begin, Ended
+from pinakad.login.transport import Pace, Transport
+from pinakad.polling.vocabulary import NodeReason, Rung
+from pinakad.printable import printable
 
 _PIECE_BYTES = 65536
 _LEAVES_S = 2.0
@@ -33,77 +33,86 @@ log = logging.getLogger(__name__)
 
 
 class Login:
-    """One login. `run` is called in a thread, a second time only after NoThreadError; `cut` in any thread."""
+    """One login. `run` is called in a thread, `cut` and `judge` in any other."""
 
     def __init__(
         self,
         sock: socket.socket,
-        name: str,
-        user: str,
+        begin: Begin,
         key: paramiko.PKey,
-        host_keys: HostKeys,
+        ready_command: str,
         pace: Pace,
-        fingerprints: tuple[str, ...] = (),
-        notices: set[str] | None = None,
+        notices: set[str],
+        show: Callable[[str, str], None],
+        on_login: Callable[[], None],
     ) -> None:
-        """`notices`: the banners of logins that succeeded, shared by all logins (sshd_config(5), Banner)."""
+        """`notices`: the banners of logins that succeeded, shared by all logins (sshd_config(5), Banner).
+
+        `show(type, blob in base64)` is called with the host key, and then `judge` is waited for; `on_login` once the
+        key is accepted. Both are called in the login's thread.
+        """
         self._sock = sock
-        self._name = name
-        self._user = user
+        self._begin = begin
         self._key = key
-        self._host_keys = host_keys
+        self._ready_command = ready_command if begin.ready else ""
         self._pace = pace
-        self._fingerprints = fingerprints
-        self._notices = set() if notices is None else notices
+        self._notices = notices
+        self._show = show
+        self._on_login = on_login
+        self._judged = threading.Event()
+        self._is_the_node = False
         self._was_cut = threading.Event()
         self._transport: Transport | None = None
         self._rung = Rung.BANNER
-        self._host_key: HostKey | None = None
+        self._accepted = False
+
+    def judge(self, *, accepted: bool) -> None:
+        """Go on with the login, or end it: the host key is not the node's."""
+        self._is_the_node = accepted
+        self._judged.set()
 
     def cut(self) -> None:
         """End the login now: each call that blocks in it returns."""
         self._was_cut.set()
+        self._judged.set()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         if self._transport is not None:
             self._transport.end()
 
-    def close(self) -> None:
-        """Close the socket of a login that no thread runs."""
-        self._sock.close()
-
-    def run(self, began_s: float, ready_command: str, *, on_login: Callable[[], None]) -> AttemptResult:
-        """Log in, ask for the facts, run `ready_command` if there is one. Every failure is in the result.
-
-        `began_s` (loop's clock) is when the attempt began; `on_login` is called, in this thread, once the key is
-        accepted. Raises NoThreadError before anything was sent: then it can be run again.
-        """
+    def run(self) -> Ended:
+        """Log in, ask for the facts, run `ready_command` if it is asked for. Every failure is in the result."""
         try:
-            result = self._attempt(began_s, ready_command, on_login)
-        except NoThreadError:
-            raise
+            result = self._attempt()
         except Exception as error:  # on garbage the library raises errors of any type
-            log.debug("the connection to %s ended", self._name, exc_info=True)
-            result = replace(self._result(began_s, *self._failure(error)), not_made=is_shortage(error))
+            log.debug("login %d ended", self._begin.login, exc_info=True)
+            result = replace(self._result(*self._failure(error)), lack=is_shortage(error))
         self._leave()
         return result
 
-    def _attempt(self, began_s: float, ready_command: str, on_login: Callable[[], None]) -> AttemptResult:
+    def _attempt(self) -> Ended:
         self._sock.setblocking(True)
         self._transport = transport = Transport(self._sock, self._pace, self._was_cut)
-        transport.prefer(self._host_keys.preferred(self._name))
-        _start(transport)
+        transport.prefer(self._begin.kinds)
+        try:
+            transport.start_client()
+        except RuntimeError as error:
+            if transport.ident is None:  # the library's thread could not be started: nothing was sent yet
+                text = f"no thread is left to log in with: {error}"
+                return replace(self._result(NodeReason.ERROR, text), lack=True, no_thread=True)
+            raise
         refusal = self._refused_host(transport) or self._refused_login(transport)
         if refusal is not None:
-            return self._result(began_s, *refusal)
+            return self._result(*refusal)
         self._rung = Rung.LOGIN
-        on_login()
-        return self._ask(transport, began_s, ready_command)
+        self._on_login()
+        return self._ask(transport)
 
     def _leave(self) -> None:
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
         transport = self._transport
+        if transport is None or transport.ident is not None:  # else nothing was sent: the daemon begins again with it
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
         if transport is not None:
             transport.close()
             if transport.is_alive():
@@ -111,19 +120,20 @@ class Login:
         self._sock.close()
 
     def _refused_host(self, transport: Transport) -> tuple[NodeReason, str] | None:
+        """Show the host key, and wait for the verdict: this side knows neither the node's name nor its keys."""
         key = transport.get_remote_server_key()
-        verdict = self._host_keys.check(self._name, key)
-        if self._fingerprints and not isinstance(verdict, NodeReason):
-            verdict = verdict if key.fingerprint in self._fingerprints else NodeReason.HOST_KEY_CHANGED
-        if isinstance(verdict, NodeReason):
-            text = "it has another host key" if verdict is NodeReason.HOST_KEY_CHANGED else "its host key is not known"
-            return verdict, f"{text} ({key.get_name()} {key.fingerprint})"
-        self._host_key, self._rung = verdict, Rung.HOST_KEY
+        self._show(key.get_name(), base64.b64encode(key.asbytes()).decode())
+        self._judged.wait()
+        if self._was_cut.is_set():
+            raise EOFError
+        if not self._is_the_node:
+            return NodeReason.HOST_KEY_CHANGED, "it has another host key"
+        self._rung = Rung.HOST_KEY
         return None
 
     def _refused_login(self, transport: Transport) -> tuple[NodeReason, str] | None:
         try:
-            more = transport.auth_publickey(self._user, self._key)
+            more = transport.auth_publickey(self._begin.user, self._key)
         except (paramiko.SSHException, EOFError, OSError) as error:
             if self._was_cut.is_set():
                 raise
@@ -131,44 +141,36 @@ class Login:
             if transport.is_active() and isinstance(error, paramiko.AuthenticationException):
                 return (
                     NodeReason.AUTH_FAILED,
-                    f"it refused the key for user {printable(self._user)}: {printable(str(error))}",
+                    f"it refused the key for user {printable(self._begin.user)}: {printable(str(error))}",
                 )
             if not said or said in self._notices:  # a legal notice comes before every login (sshd_config(5), Banner)
                 raise
             # the server says why an account may not log in, as with pam_nologin(8), and closes the connection
-            return NodeReason.AUTH_FAILED, f"it refused user {printable(self._user)}, and said: {said}"
+            return NodeReason.AUTH_FAILED, f"it refused user {printable(self._begin.user)}, and said: {said}"
         if more:
             return NodeReason.AUTH_FAILED, f"it wants {printable(', '.join(more))} besides the key"
-        self._host_keys.pin(self._name, transport.get_remote_server_key())
+        self._accepted = True
         said = printable(transport.banner_text())
         if said and len(self._notices) < _MAX_NOTICES:
             self._notices.add(said)
         return None
 
-    def _ask(self, transport: Transport, began_s: float, ready_command: str) -> AttemptResult:
+    def _ask(self, transport: Transport) -> Ended:
         token = secrets.token_hex(8)
         facts = MarkedFacts(token)
         code = self._execute(transport, facts_command(token), facts.feed)
         boot_id, uptime_s, hostname = facts.values()
         if code == _NO_LOGINS and facts.values() == (None, None, None):
             self._rung = Rung.HOST_KEY
-            text = f"it refused user {printable(self._user)}: status {code} and nothing else, as with an /etc/nologin"
-            return self._result(began_s, NodeReason.AUTH_FAILED, text)
-        reason, message = None, ""
-        if ready_command:
-            code = self._execute(transport, ready_command, lambda _: None)
+            text = f"it refused user {printable(self._begin.user)}: status {code} and nothing else"
+            return self._result(NodeReason.AUTH_FAILED, f"{text}, as with an /etc/nologin")
+        result = self._result(None, "")
+        if self._ready_command:
+            code = self._execute(transport, self._ready_command, lambda _: None)
             if code != 0:
-                reason, message = NodeReason.NOT_READY, f"ready_command ended with status {code}"
-        return AttemptResult(
-            began_s,
-            Rung.COMMAND if reason is None else Rung.LOGIN,
-            reason,
-            message,
-            self._host_key,
-            boot_id,
-            uptime_s,
-            hostname,
-        )
+                result = self._result(NodeReason.NOT_READY, f"ready_command ended with status {code}")
+        rung = Rung.COMMAND if result.reason is None else Rung.LOGIN
+        return replace(result, rung=rung, boot_id=boot_id, uptime_s=uptime_s, hostname=hostname)
 
     def _execute(self, transport: Transport, command: str, take: Callable[[bytes], None]) -> int:
         """Run a command on the node and return its exit status; `take` gets its output, of any length, in pieces.
@@ -198,15 +200,5 @@ class Login:
         cause = printable(str(error)) or type(error).__name__
         return NodeReason.ERROR, f"the connection ended during {where}: {cause}"
 
-    def _result(self, began_s: float, reason: NodeReason, message: str) -> AttemptResult:
-        return AttemptResult(began_s, self._rung, reason, message, self._host_key)
-
-
-def _start(transport: Transport) -> None:
-    """Exchange keys. Raises NoThreadError where the library's thread cannot be started; then nothing was sent yet."""
-    try:
-        transport.start_client()
-    except RuntimeError as error:
-        if transport.ident is None:
-            raise NoThreadError(str(error)) from None
-        raise
+    def _result(self, reason: NodeReason | None, message: str) -> Ended:
+        return Ended(self._begin.login, self._rung, reason, message, accepted=self._accepted)

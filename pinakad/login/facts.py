@@ -7,7 +7,7 @@ node, so that neither a log of an earlier attempt nor an echo of the command is 
 import re
 from collections.abc import Sequence
 
-from pinakad.nodes.node_file import is_hostname
+from pinakad.nodes.hostname import is_hostname
 
 MAX_FACT_BYTES = 300
 _COMMAND = (

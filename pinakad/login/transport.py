@@ -26,7 +26,7 @@ from paramiko.common import (
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 
-from pinakad.ssh.banner import CLIENT_BANNER
+from pinakad.login.messages import CLIENT_BANNER
 
 if TYPE_CHECKING:
     import socket
@@ -57,9 +57,13 @@ _NO_KEX = "diffie-hellman-group-exchange"
 
 
 class Pace:
-    """Limits what floods may cost, for all logins together. Used from several threads."""
+    """Limits what floods may cost, for all logins together. Used from several threads.
 
-    def __init__(self) -> None:
+    `workers` processes share the limit evenly.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._cost_per_s = _COST_PER_S / workers
         self._lock = threading.Lock()
         self._free_s = 0.0
 
@@ -67,7 +71,7 @@ class Pace:
         """Return after how many seconds the next packet, of this cost, may be received."""
         with self._lock:
             now_s = time.monotonic()
-            self._free_s = max(self._free_s, now_s) + cost / _COST_PER_S
+            self._free_s = max(self._free_s, now_s) + cost / self._cost_per_s
             return self._free_s - now_s
 
 
