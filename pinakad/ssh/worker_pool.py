@@ -13,8 +13,8 @@ from pinakad.ssh.worker_process import WorkerProcess
 
 FULL = 4
 """A worker with so many logins is busy: another one is started, if that is allowed."""
-START_S = 10.0
-"""How long the first login waits for its worker to begin, on a busy machine."""
+START_S = 15.0
+"""How long the first worker is waited for, on a busy machine."""
 PROBLEM_S = 5.0
 """How long a worker that could not begin is taken for proof that another one could not either."""
 MOST_FAILED_STARTS = 3
@@ -73,18 +73,22 @@ class WorkerPool:
                 worker.close()
 
     async def start(self) -> None:
-        """Wait until a worker can begin, at most START_S; where none can, each login says why."""
-        with suppress(NoWorkerError, SshKeyError, OSError, TimeoutError):
-            async with asyncio.timeout(START_S):
-                await self.check_key()
+        """Wait until a worker can begin; where none can, each login says why."""
+        with suppress(NoWorkerError, SshKeyError, OSError):
+            await self.check_key()
 
     async def check_key(self) -> None:
         """Wait until a worker can begin. Raises NoWorkerError, SshKeyError and OSError where none can."""
-        while not any(worker.greeted for worker in self._workers):
-            self.worker()
-            self._greeted = self._greeted or self._loop.create_future()
-            await asyncio.shield(self._greeted)
-            self._raise_problem()
+        try:
+            async with asyncio.timeout(START_S):
+                while not any(worker.greeted for worker in self._workers):
+                    self.worker()
+                    self._greeted = self._greeted or self._loop.create_future()
+                    await asyncio.shield(self._greeted)
+                    self._raise_problem()
+        except TimeoutError:
+            self.close()
+            raise NoWorkerError(f"no login process could begin within {START_S:g} s") from None
 
     def close(self) -> None:
         """End all workers."""

@@ -175,6 +175,9 @@ class Stage:
         assert self.saved[-1][0] == "finished"
         return finished
 
+    async def _key_problem(self) -> Refusal | None:
+        return self.key_problem
+
     def dependencies(self) -> Dependencies:
         return Dependencies(
             boot_id=self.boot_id,
@@ -186,7 +189,7 @@ class Stage:
             read_nodes=self._read_nodes,
             snapshot=self._snapshot,
             script=self.script,
-            key_problem=lambda: self.key_problem,
+            key_problem=self._key_problem,
             baselines=self._baselines,
             attempt=self._ask,
         )

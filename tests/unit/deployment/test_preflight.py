@@ -58,9 +58,9 @@ def traced(stage: Stage, steps: list[str]) -> Dependencies:
         steps.append("snapshot")
         await made.snapshot(files)
 
-    def key_problem() -> Refusal | None:
+    async def key_problem() -> Refusal | None:
         steps.append("key")
-        return made.key_problem()
+        return await made.key_problem()
 
     def loose_permissions() -> list[Problem]:
         steps.append("permissions")

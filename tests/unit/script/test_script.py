@@ -255,10 +255,18 @@ async def test_a_run_that_is_found_by_its_mark_has_no_supervisor_but_one_of_ours
     nodes = f"{NODES_VARIABLE}={place.folder}/nodes"
     orphan = await asyncio.create_subprocess_exec("setsid", "-f", "env", nodes, "sleep", "60624")
     await orphan.wait()
-    await until(lambda: any(state_of(pid) != "Z" for pid in mentioning(nodes)))
+    await until(lambda: any(nodes in _environment(pid) for pid in mentioning(nodes)))
     script._launch._find_by_its_mark()
     assert script._run.record.seen is not None
     assert (script._run.record.seen.supervisor_pid, script._run.record.seen.supervisor_start_ticks) == (0, None)
+
+
+def _environment(pid: int) -> list[str]:
+    """Return what a process carries; env(1) carries it only once it has become the program that it starts."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8").split("\0")
+    except OSError:
+        return []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else, and sees what others carry")

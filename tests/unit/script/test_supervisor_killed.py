@@ -26,7 +26,7 @@ from pinakad.linux.loop import BootClockLoop
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, Rung
 from pinakad.report.document import Report
-from pinakad.report.vocabulary import Outcome, Reason
+from pinakad.report.vocabulary import Outcome, Reason, Refusal
 from pinakad.script import supervisor
 from pinakad.script.outcome import NotRun
 from pinakad.script.processes import of_run
@@ -105,6 +105,9 @@ class Case:
         async def nobody(nodes: Any) -> list[AttemptResult]:
             return [await up(node) for node in nodes]
 
+        async def usable() -> Refusal | None:
+            return None
+
         return Dependencies(
             boot_id=here().boot_id,
             host="deploy",
@@ -115,7 +118,7 @@ class Case:
             read_nodes=files,
             snapshot=nothing,
             script=self.script,
-            key_problem=lambda: None,
+            key_problem=usable,
             baselines=nobody,
             attempt=up,
         )
