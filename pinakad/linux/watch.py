@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 CANARY_EVERY_S = 60.0
 CANARY_LIMIT_S = 4.0
 _MAX_CLOSED = 1000
-_FOR_OTHERS = 4
-"""Threads and processes that are kept free: a login needs two, and so do script and supervisor."""
+_FOR_OTHERS = 5
+"""Threads and processes that are kept free: a login needs three, its worker's among them; script and supervisor two."""
 # neither opened nor closed-no-write: our own reading of a file would cause wake-ups for ever
 _TYPES: list[type[FileSystemEvent]] = [
     DirCreatedEvent,

@@ -87,6 +87,7 @@ class LoginTurns:
                 self._limiter.leave(permit)
         if ended.no_thread:
             self._limiter.narrow()
+            self._workers.narrow()
         elif not ended.lack:
             self._limiter.widen()
         return ended, waited_s

@@ -37,6 +37,7 @@ class WorkerPool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._most = settings.workers
         self._loop = asyncio.get_running_loop()
         self._workers: list[WorkerProcess] = []
         self._alone = asyncio.Lock()
@@ -52,7 +53,7 @@ class WorkerPool:
         """
         self._raise_problem()
         best = min(self._workers, key=lambda worker: worker.load, default=None)
-        if best is None or (best.load >= FULL and len(self._workers) < self._settings.workers):
+        if best is None or (best.load >= FULL and len(self._workers) < self._most):
             try:
                 best = self._start()
             except OSError:
@@ -89,6 +90,14 @@ class WorkerPool:
         except TimeoutError:
             self.close()
             raise NoWorkerError(f"no login process could begin within {START_S:g} s") from None
+
+    def narrow(self) -> None:
+        """Make do with one worker: the system has no room for the threads of a login, and each other worker takes one."""
+        self._most = 1
+        for worker in sorted(self._workers, key=lambda worker: worker.load)[:-1]:
+            if not worker.load:
+                self._workers.remove(worker)
+                worker.close()
 
     def close(self) -> None:
         """End all workers."""
