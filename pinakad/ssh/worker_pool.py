@@ -92,7 +92,7 @@ class WorkerPool:
             raise NoWorkerError(f"no login process could begin within {START_S:g} s") from None
 
     def narrow(self) -> None:
-        """Make do with one worker: the system has no room for the threads of a login, and each other worker takes one."""
+        """Make do with one worker: the system has no room for the threads of a login, and each worker takes one."""
         self._most = 1
         for worker in sorted(self._workers, key=lambda worker: worker.load)[:-1]:
             if not worker.load:
