@@ -13,7 +13,7 @@ from pinakad.polling.schedule import Schedule
 from pinakad.polling.vocabulary import NodeState
 from pinakad.report.document import DaemonPart, Report, ScriptPart, Status
 from pinakad.report.node import NodeReport
-from pinakad.report.wording import status_line, trouble_of
+from pinakad.report.wording import slowest_node, status_line, trouble_of
 from pinakad.state.store import Store
 from pinakad.times import Instant, wall_s
 
@@ -64,7 +64,8 @@ def read_status(runtime_dir: Path) -> tuple[Status | None, list[str]]:
 def in_words(report: Report | None, now: Instant) -> str:
     """Return the line that the daemon shows in `systemctl status`, at the time `now`."""
     schedule = schedule_of(report, boot_id(), now) if report else None
-    return status_line(report, schedule, now.boot_s, now.wall_s)
+    slowest = slowest_node(report.nodes) if report else None
+    return status_line(report, slowest, schedule, now.boot_s, now.wall_s)
 
 
 def schedule_of(report: Report, boot: str, now: Instant) -> Schedule | None:

@@ -54,7 +54,7 @@ class Heartbeat:
             self.due.clear()
             running = self._worker.running
             self._status_file.events_trusted = self._watch.trusted
-            self._status_file.publish(None, progress=False)
+            self._status_file.publish(None)
             self._notifier.status(self._status())
             if self._is_sound():
                 self._notifier.alive()
@@ -68,7 +68,8 @@ class Heartbeat:
 
     def _status(self) -> str:
         running = self._worker.running
-        line = status_line(self._status_file.latest, running.schedule if running else None, self._now_s(), time.time())
+        shown, schedule = self._status_file, running.schedule if running else None
+        line = status_line(shown.latest, shown.overview.slowest, schedule, self._now_s(), time.time())
         line = f"{self._troubles.text}; {line}" if self._troubles.text else line
         return line if self._watch.trusted else f"{line}; watching by rescans: {self._watch.trouble}"
 

@@ -1,5 +1,6 @@
 """Makes the logins of one deployment, when they are needed: until then the key may be missing."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Sequence
@@ -72,6 +73,13 @@ class Logins:
         """Write down the host keys that were pinned since the last time. Raises OSError."""
         if self._prober is not None:
             self._prober.host_keys.save()
+
+    async def save_host_keys_beside(self) -> None:
+        """Write them down in a thread, while nodes are polled. Raises OSError."""
+        if self._prober is not None:
+            write = self._prober.host_keys.write_of_changes()
+            if write is not None:
+                await asyncio.to_thread(write)
 
     def close(self) -> None:
         """Close what the logins opened, and end the login workers; the next login would start new ones."""

@@ -85,6 +85,9 @@ class Release:
 
     def _answer_again(self) -> None:
         """Put the latest answer into a folder that came back without it."""
+        newest = next(reversed(self._store.ids()), None)
+        if newest is None or self._answered == (newest, self._markers.identity()):
+            return  # it need not be read: with thousands of nodes that takes long
         latest = self._store.latest()
         if latest is None or not latest.is_finished or self._answered == (latest.id, self._markers.identity()):
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -13,6 +13,7 @@ from pinakad.deployment.dependencies import Dependencies
 from pinakad.linux.clock import boot_id, now
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.reading import ParsedNodeFile
+from pinakad.polling.node_poll import NodePoll
 from pinakad.problems import Problem
 from pinakad.report.document import Policy, Report
 from pinakad.report.vocabulary import Reason, Refusal
@@ -75,6 +76,7 @@ class Wiring:
             save=self._save,
             publish=self._publish,
             publish_due=lambda: self._status_file.is_due,
+            publish_progress=self._publish_progress,
             read_nodes=read_nodes,
             ignored_names=lambda: self.nodes.ignored,
             snapshot=snapshot,
@@ -93,6 +95,16 @@ class Wiring:
         """Close the logins of the last run."""
         if self._logins is not None:
             self._logins.close()
+
+    async def _publish_progress(self, report: Report, polls: Sequence[NodePoll]) -> None:
+        await self._status_file.publish_progress(report, polls)
+        if self._logins is not None:
+            try:
+                await self._logins.save_host_keys_beside()
+            except OSError as error:
+                self._write_retry.failed(_HOST_KEYS, error)
+            else:
+                self._write_retry.succeeded(_HOST_KEYS)
 
     def _publish(self, report: Report) -> None:
         self._status_file.publish(report)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pinakad.nodes.reading import ParsedNodeFile
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.vocabulary import AttemptResult
 from pinakad.problems import Problem
 from pinakad.report.document import Report, ScriptPart
@@ -71,6 +72,8 @@ class Dependencies:
     """Show a report to readers, without waiting."""
     publish_due: Callable[[], bool]
     """Whether progress would be written now: a large report is put together only then."""
+    publish_progress: Callable[[Report, Sequence[NodePoll]], Awaitable[None]]
+    """Show a report with the present polls of its nodes, without holding the loop."""
     read_nodes: Callable[[], Awaitable[list[ParsedNodeFile] | Refusal]]
     """The node files once their writers are done, or why the folder cannot be read."""
     snapshot: Callable[[Mapping[str, bytes]], Awaitable[None]]

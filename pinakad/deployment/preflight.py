@@ -51,13 +51,13 @@ class Preflight:
 
     async def take_baselines(self) -> None:
         """Ask every node for its boot id before anything is done to it: later answers are compared with it."""
-        nodes = list(self._record.report.nodes)
+        nodes = self._record.report.nodes
+        results: Sequence[AttemptResult | None] = [None] * len(nodes)
         if self._record.report.policy.poll.reboot != "ignore":
             async with self._foreign_run_is_adopted():
                 results = await self._dependencies.baselines(nodes)
             self._record.asked_s = self._dependencies.now().boot_s
-            nodes = [_with_baseline(node, result) for node, result in zip(nodes, results, strict=True)]
-        nodes = [node.but(this_host=self._is_this_host(node)) for node in nodes]
+        nodes = [self._with_baseline(node, result) for node, result in zip(nodes, results, strict=True)]
         self._record.report = transitions.asked(self._record.report, nodes)
 
     async def _accept(self, found: NodeSet) -> Verdict | None:
@@ -96,10 +96,13 @@ class Preflight:
         self._record.warn(*problems)
         return verdict.refused(reason, problems)
 
-    def _is_this_host(self, node: NodeReport) -> bool:
+    def _with_baseline(self, node: NodeReport, result: AttemptResult | None) -> NodeReport:
         same_name = node.hostname.split(".")[0].lower() == self._dependencies.host.split(".")[0].lower()
-        return same_name or node.boot_id_before == self._dependencies.boot_id
-
-
-def _with_baseline(node: NodeReport, result: AttemptResult) -> NodeReport:
-    return node.but(boot_id_before=result.boot_id, host_key=result.host_key, reported_hostname=result.hostname)
+        if result is None or (result.boot_id, result.host_key, result.hostname) == (None, None, None):
+            return node.but(this_host=True) if same_name else node
+        return node.but(
+            this_host=same_name or result.boot_id == self._dependencies.boot_id,
+            boot_id_before=result.boot_id,
+            host_key=result.host_key,
+            reported_hostname=result.hostname,
+        )

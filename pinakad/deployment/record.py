@@ -51,6 +51,8 @@ class RunRecord:
         await self._dependencies.save(self.report, must=must)
         if self.report.phase is Phase.LAUNCHING:  # while the script starts, which does not wait for readers
             asyncio.get_running_loop().call_soon(self.publish)
+        elif self.polls is not None:
+            await self._dependencies.publish_progress(self.report, list(self.polls()))
         else:
             self.publish()
 
@@ -58,17 +60,17 @@ class RunRecord:
         """Show the report to readers, without waiting for the disk."""
         self._dependencies.publish(self.report)
 
-    def publish_progress(self) -> None:
-        """Show readers the state of the nodes, where progress is due."""
-        if self._dependencies.publish_due():
-            self.note_polls()
-            self.publish()
+    async def publish_progress(self) -> None:
+        """Show readers the state of the nodes, where progress is due; the loop is not held meanwhile."""
+        if self.polls is not None and self._dependencies.publish_due():
+            await self._dependencies.publish_progress(self.report, list(self.polls()))
 
     def note_polls(self) -> None:
         """Put the present state of each node's polling into the report."""
         if self.polls is not None:
             pairs = zip(self.report.nodes, self.polls(), strict=True)
-            self.report = transitions.polled(self.report, [node.with_poll(poll) for node, poll in pairs])
+            nodes = [node if node.has(poll) else node.with_poll(poll) for node, poll in pairs]
+            self.report = transitions.polled(self.report, nodes)
 
     def warn(self, *problems: Problem) -> None:
         """Add warnings to the report."""

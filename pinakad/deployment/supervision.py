@@ -58,7 +58,7 @@ class Supervision:
 
     async def _publish(self) -> None:
         while True:
-            self._record.publish_progress()
+            await self._record.publish_progress()
             await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _write_phases(self, decided: asyncio.Event) -> None:

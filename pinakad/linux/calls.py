@@ -2,27 +2,49 @@
 
 import ctypes
 import os
+from collections.abc import Iterable
 
 HERE = -100  # AT_FDCWD (openat(2)): names are relative to the current folder
 NO_REPLACE, EXCHANGE = 1, 2  # RENAME_NOREPLACE, RENAME_EXCHANGE (renameat2(2))
 _CREATED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def create(path: os.PathLike[str] | str, data: bytes, mode: int, *, durable: bool, folder: int | None = None) -> None:
-    """Create a file with the content `data`; `folder` is the descriptor that a relative path starts from.
+def create(
+    path: os.PathLike[str] | str,
+    data: bytes | Iterable[bytes],
+    mode: int,
+    *,
+    durable: bool,
+    folder: int | None = None,
+) -> None:
+    """Create a file with the content `data`, which may come in pieces.
+
+    `folder` is the descriptor that a relative path starts from.
 
     Raises FileExistsError where there is anything, a link too, and OSError.
     """
-    descriptor = os.open(path, _CREATED, mode, dir_fd=folder)
+    descriptor = open_new(path, mode, folder)
     try:
-        os.fchmod(descriptor, mode)  # the umask does not apply; the file is new, so no other process has it open
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        for piece in (data,) if isinstance(data, bytes) else data:
+            write(descriptor, piece)
         if durable:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_new(path: os.PathLike[str] | str, mode: int, folder: int | None = None) -> int:
+    """Create a file and return its descriptor; see `create`."""
+    descriptor = os.open(path, _CREATED, mode, dir_fd=folder)
+    os.fchmod(descriptor, mode)  # the umask does not apply; the file is new, so no other process has it open
+    return descriptor
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write all of `data`. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def rename(

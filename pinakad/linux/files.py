@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,8 +12,12 @@ from pinakad.linux import calls
 _CHUNK = 1 << 16  # with buffers of a megabyte for each file the heap grows to three times its size
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, draft: Path | None = None) -> None:
-    """Atomically write `data` to `path`: write a draft, fsync (if `durable`), rename, fsync the folder (if `durable`).
+def write_whole(
+    path: Path, data: bytes | Iterable[bytes], mode: int = 0o644, *, durable: bool, draft: Path | None = None
+) -> None:
+    """Atomically write `data`, which may come in pieces, to `path`.
+
+    Write a draft, fsync (if `durable`), rename, fsync the folder (if `durable`).
 
     A symlink at `path` is replaced, not followed, and so is one at `draft` (default: `.<name>.new` beside `path`). A
     folder at one of them is renamed. Raises OSError; before the rename that leaves `path` as it was.
@@ -30,10 +34,34 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, durable: bool, dr
         sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
+def write_new(path: Path, data: bytes | Iterable[bytes], mode: int, *, durable: bool) -> None:
     """Write a file that no other process has open: an old file is unlinked first, not written to. Raises OSError."""
     _make_way(path)
     calls.create(path, data, mode, durable=durable)
+
+
+class SlowDraft:
+    """A file that is written piece by piece, with other work in between, and then replaces `path`. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f".{path.name}.progress")
+        _make_way(self._draft)
+        self._descriptor = calls.open_new(self._draft, 0o644)
+
+    def write(self, data: bytes) -> None:
+        """Write the next piece."""
+        calls.write(self._descriptor, data)
+
+    def put_in_place(self) -> None:
+        """Replace the file by what was written, without waiting for the disk."""
+        replace(self._draft, self._path)
+
+    def close(self) -> None:
+        """End it; what was not put in place is removed."""
+        os.close(self._descriptor)
+        with suppress(OSError):
+            self._draft.unlink()
 
 
 def link_new(source: Path, target: Path) -> None:

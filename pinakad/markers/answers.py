@@ -2,6 +2,7 @@
 
 import secrets
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pinakad.markers.names import COMPLETED, FAILED, OURS
 from pinakad.markers.removal import OF_ONE_NAME, MarkerRemoval
 from pinakad.markers.request import status_of
 from pinakad.report.document import Report
+from pinakad.report.pieces import report_pieces
 from pinakad.report.vocabulary import Outcome
 from pinakad.state.crash_points import CrashPoint, crash_point
 from pinakad.state.summaries import summary_of
@@ -47,9 +49,9 @@ class Answers:
                 self._removal.remove(name)
             self._removal.remove(_DRAFT)
             draft = _DRAFT if _DRAFT not in self._removal.obstacles else f"{_DRAFT}-{secrets.token_hex(4)}"
-            return self._write(name, report.json_text(), self._folder / draft)
+            return self._write(name, report_pieces(report), self._folder / draft)
 
-    def _write(self, name: str, text: bytes, draft: Path) -> bool:
+    def _write(self, name: str, text: Iterable[bytes], draft: Path) -> bool:
         write_new(draft, text, 0o644, durable=True)
         try:
             if not self._move_in(draft, name):

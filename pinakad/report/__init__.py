@@ -4,6 +4,8 @@ vocabulary.py   phases, outcomes, reasons, and why something cannot be done
 request.py      what was asked
 node.py         one node: what its file says, and what its polling has found
 document.py     the whole document, and status.json
+pieces.py       the document in pieces, for thousands of nodes
 summary.py      its summary alone, for lists
 wording.py      one line for a person
+overview.py     the nodes at a glance
 """

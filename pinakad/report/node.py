@@ -85,6 +85,11 @@ class NodeReport(Part):
         object.__setattr__(node, "__pydantic_fields_set__", _EVERY_FIELD)  # one of its own would take 2 KB
         return node
 
+    def has(self, poll: NodePoll) -> bool:
+        """Return whether that is the state of its polling, as far as the document shows it."""
+        now = self.attempts, self.state, self.reason, self.message
+        return now == (poll.attempts, poll.state, poll.reason, poll.message)
+
     def poll(self) -> NodePoll:
         """Return the polling to resume from. What was seen before the interruption confirms no node."""
         kept: dict[str, Any] = {field: getattr(self, name) for name, field in _POLL_FIELDS.items()}
@@ -152,7 +157,7 @@ def superseded_parts(entries: Iterable[Superseded]) -> list[SupersededPart]:
     return [SupersededPart(file=entry.file, hostname=entry.hostname, by=entry.by) for entry in entries]
 
 
-def counts_of(nodes: Iterable[NodeReport]) -> CountsPart:
+def counts_of(nodes: Iterable[NodeReport | NodePoll]) -> CountsPart:
     """Count the nodes by state."""
     counts = dict.fromkeys(NodeState, 0)
     for node in nodes:

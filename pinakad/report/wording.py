@@ -10,15 +10,20 @@ from pinakad.times import wall_s
 _RUNGS = {rung: step for step, rung in enumerate(Rung)}
 
 
-def status_line(report: Report | None, schedule: Schedule | None, boot_s: float, wall_now_s: float) -> str:
-    """Return the state in words: what is running and how long it may take, or how the latest deployment ended."""
+def status_line(
+    report: Report | None, slowest: NodeReport | None, schedule: Schedule | None, boot_s: float, wall_now_s: float
+) -> str:
+    """Return the state in words: what is running and how long it may take, or how the latest deployment ended.
+
+    `slowest`: the node that is furthest from being up, None where all are.
+    """
     if report is None:
         return "idle; no deployment yet"
     if report.is_finished:
         ago = ago_text(wall_now_s - (wall_s(report.finished_at) or wall_now_s))
         return f"idle; last deployment {outcome_text(report)} {ago}"
     if report.phase is Phase.POLLING:
-        return f"polling: {polling_text(report, schedule, boot_s)}"
+        return f"polling: {polling_text(report, slowest, schedule, boot_s)}"
     if report.phase is Phase.WAITING and schedule is not None:
         left = duration_text(schedule.begins_s - boot_s)
         return f"waiting: polling of {report.counts.total} nodes begins in {left}"
@@ -32,7 +37,7 @@ def outcome_text(report: Report) -> str:
     return str(report.outcome)
 
 
-def polling_text(report: Report, schedule: Schedule | None, boot_s: float) -> str:
+def polling_text(report: Report, slowest: NodeReport | None, schedule: Schedule | None, boot_s: float) -> str:
     """Return e.g. `7 of 12 nodes up, attempt 14/120, 8 min left; slowest: sqdn-004 (refused)`."""
     counts = report.counts
     parts = [f"{counts.up} of {counts.total} nodes up"]
@@ -40,7 +45,6 @@ def polling_text(report: Report, schedule: Schedule | None, boot_s: float) -> st
         parts.append(f"attempt {schedule.number(boot_s)}/{schedule.attempts}")
         left = schedule.ends_s
         parts.append("the script still runs" if left is None else f"{duration_text(left - boot_s)} left")
-    slowest = slowest_node(report.nodes)
     return ", ".join(parts) + (
         f"; slowest: {slowest.hostname} ({slowest.reason or 'not asked yet'})" if slowest else ""
     )

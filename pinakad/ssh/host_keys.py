@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from pinakad.linux.files import write_whole
@@ -72,15 +73,26 @@ class HostKeys:
 
     def save(self) -> None:
         """Write all pinned keys if one has changed since the last call. Raises OSError; the next call tries again."""
+        write = self.write_of_changes()
+        if write is not None:
+            write()
+
+    def write_of_changes(self) -> Callable[[], None] | None:
+        """Return what writes all pinned keys, also in another thread, None where none has changed; see `save`."""
         if not self._changed:
-            return
-        lines = [f"{name} {kind} {text}\n" for name, (kind, text) in sorted(self._pinned.items())]
+            return None
         self._changed = False
-        try:
-            write_whole(self._path, "".join(lines).encode(), 0o644, durable=True)
-        except OSError:
-            self._changed = True
-            raise
+        pinned = dict(self._pinned)
+
+        def write() -> None:
+            lines = [f"{name} {kind} {text}\n" for name, (kind, text) in sorted(pinned.items())]
+            try:
+                write_whole(self._path, "".join(lines).encode(), 0o644, durable=True)
+            except OSError:
+                self._changed = True
+                raise
+
+        return write
 
 
 def _read_operators(path: Path) -> KnownHosts:

@@ -28,6 +28,7 @@ from pinakad.ssh.worker_process import WorkerEndedError
 
 BASELINE_S = 2.0
 BASELINE_EACH_S = 0.01
+TASKS_AT_ONCE = 500
 SPARE_DESCRIPTORS = 64
 """Open files that are kept free for all but connections: node files, reports, the journal."""
 MOST_TRIES = 3
@@ -99,15 +100,14 @@ class Prober:
         await self._workers.start()
         began_s = self._loop.time()
         reached: set[int] = set()
+        tasks: list[asyncio.Task[AttemptResult]] = []
 
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    self._attempt(target, began_s + BASELINE_S, partial(reached.add, index), ready=False),
-                    name=f"baseline {target.address}",
-                )
-                for index, target in enumerate(targets)
-            ]
+            for index, target in enumerate(targets):
+                attempt = self._attempt(target, began_s + BASELINE_S, partial(reached.add, index), ready=False)
+                tasks.append(group.create_task(attempt, name="baseline"))
+                if index % TASKS_AT_ONCE == TASKS_AT_ONCE - 1:
+                    await asyncio.sleep(0)  # a node that refuses is asked by then, and takes no memory any more
             await asyncio.wait(tasks, timeout=BASELINE_S)
             ends_s = began_s + BASELINE_S + BASELINE_EACH_S * len(reached)
             await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))

@@ -18,6 +18,7 @@ from pinakad.linux.waiting import wait_until_set
 from pinakad.polling.vocabulary import NodeReason, NodeState
 from pinakad.printable import cause_of
 from pinakad.report.document import Report
+from pinakad.report.overview import NOT_ASKED, Overview
 from pinakad.report.summary import ReportSummary
 from pinakad.report.vocabulary import Outcome, Phase
 from pinakad.state.store import Store
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
 
 EVERY_S = 15.0
 """Between two changes of phase the file is written so often: its age shows whether the daemon still runs."""
-_NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the numbers are made of. `summaries`: the deployments that are kept; `latest`: the running or latest one."""
+    """What the numbers are made of. `summaries`: the deployments that are kept; `latest`: the running or latest one.
+
+    `overview`: its nodes as they are now.
+    """
 
     up: bool
     events: bool
     queued: bool
     summaries: Sequence[ReportSummary]
     latest: Report | None
+    overview: Overview
     now_wall_s: float
 
 
@@ -63,6 +67,7 @@ class DaemonFacts(Protocol):
     """What the daemon knows of itself; StatusFile has it."""
 
     latest: Report | None
+    overview: Overview
     events_trusted: bool
     queued: bool
 
@@ -88,7 +93,7 @@ class MetricsFile:
             self.due.clear()
             path, daemon = self._path(), self._daemon()
             if path is not None:
-                facts = (daemon.events_trusted, daemon.queued, daemon.latest, time.time())
+                facts = (daemon.events_trusted, daemon.queued, daemon.latest, daemon.overview, time.time())
                 await asyncio.to_thread(self._keep_up, path, *facts)
             await wait_until_set(self.due, EVERY_S)
 
@@ -98,13 +103,16 @@ class MetricsFile:
             self._over = True
             path = self._path()
             if path is not None:
-                latest = self._daemon().latest
-                self._write(path, Facts(False, False, False, self._summaries(), latest, time.time()))
+                daemon = self._daemon()
+                facts = Facts(False, False, False, self._summaries(), daemon.latest, daemon.overview, time.time())
+                self._write(path, facts)
 
-    def _keep_up(self, path: Path, events: bool, queued: bool, latest: Report | None, now_wall_s: float) -> None:
+    def _keep_up(
+        self, path: Path, events: bool, queued: bool, latest: Report | None, overview: Overview, now_wall_s: float
+    ) -> None:
         with self._writing:
             if not self._over:
-                self._write(path, Facts(True, events, queued, self._summaries(), latest, now_wall_s))
+                self._write(path, Facts(True, events, queued, self._summaries(), latest, overview, now_wall_s))
 
     def _write(self, path: Path, facts: Facts) -> None:
         try:
@@ -132,7 +140,7 @@ def text(facts: Facts) -> bytes:
     _add_daemon(gauges, facts)
     _add_history(gauges, facts)
     if facts.latest is not None:
-        _add_latest(gauges, facts.latest, facts.now_wall_s)
+        _add_latest(gauges, facts.latest, facts.overview, facts.now_wall_s)
     return generate_latest(registry)
 
 
@@ -184,18 +192,17 @@ def _add_history(gauges: _Gauges, facts: Facts) -> None:
     gauges.add_each("last_answer", about, "outcome", _each(Outcome, Counter([str(last.outcome)])))
 
 
-def _add_latest(gauges: _Gauges, latest: Report, now_wall_s: float) -> None:
+def _add_latest(gauges: _Gauges, latest: Report, overview: Overview, now_wall_s: float) -> None:
     phases = _each(Phase, Counter([str(latest.phase)]))
     gauges.add_each("deployment_phase", "1 for the phase of the running or latest deployment.", "phase", phases)
     began_s, ended_s = wall_s(latest.started_at) or now_wall_s, wall_s(latest.finished_at) or now_wall_s
     about = "The seconds from the taking of the request to the verdict, or until now."
     gauges.add("deployment_duration_seconds", about, max(0.0, ended_s - began_s))
-    states = Counter(str(node.state) for node in latest.nodes)
+    states = Counter({str(state): count for state, count in overview.states.items()})
     gauges.add_each("nodes", "Nodes of the running or latest deployment, by state.", "state", _each(NodeState, states))
-    waiting = [node for node in latest.nodes if node.state is not NodeState.UP]
-    reasons = Counter(str(node.reason or _NOT_ASKED) for node in waiting)
+    reasons = overview.reasons
     about = "Nodes that are not up, by the reason why their last attempt failed."
-    gauges.add_each("nodes_not_up", about, "reason", {_NOT_ASKED: reasons[_NOT_ASKED]} | _each(NodeReason, reasons))
+    gauges.add_each("nodes_not_up", about, "reason", {NOT_ASKED: reasons[NOT_ASKED]} | _each(NodeReason, reasons))
 
 
 def _each(kinds: type[Outcome | Phase | NodeState | NodeReason], counts: "Counter[str]") -> dict[str, float]:

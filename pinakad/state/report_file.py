@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pinakad.linux.files import (
     NotRegularError,
+    SlowDraft,
     link_new,
     read_regular,
     replace,
@@ -20,6 +21,7 @@ from pinakad.linux.files import (
 )
 from pinakad.printable import cause_of, printable
 from pinakad.report.document import Report, digest_of, is_digest
+from pinakad.report.pieces import report_pieces
 from pinakad.state.crash_points import CrashPoint, crash_point
 
 REPORT, DURABLE_REPORT = "report.json", "report.durable.json"
@@ -35,15 +37,20 @@ class StateUnreadableError(Exception):
 def write_report(folder: Path, report: Report, *, durable: bool) -> None:
     """Write the report into its deployment's folder. Raises OSError."""
     if not durable:
-        write_whole(folder / REPORT, report.json_text(), durable=False)
+        write_whole(folder / REPORT, report_pieces(report), durable=False)
         return
     with crash_point(CrashPoint(f"saved {report.phase}")):
         _write_durably(folder, report)
 
 
+def progress_draft(folder: Path) -> SlowDraft:
+    """Return a draft of the report, to be written piece by piece. Raises OSError."""
+    return SlowDraft(folder / REPORT)
+
+
 def _write_durably(folder: Path, report: Report) -> None:
     aside, twin = folder / f".{REPORT}.new", folder / f".{DURABLE_REPORT}.new"
-    write_new(aside, report.json_text(), 0o644, durable=True)
+    write_new(aside, report_pieces(report), 0o644, durable=True)
     link_new(aside, twin)
     replace(twin, folder / DURABLE_REPORT)  # both names exist at all times
     replace(aside, folder / REPORT)

@@ -15,10 +15,10 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pinakad.linux.files import make_folder, sync_folder, write_all, write_new
+from pinakad.linux.files import SlowDraft, make_folder, sync_folder, write_all, write_new
 from pinakad.report.document import Report
 from pinakad.state import report_file
 from pinakad.state.crash_points import CrashPoint, crash_point
@@ -44,15 +44,9 @@ class Store:
         self._folders = StateFolders(root, self.served)
         self.deployments = self._folders.deployments
         self.canary = self._folders.canary
+        self.prepare, self.ensure = self._folders.prepare, self._folders.ensure
         self._writing = threading.Lock()  # durable writes are made in a thread, progress is written beside them
-
-    def prepare(self) -> None:
-        """Make the state folder usable at the daemon's start, see StateFolders.prepare. Raises OSError."""
-        self._folders.prepare()
-
-    def ensure(self) -> None:
-        """Make the folders again that somebody else has removed. Raises OSError."""
-        self._folders.ensure()
+        self._saves = 0
 
     # --- which deployments there are
 
@@ -103,11 +97,22 @@ class Store:
     def save(self, report: Report, *, durable: bool) -> None:
         """Write the report: durable at a change of phase, otherwise without waiting for the disk. Raises OSError."""
         with self._writing:
+            self._saves += 1
             try:
                 report_file.write_report(self.folder(report.id), report, durable=durable)
             except FileNotFoundError:
                 self._folders.make_deployment_again(report.id)
                 report_file.write_report(self.folder(report.id), report, durable=durable)
+
+    def progress(self, identifier: str) -> "ReportDraft":
+        """Return a draft for the running report, to be written piece by piece. Raises OSError."""
+        saves = self._saves
+        try:
+            draft = report_file.progress_draft(self.folder(identifier))
+        except FileNotFoundError:
+            self._folders.make_deployment_again(identifier)
+            draft = report_file.progress_draft(self.folder(identifier))
+        return ReportDraft(draft, self._writing, lambda: self._saves == saves)
 
     def load(self, identifier: str) -> Report:
         """Read a report. Raises StateUnreadableError, also for a schema that is not ours."""
@@ -144,6 +149,23 @@ class Store:
         with crash_point(CrashPoint.MARKED_ANSWERED):
             write_new(self.folder(identifier) / _ANSWERED, b"", 0o644, durable=False)
             sync_folder(self.folder(identifier))
+
+
+class ReportDraft:
+    """The running report, while it is written piece by piece. A report that is saved meanwhile wins."""
+
+    def __init__(self, draft: SlowDraft, writing: threading.Lock, is_newest: Callable[[], bool]) -> None:
+        """`writing` is held by who saves a report; `is_newest`: none was saved since the draft was begun."""
+        self._draft = draft
+        self._writing = writing
+        self._is_newest = is_newest
+        self.write, self.close = draft.write, draft.close
+
+    def put_in_place(self) -> None:
+        """Make it the report that readers see, unless there is a newer one. Raises OSError."""
+        with self._writing:
+            if self._is_newest():
+                self._draft.put_in_place()
 
 
 def _counter(identifier: str) -> int:

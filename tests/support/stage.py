@@ -12,6 +12,7 @@ from report_example import LAUNCH_S, new_report
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.deployment import Deployment
 from pinakad.nodes.reading import ParsedNodeFile, read_file
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.problems import Code, Problem, Spot
@@ -185,6 +186,7 @@ class Stage:
             now=lambda: Instant(loop_s(), LAUNCH_S + loop_s()),
             save=self._save,
             publish_due=lambda: True,
+            publish_progress=self._publish_progress,
             publish=lambda report: self.told.append((report.phase, loop_s())),
             read_nodes=self._read_nodes,
             snapshot=self._snapshot,
@@ -193,6 +195,10 @@ class Stage:
             baselines=self._baselines,
             attempt=self._ask,
         )
+
+    async def _publish_progress(self, report: Report, polls: Sequence[NodePoll]) -> None:
+        assert len(polls) == len(report.nodes)
+        self.told.append((report.phase, loop_s()))
 
     async def reaches(self, phase: str) -> None:
         """Wait until a phase is written down."""

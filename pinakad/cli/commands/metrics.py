@@ -11,6 +11,7 @@ from pinakad.client.errors import NoReadError
 from pinakad.linux.clock import now
 from pinakad.linux.open_folder import shared_folder
 from pinakad.printable import cause_of
+from pinakad.report.overview import Overview
 from pinakad.state.metrics_file import Facts, Ledger, text
 from pinakad.state.store import Store
 
@@ -64,5 +65,6 @@ def _facts() -> Facts:
         queued=daemon is not None and daemon.queued,
         summaries=summaries,
         latest=view.report,
+        overview=Overview(view.report.nodes if view.report else ()),
         now_wall_s=now().wall_s,
     )

@@ -45,6 +45,10 @@ class Run:
             await asyncio.sleep(0)
             self.steps.append(("durable" if must else "saved", report.phase))
 
+        async def publish_progress(report: Report, _polls: Sequence[NodePoll]) -> None:
+            await asyncio.sleep(0)
+            self.steps.append(("progress", report.phase))
+
         self.record = RunRecord(
             report,
             replace(
@@ -52,6 +56,7 @@ class Run:
                 save=save,
                 publish=lambda report: self.steps.append(("published", report.phase)),
                 publish_due=lambda: due,
+                publish_progress=publish_progress,
             ),
         )
 
@@ -90,8 +95,27 @@ async def test_progress_is_put_together_only_where_it_is_due(due: bool) -> None:
         return polls_of(report, NodeState.WAITING)
 
     run.record.polls = polls
-    run.record.publish_progress()
-    assert (run.steps, asked) == (([("published", "polling")], ["polls"]) if due else ([], []))
+    await run.record.publish_progress()
+    assert (run.steps, asked) == (([("progress", "polling")], ["polls"]) if due else ([], []))
+
+
+async def test_a_phase_that_is_entered_while_nodes_are_polled_is_shown_without_holding_the_loop() -> None:
+    run = Run(at_phase(Phase.WAITING))
+    report = run.record.report
+    run.record.polls = lambda: polls_of(report, NodeState.WAITING)
+    await run.record.enter(transitions.polling(report, 0.0), must=False)
+    assert run.steps == [("saved", "polling"), ("progress", "polling")]
+
+
+async def test_a_node_that_was_not_asked_since_the_last_time_keeps_its_entry() -> None:
+    run = Run(at_phase(Phase.POLLING))
+    first, second = run.record.report.nodes
+    polls = [first.poll(), second.poll()._replace(attempts=second.attempts + 1)]
+    run.record.polls = lambda: polls
+    run.record.note_polls()
+    noted = run.record.report.nodes
+    assert noted[0] is first
+    assert (noted[1].attempts, noted[1].hostname) == (second.attempts + 1, second.hostname)
 
 
 async def test_while_nobody_polls_the_nodes_stay_as_they_are() -> None:

@@ -19,13 +19,13 @@ def polling(**changes: object) -> Report:
 
 
 def test_polling_is_worded_as_readers_of_the_status_line_know_it() -> None:
-    line = status_line(polling(), GRID, 1155, LAUNCH_S)
+    line = status_line(polling(), slowest_node(polling().nodes), GRID, 1155, LAUNCH_S)
     assert line == "polling: 1 of 2 nodes up, attempt 14/120, 9 min left; slowest: sqdn-003 (refused)"
 
 
 def test_while_the_script_runs_nobody_knows_how_long() -> None:
     schedule = Schedule(launched_s=1000, delay_s=90, interval_s=5, attempts=120)
-    assert "the script still runs" in status_line(polling(), schedule, 1155, LAUNCH_S)
+    assert "the script still runs" in status_line(polling(), slowest_node(polling().nodes), schedule, 1155, LAUNCH_S)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_while_the_script_runs_nobody_knows_how_long() -> None:
     ],
 )
 def test_other_states_in_words(report: Report | None, line: str) -> None:
-    assert status_line(report, None, 0, LAUNCH_S + 96 + 300) == line
+    assert status_line(report, None, None, 0, LAUNCH_S + 96 + 300) == line
 
 
 def test_waiting_says_when_polling_begins() -> None:
     report = polling().model_copy(update={"phase": Phase.WAITING})
-    assert status_line(report, GRID, 1045, 0) == "waiting: polling of 2 nodes begins in 45 s"
+    assert status_line(report, None, GRID, 1045, 0) == "waiting: polling of 2 nodes begins in 45 s"
 
 
 def test_the_slowest_node_is_the_one_with_the_fewest_rungs() -> None:

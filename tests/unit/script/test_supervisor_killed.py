@@ -115,6 +115,7 @@ class Case:
             save=nothing,
             publish=lambda _: None,
             publish_due=lambda: True,
+            publish_progress=nothing,
             read_nodes=files,
             snapshot=nothing,
             script=self.script,

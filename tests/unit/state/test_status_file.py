@@ -1,12 +1,16 @@
 """status.json is written at once where something changed that readers see, else when it is due."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
-from report_example import new_report
+from report_example import finished_report, new_report
 
+from pinakad.polling.node_poll import NodePoll
+from pinakad.polling.vocabulary import NodeReason, NodeState
 from pinakad.report.document import Report, Status
+from pinakad.report.node import counts_of
 from pinakad.report.vocabulary import Phase
 from pinakad.state.status_file import EVERY_S, StatusFile
 from pinakad.state.store import Store
@@ -59,7 +63,23 @@ def test_without_any_deployment_it_is_about_the_daemon(site: Site) -> None:
     assert site.status().daemon.watch == "events"
 
 
-def test_a_new_phase_is_written_at_once_and_progress_when_it_is_due(site: Site) -> None:
+def polls_of(report: Report, attempts: int) -> list[NodePoll]:
+    """Return polls of the report's nodes, with so many attempts."""
+    refused = {NodeReason.REFUSED: attempts}
+    return [NodePoll(attempts=attempts, reason=NodeReason.REFUSED, reasons=refused) for _ in report.nodes]
+
+
+def many(site: Site) -> Report:
+    """Begin a deployment of 250 nodes, which takes three pieces."""
+    report = site.begin()
+    nodes = [finished_report().nodes[0].model_copy(update={"number": number}) for number in range(250)]
+    report = report.but(phase=Phase.POLLING, nodes=nodes, counts=counts_of(nodes))
+    site.store.save(report, durable=True)
+    site.file.publish(report)
+    return report
+
+
+def test_a_new_phase_is_written_at_once_and_what_else_is_new_when_it_is_due(site: Site) -> None:
     report = site.begin()
     site.file.publish(report)
     assert site.changes == 1
@@ -70,9 +90,104 @@ def test_a_new_phase_is_written_at_once_and_progress_when_it_is_due(site: Site) 
     assert site.file.is_due
     site.file.publish(but(report, "two"))
     assert site.message() == "two"
-    assert site.store.load(report.id).message == "two"
     site.file.publish(report.model_copy(update={"phase": Phase.POLLING}))
     assert (site.changes, site.message()) == (2, "")
+
+
+async def test_progress_is_in_both_files_as_one_moment_and_as_the_whole_document_would_be(site: Site) -> None:
+    report, counted = many(site), {"waiting": 250, "total": 250, "up": 0, "failed": 0}
+    polls = polls_of(report, 3)
+    await site.file.publish_progress(report, polls)
+    nodes = [node.with_poll(poll) for node, poll in zip(report.nodes, polls, strict=True)]
+    expected = report.but(nodes=nodes, counts=counts_of(nodes))
+    assert expected.counts.model_dump() == counted
+    assert (site.store.folder(report.id) / "report.json").read_bytes() == expected.json_text()
+    status = site.status()
+    assert status.deployment == expected
+    assert (site.runtime / "status.json").read_bytes() == status.json_text()
+    assert (site.file.overview.states, site.file.overview.slowest) == ({NodeState.WAITING: 250}, nodes[0])
+    assert leftovers(site) == []
+
+
+def leftovers(site: Site) -> list[str]:
+    return [path.name for path in (*site.runtime.rglob(".*"), *site.store.root.rglob(".report*"))]
+
+
+async def test_the_loop_goes_on_while_progress_is_written(site: Site) -> None:
+    report, turns = many(site), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        counter = group.create_task(count())
+        await site.file.publish_progress(report, polls_of(report, 3))
+        counter.cancel()
+    assert turns >= 3
+
+
+async def test_a_phase_that_is_published_meanwhile_is_not_replaced_by_the_progress_before_it(site: Site) -> None:
+    report = many(site)
+    finished = report.but(phase=Phase.FINISHING, message="the end")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(site.file.publish_progress(report, polls_of(report, 3)))
+        await asyncio.sleep(0)
+        site.store.save(finished, durable=True)
+        site.file.publish(finished)
+    assert site.message() == "the end"
+    assert site.store.load(report.id) == finished
+    assert leftovers(site) == []
+
+
+async def test_a_report_that_is_saved_meanwhile_is_not_replaced_by_older_progress(site: Site) -> None:
+    """A phase is durable before readers see it."""
+    report = many(site)
+    later = report.but(message="later")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(site.file.publish_progress(report, polls_of(report, 3)))
+        await asyncio.sleep(0)
+        site.store.save(later, durable=True)
+    assert site.store.load(report.id).message == "later"
+
+
+async def test_progress_that_is_cancelled_leaves_nothing(site: Site) -> None:
+    report = many(site)
+    before = (site.runtime / "status.json").read_bytes()
+    async with asyncio.TaskGroup() as group:
+        writer = group.create_task(site.file.publish_progress(report, polls_of(report, 3)))
+        await asyncio.sleep(0)
+        writer.cancel()
+    assert (site.runtime / "status.json").read_bytes() == before
+    assert leftovers(site) == []
+
+
+async def test_while_nodes_are_polled_a_change_of_the_daemon_comes_with_the_next_progress(site: Site) -> None:
+    """Only who polls knows how the nodes are now: an older state of theirs must not come back."""
+    report = many(site)
+    await site.file.publish_progress(report, polls_of(report, 3))
+    site.file.queued = True
+    site.file.publish(None)
+    assert not site.status().daemon.queued
+    assert site.file.is_due
+    await site.file.publish_progress(report, polls_of(report, 4))
+    assert site.status().daemon.queued
+    deployment = site.status().deployment
+    assert deployment is not None
+    assert {node.attempts for node in deployment.nodes} == {4}
+
+
+async def test_a_disk_that_fails_costs_one_file_and_not_the_other(site: Site, tmp_path: Path) -> None:
+    report = many(site)
+    site.runtime.rename(tmp_path / "away")
+    await site.file.publish_progress(report, polls_of(report, 3))
+    assert "status.json': no such file or directory" in site.troubles.text
+    assert site.store.load(report.id).nodes[0].attempts == 3
+    (tmp_path / "away").rename(site.runtime)
+    await site.file.publish_progress(report, polls_of(report, 4))
+    assert site.troubles.text == ""
 
 
 def test_a_change_of_the_daemon_is_written_at_once(site: Site) -> None:
@@ -80,14 +195,6 @@ def test_a_change_of_the_daemon_is_written_at_once(site: Site) -> None:
     site.file.events_trusted, site.file.queued = False, True
     site.file.publish(None)
     assert (site.status().daemon.watch, site.status().daemon.queued) == ("rescans", True)
-
-
-def test_the_report_is_written_as_progress_only_where_that_is_wanted(site: Site) -> None:
-    report = site.begin()
-    site.file.publish(report)
-    site.now_s += EVERY_S
-    site.file.publish(but(report, "one"), progress=False)
-    assert (site.message(), site.store.load(report.id).message) == ("one", "")
 
 
 def test_what_did_not_change_is_not_written_again(site: Site) -> None:
