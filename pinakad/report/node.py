@@ -136,20 +136,22 @@ class SupersededPart(Part):
 
 def node_reports(nodes: Iterable[Node], ssh: SshSettings) -> list[NodeReport]:
     """Return the report's entries of the nodes, not polled yet."""
-    return [
-        NodeReport(
-            file=node.file,
-            sha256=node.sha256,
-            number=node.number,
-            hostname=node.hostname,
-            address=node.address,
-            address_source=node.address_source,
-            port=node.port or ssh.port,
-            user=node.user or ssh.user,
-            fingerprints=node.fingerprints,
-        )
-        for node in nodes
-    ]
+    return [_node_report(node, ssh) for node in nodes]
+
+
+def _node_report(node: Node, ssh: SshSettings) -> NodeReport:
+    report = NodeReport(
+        file=node.file,
+        sha256=node.sha256,
+        number=node.number,
+        hostname=node.hostname,
+        address=node.address,
+        address_source=node.address_source,
+        port=node.port or ssh.port,
+        user=node.user or ssh.user,
+        fingerprints=node.fingerprints,
+    )
+    return report.but()  # which shares what thousands of entries have in common
 
 
 def superseded_parts(entries: Iterable[Superseded]) -> list[SupersededPart]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pinakad.config import SshSettings
 from pinakad.events import Event, fields
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
-from pinakad.ssh.banner import Failure, Limits, reach
+from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.limiter import Limiter, Permit
 from pinakad.ssh.login_call import LoginCall
@@ -84,13 +84,38 @@ class Prober:
         self._connector = Connector(self._loop)
         self._own_time = OwnTime()
 
-    async def attempt(self, target: Target, cut_s: float | None = None, *, ready: bool = False) -> AttemptResult:
+    async def attempt(
+        self,
+        target: Target,
+        cut_s: float | None = None,
+        *,
+        ready: bool = False,
+        on_reached: Callable[[], object] | None = None,
+        ended: tuple[WorkerEndedError, ...] = (),
+    ) -> AttemptResult:
         """Make one attempt. Connect and banner are cut at `cut_s` (on the loop's clock), and all by their limits.
 
-        `ready`: run the workers' ready_command, too. The attempt begins after the wait for a free connection. Every
+        `ready`: run the workers' ready_command, too. `on_reached` is called where a server begins the key exchange.
+        `ended`: why earlier tries of this attempt ended. The attempt begins after the wait for a free connection. Every
         failure is in the result.
         """
-        return await self._attempt(target, cut_s, lambda: None, ready=ready)
+        permit = await self._enter(target)
+        began_s = self._loop.time()
+        try:
+            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
+            if isinstance(found, Failure):
+                return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
+            if on_reached is not None:
+                on_reached()
+            return await self._log_in(found, target, began_s, ready=ready, alone=bool(ended))
+        except WorkerEndedError as error:
+            ended = *ended, error
+        finally:
+            self._open.leave(permit)
+        if len(ended) < MOST_TRIES:
+            return await self.attempt(target, cut_s, ready=ready, on_reached=on_reached, ended=ended)
+        text = f"the login process has ended {MOST_TRIES} times: {ended[-1]}"
+        return AttemptResult(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=ended[-1].by_kill)
 
     async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
         """Make one attempt at each target, all at the same time; the results have the order of `targets`.
@@ -104,7 +129,7 @@ class Prober:
 
         async with asyncio.TaskGroup() as group:
             for index, target in enumerate(targets):
-                attempt = self._attempt(target, began_s + BASELINE_S, partial(reached.add, index), ready=False)
+                attempt = self.attempt(target, began_s + BASELINE_S, on_reached=partial(reached.add, index))
                 tasks.append(group.create_task(attempt, name="baseline"))
                 if index % TASKS_AT_ONCE == TASKS_AT_ONCE - 1:
                     await asyncio.sleep(0)  # a node that refuses is asked by then, and takes no memory any more
@@ -121,37 +146,12 @@ class Prober:
         self._connector.close()
         self._workers.close()
 
-    async def _attempt(
-        self, target: Target, cut_s: float | None, on_reached: Callable[[], None], *, ready: bool
+    async def _log_in(
+        self, found: Reached, target: Target, began_s: float, *, ready: bool, alone: bool
     ) -> AttemptResult:
-        """Make one attempt, again where its worker ends: first among others, then with a worker of its own."""
-        ended: WorkerEndedError | None = None
-        for _ in range(MOST_TRIES):
-            try:
-                return await self._once(target, cut_s, on_reached, ready=ready, alone=ended is not None)
-            except WorkerEndedError as error:
-                ended = error
-        text = f"the login process has ended {MOST_TRIES} times: {ended}"
-        ours = ended is None or ended.by_kill
-        return AttemptResult(self._loop.time(), Rung.BANNER, NodeReason.ERROR, text, not_made=ours)
-
-    async def _once(
-        self, target: Target, cut_s: float | None, on_reached: Callable[[], None], *, ready: bool, alone: bool
-    ) -> AttemptResult:
-        """Make the attempt; raises WorkerEndedError."""
-        permit = await self._enter(target)
-        began_s = self._loop.time()
-        try:
-            found = await reach(self._connector, target.address, target.port, self._limits(cut_s))
-            if isinstance(found, Failure):
-                return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
-            on_reached()
-            name = name_for(target.address, target.port)
-            call = LoginCall(found.sock, name, target.user, target.fingerprints, self.host_keys, self._own_time)
-            turn = Turn(found.left_s, ready=ready, behind=target.stalled, alone=alone)
-            return await self._turns.run(call, began_s, turn)
-        finally:
-            self._open.leave(permit)
+        name = name_for(target.address, target.port)
+        call = LoginCall(found.sock, name, target.user, target.fingerprints, self.host_keys, self._own_time)
+        return await self._turns.run(call, began_s, Turn(found.left_s, ready, target.stalled, alone))
 
     async def _enter(self, target: Target) -> Permit:
         """Wait until one more connection may be open; the first wait is logged."""
