@@ -5,8 +5,8 @@ from math import ceil
 
 SPREAD = 0.8
 """The part of an interval that the nodes spread over: the last node still has time before the next slot."""
-EACH_S = 0.002
-"""The part of an interval that each node gets: so many a second can log in, and few nodes need not wait for a burst."""
+EACH_S = 0.001
+"""The part of an interval that each node gets: few nodes need not wait for each other, many make no burst."""
 TICK_S = 0.02
 """Offsets are multiples of this: thousands of nodes wake the process 50 times a second, not thousands of times."""
 UNASKED_S = 300.0

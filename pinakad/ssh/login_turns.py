@@ -15,9 +15,9 @@ from pinakad.ssh.login_call import LoginCall
 from pinakad.ssh.worker_pool import NoWorkerError, WorkerPool
 from pinakad.ssh.worker_process import WorkerProcess
 
-LOGINS = 32
-"""How many logins work at once: enough to use the time in which nodes compute, far longer than the workers do."""
-SLOW_S = 0.5
+LOGINS = 16
+"""How many logins work at once: more than the processors need, and few enough not to get in each other's way."""
+SLOW_S = 0.1
 """A login that takes longer waits for its node, and does not count among the logins that work."""
 MOST_LOGINS = 256
 """How many logins are under way at once, slow ones included: each costs two threads, 0.1 MB."""

@@ -128,6 +128,7 @@ def _answer(channel: paramiko.Channel, command: str) -> None:
 
 
 def _serve(connection: socket.socket, host_key: paramiko.PKey) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as sshd(8) does
     with suppress(OSError, EOFError, paramiko.SSHException):
         transport = paramiko.Transport(connection)
         transport.add_server_key(host_key)

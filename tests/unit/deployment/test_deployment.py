@@ -186,7 +186,7 @@ async def test_every_node_has_all_its_attempts_however_long_a_phase_takes_to_be_
     assert stage.written == stage.phases(), "none overtakes another"
     begin_s = 4.7 + delay_s  # the first report, of the launching, holds up the launch
     moments = [moment for name, moment in stage.asked if name == "n300"]
-    assert moments == pytest.approx([begin_s + 0.6 + 5 * slot for slot in range(4)], abs=0.05)
+    assert moments == pytest.approx([begin_s + 0.3 + 5 * slot for slot in range(4)], abs=0.05)
 
 
 async def test_a_verdict_is_not_written_down_before_the_phase_that_it_ends() -> None:

@@ -28,11 +28,11 @@ async def test_attempts_are_start_to_start_on_the_grid_until_polling_is_spent() 
 
 async def test_every_node_has_its_own_place_and_the_same_end() -> None:
     asked = Field(lambda _i, _t: DOWN)
-    run = poller(40, asked, SETTINGS)
+    run = poller(80, asked, SETTINGS)
     await run.run()
-    places = [asked.of(index)[0] for index in (0, 10, 20, 39)]
+    places = [asked.of(index)[0] for index in (0, 20, 40, 79)]
     assert places == pytest.approx([90, 90.02, 90.04, 90.08])
-    assert {len(asked.of(index)) for index in range(40)} == {4}
+    assert {len(asked.of(index)) for index in range(80)} == {4}
     assert time_s() == LAUNCHED_S + 110
 
 

@@ -65,7 +65,7 @@ async def test_a_pause_past_the_end_makes_no_burst() -> None:
     await poller(1000, nodes, SETTINGS).run()
     after = sorted(moment for _, moment in nodes.attempts if moment >= 12 + LONG_S)
     assert len(after) == 1000
-    assert max(sum(one <= moment < one + 0.1 for moment in after) for one in after[::50]) < 70
+    assert max(sum(one <= moment < one + 0.1 for moment in after) for one in after[::50]) < 130
 
 
 async def test_an_attempt_that_our_pause_ended_says_nothing_against_its_node() -> None:
