@@ -170,7 +170,7 @@ async def _wait_for_key_exchange(sock: socket.socket, length: int, limits: Limit
     """Send our banner and wait until the node has sent something after its own; None where it has."""
     loop = asyncio.get_running_loop()
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a login is small messages, each of which is awaited
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a login is small messages that are awaited
         sock.send(CLIENT_BANNER)
     except OSError as error:
         text = f"the connection ended after the banner: {cause_of(error)}"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
-from usage import peak_mb
+from usage import children, cpu_of_children_s, peak_mb
 
 from pinakad import __version__
 from pinakad.config import SshSettings
@@ -83,10 +83,13 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         begun_s, cpu_s, began_s = now().boot_s, time.process_time(), time.monotonic()
         await poller.run()
         cpu_s, wall_s = time.process_time() - cpu_s, time.monotonic() - began_s - (start_s - begun_s)
+        workers_mb = sum(peak_mb(Path("/proc", str(pid))) for pid in children())
         prober.close()
+        cpu_s += cpu_of_children_s()
         return {
             "cpu_s": cpu_s,
             "wall_s": wall_s,
+            "workers_mb": workers_mb,
             "attempts": sum(begun),
             "spread": max(poll.attempts for poll in poller.polls) - min(poll.attempts for poll in poller.polls),
             "up": sum(poll.state is NodeState.UP for poll in poller.polls),

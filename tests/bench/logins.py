@@ -55,8 +55,9 @@ def others(scene: CheckContext) -> list[Row]:
             wall_s, cpu_s, code = timed(command, _quiet_environment(scene.folder))
             found[f"Ansible, {forks} forks" + (f", exit {code}" if code else "")] = (wall_s, cpu_s)
     for name, (wall_s, cpu_s) in found.items():
+        bound = "ratio <= 1.1" if name == "thread a node" else ""
         rows += [
-            Row(f"{count} nodes that are up (sshd): wall", ours["wall_s"], wall_s, "s", name),
+            Row(f"{count} nodes that are up (sshd): wall", ours["wall_s"], wall_s, "s", name, bound),
             Row("- CPU of the client", ours["cpu_s"], cpu_s, "s", name),
         ]
     return rows
@@ -71,10 +72,16 @@ def _at_once(scene: CheckContext, count: int) -> list[Row]:
         ours = client("poller", groups=groups, interval_s=EACH_S, rounds=60, patient=True, **place)
     name = f"pool of {POOL}"
     return [
-        Row(f"{count:,} nodes up at once: wall", ours["wall_s"], floor["wall_s"], "s", name, "ratio <= 1.3"),
+        Row(f"{count:,} nodes up at once: wall", ours["wall_s"], floor["wall_s"], "s", name, "ratio <= 0.65"),
         Row("- CPU a login", ours["cpu_s"] / count * 1000, floor["cpu_s"] / count * 1000, "ms", name),
         Row("- CPU a login", ours["cpu_s"] / count * 1000, back_end["cpu_s"] / count * 1000, "ms", "thread a node"),
-        Row("- memory at most", ours["rss_mb"], back_end["rss_mb"], "MB", "thread a node"),
+        Row(
+            "- memory at most, with all login workers",
+            ours["rss_mb"] + ours["workers_mb"],
+            back_end["rss_mb"],
+            "MB",
+            "thread a node",
+        ),
     ]
 
 

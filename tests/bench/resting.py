@@ -58,9 +58,9 @@ def _rest(watch_s: float) -> list[Row]:
     return [
         Row("idle: wake-ups of all threads", woken / watch_s, None, "a second", bound="<= 2"),
         Row("- CPU of one core", used_s / watch_s * 100, None, "%", bound="<= 0.1"),
-        Row("- memory", memory_mb, None, "MB", bound="<= 60"),
-        Row("start to READY", ready_s, None, "s", bound="<= 0.5"),
-        Row("pinakactl status", status_s, None, "s", bound="<= 0.2"),
+        Row("- memory", memory_mb, None, "MB", bound="<= 40"),
+        Row("start to READY", ready_s, None, "s", bound="<= 0.2"),
+        Row("pinakactl status", status_s, None, "s", bound="<= 0.15"),
     ]
 
 

@@ -1,6 +1,7 @@
 """What has a process used: CPU, memory, wake-ups, as proc(5) tells?"""
 
 import os
+import resource
 from pathlib import Path
 
 
@@ -32,3 +33,15 @@ def _kb(process: Path, name: str) -> int:
 def _field(process: Path, name: str) -> str:
     lines = (process / "status").read_text(encoding="utf-8").splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(name + ":"))
+
+
+def children() -> list[int]:
+    """Return the pids of the children of this process."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text(encoding="ascii").split()]
+
+
+def cpu_of_children_s() -> float:
+    """Return what the children that have ended have computed, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
