@@ -6,7 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from machines import Machines
+from hostile import BAD, Zoo
+from machines import Machines, free_port
 from processes import descendants
 from site_folders import write_key
 from world import World
@@ -112,6 +113,42 @@ def test_a_worker_that_is_stopped_before_it_begins_does_not_hold_up_the_launch_f
     assert "no login process could begin within" in world.log_text()
     world.wait_idle()
     world.wait(lambda: not workers(world) and not zombies(world), "the end of the workers")
+
+
+CROWDS = [pytest.param(66, 6), pytest.param(1000, 100, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+
+
+@pytest.mark.parametrize(("hostile", "healthy"), CROWDS)
+def test_healthy_nodes_among_hostile_ones_are_up_at_their_first_attempt(
+    world: World, hostile: int, healthy: int
+) -> None:
+    """Every kind that the tests have, those with oversized integers too; no worker outlives the limits of a login."""
+    port, every = free_port(), hostile // healthy + 1
+    numbers = range(1, hostile + healthy + 1)
+    kinds = {number: "healthy" if number % every == 0 else BAD[number % len(BAD)] for number in numbers}
+    place = {number: f"127.{os.getpid() % 250 + 2}.{100 + number // 200}.{number % 200 + 1}" for number in numbers}
+    zoo = Zoo({f"{place[number]}:{port}": kind for number, kind in kinds.items()})
+    try:
+        for number in numbers:
+            world.add_node(number, ssh={"address": place[number]})
+        limits = {"banner_timeout_s": 2, "auth_timeout_s": 2, "command_timeout_s": 2}
+        poll = {"delay_s": 1, "interval_s": 60, "attempts": 2, "reboot": "ignore", "identity": "ignore"}
+        world.configure(ssh={"port": port, **limits}, poll=poll)
+        world.start()
+        world.touch()
+        world.wait(lambda: _up(world) >= healthy, f"{healthy} nodes that are up", 120)
+        deployment = world.status().deployment
+    finally:
+        zoo.close()
+    assert deployment is not None
+    states = [(node.state, node.attempts) for node in deployment.nodes if kinds[node.number] == "healthy"]
+    assert states == [("up", 1)] * healthy
+    assert "took longer than its limits" not in world.log_text()
+
+
+def _up(world: World) -> int:
+    deployment = world.status().deployment
+    return deployment.counts.up if deployment else 0
 
 
 def test_a_daemon_that_is_killed_takes_its_workers_along(field: World) -> None:
