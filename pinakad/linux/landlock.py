@@ -4,6 +4,7 @@ An old kernel takes what it knows of these; none at all is no error, as the unit
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterable
@@ -25,13 +26,14 @@ def restrict_to_reading(folders: Iterable[Path]) -> bool:
     """Let this process and its threads read below `folders`, and neither read nor change anything else on any disk.
 
     Where the kernel can, it also makes no TCP connection any more and sends no signal to others. Return whether the
-    kernel restricts files at all. Raises OSError where it does, and refuses this.
+    kernel restricts files at all. Raises OSError where it does, and refuses this, or a filter of system calls does.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE_RULESET, None, 0, _VERSION)
     libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if version < 1:
+    if version < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EOPNOTSUPP):
         return False
+    _checked(version)
     ruleset = _checked(libc.syscall(_CREATE_RULESET, *_handled(version), 0))
     try:
         for folder in folders:

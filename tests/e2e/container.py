@@ -92,6 +92,8 @@ class Container:
             "systemd-nspawn", "--quiet", "-D", str(overlay.root), "-b", "--register=no", "--keep-unit",
             "--link-journal=no", "--resolv-conf=off", "--timezone=off", "-M", f"{namespace}-{name}",
             f"--network-bridge={bridge}",
+            # as on a machine: nspawn's own filter would forbid it
+            "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
             "systemd.unit=multi-user.target",
         ]  # fmt: skip
         self._command = group.entered_by(command)

@@ -39,6 +39,11 @@ def ask(request):
         connection.sendall(request.encode() + b"\\n")
         return connection.makefile().read()
 
+def confined():
+    program = "from pinakad.login import sandbox; sandbox.before_the_key(); print(sandbox.after_the_key())"
+    done = subprocess.run(["/opt/pinakad/bin/python", "-I", "-c", program], capture_output=True, text=True)
+    return done.stdout.strip() or done.stderr[-900:]
+
 def start(unit):
     return subprocess.run(["systemctl", "--no-ask-password", "start", unit], capture_output=True).returncode
 
@@ -57,6 +62,7 @@ seen = {{
     "namespace": outcome(unshare),
     "kill": outcome(lambda: os.kill(1, 0)),
     "writable code": outcome(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)),
+    "login worker": confined(),
     "script unit": start("pinakad-script@{ID}.service"),
     "other unit": start("e2scrub_reap.service"),
     "asked": [ask("start {ID}"), ask("start ssh.service"), ask("show {ID}"), ask("stop {ID}")],
@@ -83,6 +89,10 @@ def seen(controller: Controller) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(controller.read(STATE / "probe.json"))
     controller.machine.run("rm", f"/{STATE}/probe.json", "/run/systemd/system/pinakad-probe.service")
     return found
+
+
+def test_a_login_worker_can_take_its_own_rights_away_in_the_daemons_sandbox(seen: dict[str, Any]) -> None:
+    assert seen["login worker"] == "True"
 
 
 def test_the_daemons_process_cannot_write_outside_its_places(seen: dict[str, Any]) -> None:
