@@ -28,6 +28,7 @@ from pinakad.login.messages import (
     encode,
     from_worker,
 )
+from pinakad.printable import cause_of
 
 _PROGRAM = (sys.executable, "-I", "-m", "pinakad.login.worker")
 _AT_ONCE = 64
@@ -35,7 +36,10 @@ _AT_ONCE = 64
 
 
 class WorkerEndedError(Exception):
-    """The worker ended during a login. `by_kill`: by SIGKILL, which no node can cause, but a lack of memory can."""
+    """The worker ended during a login, or could not be given it.
+
+    `by_kill`: by SIGKILL, which no node can cause, but a lack of memory can.
+    """
 
     def __init__(self, how: str, *, by_kill: bool) -> None:
         super().__init__(how)
@@ -64,7 +68,7 @@ class WorkerProcess:
         self._on_hello = on_hello
         self._on_end = on_end
         self._logins: dict[int, _LoginUnderWay] = {}
-        self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._outbox: deque[tuple[bytes, socket.socket | None, int]] = deque()
         self.has_ended = self.greeted = False
         self.how_ended = ""
         self._sock, self._process = _start(settings)
@@ -75,11 +79,6 @@ class WorkerProcess:
             raise
         self._loop.add_reader(self._sock.fileno(), self._read)
         self._loop.add_reader(self._pidfd, self._ended)
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
 
     @property
     def load(self) -> int:
@@ -94,7 +93,7 @@ class WorkerProcess:
         """
         future: asyncio.Future[Ended] = self._loop.create_future()
         self._logins[begin.login] = _LoginUnderWay(future, judge)
-        self._send(encode(begin), sock)
+        self._send(encode(begin), begin.login, sock)
         return future
 
     def cpu_s(self) -> float:
@@ -130,21 +129,21 @@ class WorkerProcess:
 
     # --- what is sent
 
-    def _send(self, data: bytes, sock: socket.socket | None = None) -> None:
-        self._outbox.append((data, sock))
+    def _send(self, data: bytes, login: int, sock: socket.socket | None = None) -> None:
+        self._outbox.append((data, sock, login))
         if len(self._outbox) == 1:
             self._flush()
 
     def _flush(self) -> None:
         while self._outbox:
-            data, sock = self._outbox[0]
+            data, sock, login = self._outbox[0]
             try:
                 socket.send_fds(self._sock, [data], [sock.fileno()] if sock else [])
             except BlockingIOError:
                 self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
-            except OSError:  # its end is noticed by its pidfd; a descriptor that is closed already needs no login
-                pass
+            except OSError as error:  # it has ended, or the node's socket cannot be handed over
+                self._fail(login, WorkerEndedError(f"it cannot be told: {cause_of(error)}", by_kill=True))
             self._outbox.popleft()
         self._loop.remove_writer(self._sock.fileno())
 
@@ -174,7 +173,8 @@ class WorkerProcess:
         if login is None:
             raise MessageError("it speaks of a login that it does not have")
         if isinstance(message, HostKeyShown):
-            self._send(encode(HostKeyVerdict(message.login, login.judge(message.kind, message.blob))))
+            verdict = HostKeyVerdict(message.login, login.judge(message.kind, message.blob))
+            self._send(encode(verdict), message.login)
             return
         del self._logins[message.login]
         if not login.future.done():
@@ -192,11 +192,14 @@ class WorkerProcess:
         self.how_ended = self.how_ended or _how(code)
         self._on_end(self)
         error = WorkerEndedError(self.how_ended, by_kill=code == -SIGKILL)
-        for login in self._logins.values():
-            if not login.future.done():
-                login.future.set_exception(error)
-                login.future.exception()  # a login that was cancelled has nobody to raise it
-        self._logins.clear()
+        for login in list(self._logins):
+            self._fail(login, error)
+
+    def _fail(self, login: int, error: WorkerEndedError) -> None:
+        under_way = self._logins.pop(login, None)
+        if under_way is not None and not under_way.future.done():
+            under_way.future.set_exception(error)
+            under_way.future.exception()  # a login that was cancelled has nobody to raise it
 
     def _forget_descriptors(self) -> None:
         self._loop.remove_reader(self._pidfd)

@@ -15,6 +15,7 @@ from machines import free_port
 from probing import prober, standing, workers
 from site_folders import write_key
 
+from pinakad import __version__
 from pinakad.config import SshSettings
 from pinakad.linux.clock import boot_id
 from pinakad.login.messages import Begin, Ended, Settings
@@ -24,6 +25,7 @@ from pinakad.ssh.login_call import GRACE_S, LoginCall
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.prober import Prober, Target, open_host_keys
 from pinakad.ssh.worker_pool import NoWorkerError, WorkerPool, workers_of
+from pinakad.ssh.worker_process import WorkerEndedError
 
 ASKED = 8
 HEALTHY, HANGS = 1, 100
@@ -234,6 +236,19 @@ async def test_workers_that_are_killed_at_random_cost_no_attempt(site: Site, kil
     await asyncio.gather(*(site.ask(HEALTHY + number) for number in range(ASKED)))
     await until(lambda: len(workers()) <= 2)
     assert standing().descriptors <= before.descriptors + 2
+
+
+async def test_a_socket_that_cannot_be_handed_over_ends_its_login_and_no_other(site: Site) -> None:
+    pool = WorkerPool(Settings(__version__, str(site.folder / "key.pem"), "", 5.0, 1))
+    sock, other = socket.socketpair()
+    sock.close()
+    worker = pool.worker()
+    future = worker.begin(sock, Begin(1, "root", [], 5.0, ready=False), lambda _kind, _blob: True)
+    with pytest.raises(WorkerEndedError, match="it cannot be told: "):
+        await future
+    assert (worker.load, worker.has_ended) == (0, False)
+    other.close()
+    pool.close()
 
 
 def test_as_many_are_allowed_as_there_are_processors_or_as_are_set() -> None:
