@@ -1,11 +1,13 @@
 """The processes that log in are killed and stopped while a run polls: the verdict is what it would have been."""
 
+import json
 import os
 import random
 import signal
 from pathlib import Path
 
 import pytest
+from forms import default
 from hostile import BAD, Zoo
 from machines import Machines, free_port
 from processes import descendants
@@ -130,7 +132,7 @@ def test_healthy_nodes_among_hostile_ones_are_up_at_their_first_attempt(
     zoo = Zoo({f"{place[number]}:{port}": kind for number, kind in kinds.items()})
     try:
         for number in numbers:
-            world.add_node(number, ssh={"address": place[number]})
+            world.put_node(f"node_{number}.json", json.dumps(default(f"sqdn-{number:04d}", place[number])))
         limits = {"banner_timeout_s": 2, "auth_timeout_s": 2, "command_timeout_s": 2}
         poll = {"delay_s": 1, "interval_s": 60, "attempts": 2, "reboot": "ignore", "identity": "ignore"}
         world.configure(ssh={"port": port, **limits}, poll=poll)
