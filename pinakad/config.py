@@ -94,7 +94,7 @@ class SshSettings(_Table):
     auth_timeout_s: float = Field(15, gt=0, le=600, description="key exchange and login")
     command_timeout_s: float = Field(30, gt=0, le=3600, description="all commands of an attempt")
     workers: int | Literal["auto"] = Field(
-        "auto", description="processes that log in, at most; auto: as many as there are processors"
+        "auto", description="processes that log in, at most; auto: as many as there are processors, at most 8"
     )
 
     @field_validator("workers")

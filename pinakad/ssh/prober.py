@@ -122,7 +122,7 @@ class Prober:
 
         They take BASELINE_S at most, and BASELINE_EACH_S more for each target that answers.
         """
-        await self._workers.start()
+        await self._workers.start(len(targets))
         began_s = self._loop.time()
         reached: set[int] = set()
         tasks: list[asyncio.Task[AttemptResult]] = []

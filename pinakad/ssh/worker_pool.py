@@ -13,8 +13,12 @@ from pinakad.ssh.worker_process import WorkerProcess
 
 FULL = 4
 """A worker with so many logins is busy: another one is started, if that is allowed."""
+MOST_BY_ITSELF = 8
+"""What these can log in, 2,000 a second, no network of nodes needs; and each takes 40 MB of the service's memory."""
 START_S = 15.0
 """How long the first worker is waited for, on a busy machine."""
+EACH = 16
+"""One worker is enough for so many nodes: a second one costs a start."""
 PROBLEM_S = 5.0
 """How long a worker that could not begin is taken for proof that another one could not either."""
 MOST_FAILED_STARTS = 3
@@ -28,8 +32,8 @@ class NoWorkerError(Exception):
 
 
 def workers_of(setting: int | str) -> int:
-    """Return how many workers a setting allows: a number, or `auto`, which means as many as there are processors."""
-    return setting if isinstance(setting, int) else len(os.sched_getaffinity(0))
+    """Return how many workers a setting allows: a number, or `auto`, as many as there are processors, at most eight."""
+    return setting if isinstance(setting, int) else min(MOST_BY_ITSELF, len(os.sched_getaffinity(0)))
 
 
 class WorkerPool:
@@ -73,10 +77,12 @@ class WorkerPool:
             finally:
                 worker.close()
 
-    async def start(self) -> None:
-        """Wait until a worker can begin; where none can, each login says why."""
+    async def start(self, logins: int) -> None:
+        """Start what so many logins need, and wait until a worker can begin; where none can, each login says why."""
         with suppress(NoWorkerError, SshKeyError, OSError):
             await self.check_key()
+            while len(self._workers) < min(self._most, -(-logins // EACH)):
+                self._start()
 
     async def check_key(self) -> None:
         """Wait until a worker can begin. Raises NoWorkerError, SshKeyError and OSError where none can."""

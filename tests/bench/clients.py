@@ -61,7 +61,7 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         with tempfile.TemporaryDirectory() as folder:
             given = Settings(__version__, key, "", settings.command_timeout_s, workers_of(settings.workers))
             workers = WorkerPool(given)
-            await workers.start()  # as the daemon has it after it asked all nodes for their boot ids
+            await workers.start(len(targets))  # as the daemon has it after it asked all nodes for their boot ids
             prober = Prober(settings, workers, open_host_keys(Path(folder, "known_hosts"), settings))
         late: list[float] = []
         up: list[float] = []
