@@ -54,7 +54,7 @@ class Intake:
                 keep_ready_command(self._store.folder(identifier), config.poll.ready_command)
             report = self.new_report(identifier, request.part(), request.requested_wall_s)
             report = report.model_copy(update={"problems": problems})
-            self._store.save(report, durable=True)
+            self._store.save(report)
             self._store.served.remember(served_request(identifier, report.request, folder, cancel_since_ns))
         except OSError:
             remove(self._store, identifier)

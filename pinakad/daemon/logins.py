@@ -6,10 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pinakad import __version__
+from pinakad.config import SshSettings
 from pinakad.linux.clock import now
 from pinakad.login.key_file import SshKeyError
-from pinakad.login.messages import Settings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason
 from pinakad.printable import cause_of
 from pinakad.report.document import Policy
@@ -17,7 +16,7 @@ from pinakad.report.node import NodeReport
 from pinakad.report.vocabulary import Reason, Refusal
 from pinakad.ssh.key_check import KeyCheck
 from pinakad.ssh.prober import Prober, Target, open_host_keys
-from pinakad.ssh.worker_pool import NoWorkerError, WorkerPool, workers_of
+from pinakad.ssh.worker_pool import NoWorkerError, open_workers
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +33,12 @@ class Logins:
         self._pinned = pinned
         self._key = policy.ssh.key or Path()
         self._key_check = key_check
-        self._workers: WorkerPool | None = None
         self._prober: Prober | None = None
 
     async def problem(self) -> Refusal | None:
         """Return why no login can be made, None where logins can be made."""
         try:
-            self._get()
-            await self._key_check.require_usable(self._key, self._get_workers())
+            await self._key_check.require_usable(self._key, self._get().workers)
         except (OSError, NoWorkerError) as error:  # it is tried again at every attempt
             log.warning("cannot begin to log in: %s; it is tried again", cause_of(error))
         except SshKeyError as error:
@@ -85,28 +82,19 @@ class Logins:
         """Close what the logins opened, and end the login workers; the next login would start new ones."""
         if self._prober is not None:
             self._prober.close()
-        if self._workers is not None:
-            self._workers.close()
-        self._prober = self._workers = None
+            self._prober = None
 
     def _get(self) -> Prober:
         if self._prober is None:
             ssh = self._policy.ssh
-            self._prober = Prober(ssh, self._get_workers(), open_host_keys(self._pinned, ssh))
+            host_keys = open_host_keys(self._pinned, ssh)
+            self._prober = Prober(ssh, open_workers(self._key, ssh, self._ready_command or ""), host_keys)
         return self._prober
 
-    def _get_workers(self) -> WorkerPool:
-        if self._workers is None:
-            ssh = self._policy.ssh
-            number = workers_of(ssh.workers)
-            command = self._ready_command or ""
-            self._workers = WorkerPool(Settings(__version__, str(self._key), command, ssh.command_timeout_s, number))
-        return self._workers
 
-
-async def try_key(key: Path, key_check: KeyCheck) -> None:
+async def try_key(key: Path, settings: SshSettings, key_check: KeyCheck) -> None:
     """Find out whether the key can be used before a deployment needs to know, which then need not wait for it."""
-    workers = WorkerPool(Settings(__version__, str(key), "", 0.0, 1))
+    workers = open_workers(key, settings)
     try:
         await key_check.require_usable(key, workers)
     except (SshKeyError, NoWorkerError, OSError) as error:

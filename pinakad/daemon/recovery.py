@@ -216,7 +216,7 @@ class Recovery:
                 "finished_at": report.started_at,
             }
         )
-        self._store.save(finished, durable=True)
+        self._store.save(finished)
         folder = entry.folder if entry is not None else None
         self._store.served.remember(served_request(finished.id, part, folder))
         return finished

@@ -80,14 +80,14 @@ class Release:
             text = "; ".join(self._markers.removal.obstacles.values())
             problem = Spot("").warning(Code.ANSWER_BLOCKED, f"the answer cannot be put in its place: {text}")
             report = report.model_copy(update={"problems": [*report.problems, problem]})
-            self._store.save(report, durable=True)
+            self._store.save(report)
         return report
 
     def _answer_again(self) -> None:
         """Put the latest answer into a folder that came back without it."""
         newest = next(reversed(self._store.ids()), None)
-        if newest is None or self._answered == (newest, self._markers.identity()):
-            return  # it need not be read: with thousands of nodes that takes long
+        if self._answered == (newest, self._markers.identity()):
+            return  # the report need not be read: with thousands of nodes that takes long
         latest = self._store.latest()
         if latest is None or not latest.is_finished or self._answered == (latest.id, self._markers.identity()):
             return

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -89,7 +90,8 @@ class Wiring:
 
     async def try_key(self) -> None:
         """Try the configured key before a deployment needs it."""
-        await try_key(readable_key(self._config()), self._key_check)
+        config = self._config()
+        await try_key(readable_key(config), config.ssh, self._key_check)
 
     def close(self) -> None:
         """Close the logins of the last run."""
@@ -99,29 +101,30 @@ class Wiring:
     async def _publish_progress(self, report: Report, polls: Sequence[NodePoll]) -> None:
         await self._status_file.publish_progress(report, polls)
         if self._logins is not None:
-            try:
+            with self._failed_host_keys_noted():
                 await self._logins.save_host_keys_beside()
-            except OSError as error:
-                self._write_retry.failed(_HOST_KEYS, error)
-            else:
-                self._write_retry.succeeded(_HOST_KEYS)
 
     def _publish(self, report: Report) -> None:
         self._status_file.publish(report)
         if self._logins is None:
             return
-        try:
+        with self._failed_host_keys_noted():
             self._logins.save_host_keys()
-        except OSError as error:
-            self._write_retry.failed(_HOST_KEYS, error)
-        else:
-            self._write_retry.succeeded(_HOST_KEYS)
         if report.is_finished:  # keys that could not be written are not tried again
             self._write_retry.not_needed(_HOST_KEYS)
             self.close()
 
+    @contextmanager
+    def _failed_host_keys_noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._write_retry.failed(_HOST_KEYS, error)
+        else:
+            self._write_retry.succeeded(_HOST_KEYS)
+
     async def _save(self, report: Report, *, must: bool) -> None:
-        save = partial(self._store.save, report, durable=True)
+        save = partial(self._store.save, report)
         if must:
             await self._write_retry.until_done(_REPORT, save, in_thread=True)
             return

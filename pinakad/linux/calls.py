@@ -36,7 +36,11 @@ def create(
 def open_new(path: os.PathLike[str] | str, mode: int, folder: int | None = None) -> int:
     """Create a file and return its descriptor; see `create`."""
     descriptor = os.open(path, _CREATED, mode, dir_fd=folder)
-    os.fchmod(descriptor, mode)  # the umask does not apply; the file is new, so no other process has it open
+    try:
+        os.fchmod(descriptor, mode)  # the umask does not apply; the file is new, so no other process has it open
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -63,7 +67,19 @@ def sync_file_system(descriptor: int) -> None:
     _call("syncfs", None, descriptor)
 
 
-def _call(name: str, path: str | None, *arguments: int | bytes) -> None:
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+def set_of_process(option: int, value: int) -> None:
+    """Set an option of this process (prctl(2)). Raises OSError."""
+    _call("prctl", None, option, value, 0, 0, 0)
+
+
+def system_call(number: int, *arguments: int | bytes | None) -> int:
+    """Make a system call that the C library has no function for (syscall(2)); return its result. Raises OSError."""
+    return _call("syscall", None, number, *arguments)
+
+
+def _call(name: str, path: str | None, *arguments: int | bytes | None) -> int:
+    result = getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments)
+    if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
+    return int(result)

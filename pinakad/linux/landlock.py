@@ -3,13 +3,14 @@
 An old kernel takes what it knows of these; none at all is no error, as the unit's sandbox is there, too.
 """
 
-import ctypes
 import errno
 import os
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from pinakad.linux import calls
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
 _VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
@@ -28,18 +29,19 @@ def restrict_to_reading(folders: Iterable[Path]) -> bool:
     Where the kernel can, it also makes no TCP connection any more and sends no signal to others. Return whether the
     kernel restricts files at all. Raises OSError where it does, and refuses this, or a filter of system calls does.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, 0, _VERSION)
-    libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if version < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EOPNOTSUPP):
-        return False
-    _checked(version)
-    ruleset = _checked(libc.syscall(_CREATE_RULESET, *_handled(version), 0))
+    calls.set_of_process(_NO_NEW_PRIVS, 1)
+    try:
+        version = calls.system_call(_CREATE_RULESET, None, 0, _VERSION)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP):
+            return False
+        raise
+    ruleset = calls.system_call(_CREATE_RULESET, *_handled(version), 0)
     try:
         for folder in folders:
             with suppress(FileNotFoundError, NotADirectoryError):
-                _allow_reading(libc, ruleset, folder)
-        _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+                _allow_reading(ruleset, folder)
+        calls.system_call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
     return True
@@ -57,17 +59,10 @@ def _handled(version: int) -> tuple[bytes, int]:
     return data, len(data)
 
 
-def _allow_reading(libc: ctypes.CDLL, ruleset: int, folder: Path) -> None:
+def _allow_reading(ruleset: int, folder: Path) -> None:
     descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         rule = struct.pack("=Qi", _READ_FILE | _READ_DIR, descriptor)  # struct landlock_path_beneath_attr
-        _checked(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
+        calls.system_call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
     finally:
         os.close(descriptor)
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"landlock: {os.strerror(number)}")
-    return int(result)

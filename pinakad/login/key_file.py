@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 
 MAX_KEY_BYTES = 1 << 16
+CERTIFICATE = "-cert.pub"
+"""What ssh-keygen(1) adds to the name of a key for that of its certificate."""
 
 
 class SshKeyError(Exception):

@@ -11,10 +11,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from pinakad.login.key_file import MAX_KEY_BYTES, SshKeyError, read_regular
+from pinakad.login.key_file import CERTIFICATE, MAX_KEY_BYTES, SshKeyError, read_regular
 from pinakad.printable import cause_of, printable
 
-_CERTIFICATE = "-cert.pub"
 _Loaded = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 _CLASSES: tuple[tuple[type[_Loaded], type[paramiko.PKey]], ...] = (
     (rsa.RSAPrivateKey, paramiko.RSAKey),
@@ -39,7 +38,7 @@ def load_key(path: Path) -> paramiko.PKey:
     except (ValueError, UnsupportedAlgorithm, paramiko.SSHException, AssertionError, IndexError) as error:
         cause = printable(str(error)) or "unknown format"
         raise SshKeyError(f"cannot use the SSH key '{path}': not a private key ({cause})") from None
-    _add_certificate(key, Path(f"{path}{_CERTIFICATE}"))
+    _add_certificate(key, Path(f"{path}{CERTIFICATE}"))
     return key
 
 

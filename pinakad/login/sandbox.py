@@ -3,16 +3,16 @@
 What the unit's sandbox forbids the daemon (system calls, name spaces, new privileges) is inherited.
 """
 
-import ctypes
 import resource
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from pinakad.linux import calls
 from pinakad.linux.landlock import restrict_to_reading
 
-_NOT_DUMPABLE = 4  # PR_SET_DUMPABLE (prctl(2)): no process of the same user may look into the memory, where the key is
+_DUMPABLE = 4  # PR_SET_DUMPABLE (prctl(2)): no process of the same user may look into the memory, where the key is
 _OOM_SCORE = "500"
 _LIBRARIES = ("/usr/lib", "/lib", "/usr/lib64", "/lib64", "/usr/local/lib")
 
@@ -23,7 +23,7 @@ def before_the_key() -> None:
     A signal to all processes of the service, or of a terminal, is the daemon's to act on.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_NOT_DUMPABLE, 0, 0, 0, 0)
+    calls.set_of_process(_DUMPABLE, 0)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

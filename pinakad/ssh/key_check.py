@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from pinakad.login.key_file import CERTIFICATE
 from pinakad.ssh.worker_pool import WorkerPool
 
-_CERTIFICATE = "-cert.pub"
 _TOO_YOUNG_NS = 100_000_000
 """A file that changed so shortly before it was read may have changed right after that, and show the same times."""
 Identity = tuple[tuple[int, ...] | None, ...]
@@ -35,16 +35,14 @@ class KeyCheck:
 
 def _identity(key: Path) -> Identity:
     """Return what changes with the content of the key and its certificate, and with who may read them."""
-    return tuple(_of_file(path) for path in (key, Path(f"{key}{_CERTIFICATE}")))
+    return tuple(_of_file(path) for path in (key, Path(f"{key}{CERTIFICATE}")))
 
 
 def _of_file(path: Path) -> tuple[int, ...] | None:
+    """Return the facts of a file, its two times last; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - what it leads to
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid, found.st_size, *_times(found)
-
-
-def _times(found: os.stat_result) -> tuple[int, int]:
-    return found.st_mtime_ns, found.st_ctime_ns
+    what = found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid, found.st_size
+    return *what, found.st_mtime_ns, found.st_ctime_ns

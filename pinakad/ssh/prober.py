@@ -75,7 +75,7 @@ class Prober:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.host_keys = host_keys
-        self._workers = workers
+        self.workers = workers
         self._turns = LoginTurns(workers, settings.auth_timeout_s, settings.command_timeout_s)
         self._most_open = connections or descriptors_left()
         self._open = Limiter(self._most_open, self._most_open - self._most_open // 8)
@@ -122,7 +122,7 @@ class Prober:
 
         They take BASELINE_S at most, and BASELINE_EACH_S more for each target that answers.
         """
-        await self._workers.start(len(targets))
+        await self.workers.start(len(targets))
         began_s = self._loop.time()
         reached: set[int] = set()
         tasks: list[asyncio.Task[AttemptResult]] = []
@@ -144,7 +144,7 @@ class Prober:
     def close(self) -> None:
         """Close the connector and end the workers, with all logins that are under way."""
         self._connector.close()
-        self._workers.close()
+        self.workers.close()
 
     async def _log_in(
         self, found: Reached, target: Target, began_s: float, *, ready: bool, alone: bool

@@ -5,7 +5,10 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+from pinakad import __version__
+from pinakad.config import SshSettings
 from pinakad.events import Event, fields
 from pinakad.login.key_file import SshKeyError
 from pinakad.login.messages import Hello, Settings
@@ -29,6 +32,12 @@ log = logging.getLogger(__name__)
 
 class NoWorkerError(Exception):
     """No login can be made, for a reason that is no node's; the message says which."""
+
+
+def open_workers(key: Path, settings: SshSettings, ready_command: str = "") -> "WorkerPool":
+    """Return the pool of workers that log in with a key and run a command on each node that is asked for it."""
+    number = workers_of(settings.workers)
+    return WorkerPool(Settings(__version__, str(key), ready_command, settings.command_timeout_s, number))
 
 
 def workers_of(setting: int | str) -> int:

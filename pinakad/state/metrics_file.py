@@ -198,8 +198,8 @@ def _add_latest(gauges: _Gauges, latest: Report, overview: Overview, now_wall_s:
     began_s, ended_s = wall_s(latest.started_at) or now_wall_s, wall_s(latest.finished_at) or now_wall_s
     about = "The seconds from the taking of the request to the verdict, or until now."
     gauges.add("deployment_duration_seconds", about, max(0.0, ended_s - began_s))
-    states = Counter({str(state): count for state, count in overview.states.items()})
-    gauges.add_each("nodes", "Nodes of the running or latest deployment, by state.", "state", _each(NodeState, states))
+    states = _each(NodeState, overview.states)
+    gauges.add_each("nodes", "Nodes of the running or latest deployment, by state.", "state", states)
     reasons = overview.reasons
     about = "Nodes that are not up, by the reason why their last attempt failed."
     gauges.add_each("nodes_not_up", about, "reason", {NOT_ASKED: reasons[NOT_ASKED]} | _each(NodeReason, reasons))

@@ -34,11 +34,8 @@ class StateUnreadableError(Exception):
     """A report is there and cannot be read, or is of a schema that is not ours."""
 
 
-def write_report(folder: Path, report: Report, *, durable: bool) -> None:
-    """Write the report into its deployment's folder. Raises OSError."""
-    if not durable:
-        write_whole(folder / REPORT, report_pieces(report), durable=False)
-        return
+def write_report(folder: Path, report: Report) -> None:
+    """Write the report durably into its deployment's folder. Raises OSError."""
     with crash_point(CrashPoint(f"saved {report.phase}")):
         _write_durably(folder, report)
 

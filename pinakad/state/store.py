@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pinakad.linux.files import SlowDraft, make_folder, sync_folder, write_all, write_new
 from pinakad.report.document import Report
@@ -31,6 +32,7 @@ __all__ = ["StateUnreadableError", "Store"]
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z\.([0-9]{4,})")
 _ANSWERED = "answered"
 _SNAPSHOT_MODE = 0o640
+_T = TypeVar("_T")
 
 
 class Store:
@@ -94,25 +96,25 @@ class Store:
                 make_folder(self.folder(identifier))
         return identifier
 
-    def save(self, report: Report, *, durable: bool) -> None:
-        """Write the report: durable at a change of phase, otherwise without waiting for the disk. Raises OSError."""
+    def save(self, report: Report) -> None:
+        """Write the report durably. Raises OSError."""
         with self._writing:
             self._saves += 1
-            try:
-                report_file.write_report(self.folder(report.id), report, durable=durable)
-            except FileNotFoundError:
-                self._folders.make_deployment_again(report.id)
-                report_file.write_report(self.folder(report.id), report, durable=durable)
+            self._in_its_folder(report.id, lambda folder: report_file.write_report(folder, report))
 
     def progress(self, identifier: str) -> "ReportDraft":
         """Return a draft for the running report, to be written piece by piece. Raises OSError."""
         saves = self._saves
+        draft = self._in_its_folder(identifier, report_file.progress_draft)
+        return ReportDraft(draft, self._writing, lambda: self._saves == saves)
+
+    def _in_its_folder(self, identifier: str, work: Callable[[Path], _T]) -> _T:
+        """Work in a deployment's folder, which is made again where somebody has removed it."""
         try:
-            draft = report_file.progress_draft(self.folder(identifier))
+            return work(self.folder(identifier))
         except FileNotFoundError:
             self._folders.make_deployment_again(identifier)
-            draft = report_file.progress_draft(self.folder(identifier))
-        return ReportDraft(draft, self._writing, lambda: self._saves == saves)
+            return work(self.folder(identifier))
 
     def load(self, identifier: str) -> Report:
         """Read a report. Raises StateUnreadableError, also for a schema that is not ours."""

@@ -23,19 +23,17 @@ from typing import Any
 import paramiko
 from usage import children, cpu_of_children_s, peak_mb
 
-from pinakad import __version__
 from pinakad.config import SshSettings
 from pinakad.linux.clock import now
 from pinakad.linux.limits import allow_many_files, collect_rarely
 from pinakad.linux.loop import BootClockLoop
-from pinakad.login.messages import Settings
 from pinakad.polling.node_poll import Baseline, NodePoll
 from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import SPREAD, Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeState
 from pinakad.ssh.prober import Prober, Target, open_host_keys
-from pinakad.ssh.worker_pool import WorkerPool, workers_of
+from pinakad.ssh.worker_pool import open_workers
 
 Found = dict[str, Any]
 
@@ -59,8 +57,7 @@ def poller(*, groups: list[list[int]], key: str, interval_s: float, rounds: int,
         start_s = now().boot_s + 0.5 + len(targets) / 20_000  # all tasks stand before the first slot
         schedule = Schedule(start_s, 0, interval_s, rounds, exited_s=start_s)
         with tempfile.TemporaryDirectory() as folder:
-            given = Settings(__version__, key, "", settings.command_timeout_s, workers_of(settings.workers))
-            workers = WorkerPool(given)
+            workers = open_workers(Path(key), settings)
             await workers.start(len(targets))  # as the daemon has it after it asked all nodes for their boot ids
             prober = Prober(settings, workers, open_host_keys(Path(folder, "known_hosts"), settings))
         late: list[float] = []

@@ -146,7 +146,7 @@ def keep(folder: Path, report: Report) -> None:
     store.root.mkdir(exist_ok=True)
     store.prepare()
     store.folder(report.id).mkdir()
-    store.save(report, durable=False)
+    store.save(report)
 
 
 def test_where_there_is_nothing_that_is_told_and_no_failure(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from forms import default
 from hostile import BAD, Zoo
 from machines import Machines, free_port
-from processes import descendants
+from processes import command, login_workers
+from processes import zombies as zombies_of
 from site_folders import write_key
 from world import World
 
@@ -22,19 +23,12 @@ KILLS = [pytest.param(12), pytest.param(1000, marks=[pytest.mark.long, pytest.ma
 def workers(world: World) -> list[int]:
     """Return the pids of the daemon's login workers."""
     assert world.daemon is not None
-    return [pid for pid in descendants(world.daemon.pid) if b"pinakad.login.worker" in _words(pid)]
-
-
-def _words(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return login_workers(world.daemon.pid)
 
 
 def zombies(world: World) -> list[int]:
     assert world.daemon is not None
-    return [pid for pid in descendants(world.daemon.pid) if _words(pid) == b""]
+    return zombies_of(world.daemon.pid)
 
 
 @pytest.fixture
@@ -159,6 +153,6 @@ def test_a_daemon_that_is_killed_takes_its_workers_along(field: World) -> None:
     field.wait(lambda: workers(field), "a worker")
     left = workers(field)
     field.kill()
-    field.wait(lambda: not [pid for pid in left if b"login" in _words(pid)], "the end of the workers")
+    field.wait(lambda: not [pid for pid in left if b"login" in command(pid)], "the end of the workers")
     field.start()
     assert field.answer().outcome == "completed"

@@ -217,7 +217,7 @@ def running(world: World) -> None:
     """Leave a deployment that is not over, as a daemon that was stopped does."""
     store = Store(world.state)
     store.prepare()
-    store.save(new_report().model_copy(update={"id": store.begin()}), durable=True)
+    store.save(new_report().model_copy(update={"id": store.begin()}))
 
 
 def test_a_marker_folder_that_is_a_link_in_the_groups_folder_is_not_followed_by_root(

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from processes import descendants
 
 from pinakad.script import running_scripts
 from pinakad.script.processes import NODES_VARIABLE
@@ -102,15 +103,12 @@ def running_there(words: list[str], folder: Path) -> Iterator[int]:
         ends_s = time.monotonic() + 10
         while not shell:
             assert time.monotonic() < ends_s, "it does not run"
-            family = [process.pid, *running_children(process.pid)]
-            shell = next((pid for pid in family if running_scripts.words_of_process(pid)[:1] == ["bash"]), 0)
+            shell = next(
+                (pid for pid in descendants(process.pid) if running_scripts.words_of_process(pid)[:1] == ["bash"]), 0
+            )
         yield shell
     finally:
         process.communicate("over\n")
-
-
-def running_children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ class NextBoot:
 
         async def save(report: Report, *, must: bool) -> None:
             await asyncio.sleep(0)
-            store.save(report, durable=True)
+            store.save(report)
 
         async def snapshot(files: Mapping[str, bytes]) -> None:
             await asyncio.sleep(0)

@@ -2,21 +2,21 @@
 
 import ctypes
 import gc
-from collections.abc import Iterator
+import os
 from pathlib import Path
 from typing import NamedTuple
 
-from pinakad import __version__
+from processes import login_workers, zombies
+
 from pinakad.config import SshSettings
-from pinakad.login.messages import Settings
 from pinakad.ssh.host_keys import HostKeys
 from pinakad.ssh.prober import Prober, open_host_keys
-from pinakad.ssh.worker_pool import WorkerPool
+from pinakad.ssh.worker_pool import WorkerPool, open_workers
 
 
-def pool(key: Path, settings: SshSettings, ready_command: str = "", workers: int = 2) -> WorkerPool:
-    """Return the workers that log in with a key."""
-    return WorkerPool(Settings(__version__, str(key), ready_command, settings.command_timeout_s, workers))
+def pool(key: Path, settings: SshSettings, ready_command: str = "") -> WorkerPool:
+    """Return the workers that log in with a key: two at most, whatever this machine has."""
+    return open_workers(key, settings.model_copy(update={"workers": 2}), ready_command)
 
 
 def prober(
@@ -48,20 +48,8 @@ def standing() -> Standing:
 
 
 def workers() -> list[int]:
-    """Return the pids of the login workers of this process, also of those that are dead and not reaped."""
-    return [pid for pid in _children() if b"pinakad.login.worker" in _words(pid) or _words(pid) == b""]
-
-
-def _children() -> Iterator[int]:
-    for task in Path("/proc/self/task").iterdir():
-        yield from map(int, (task / "children").read_text(encoding="ascii").split())
-
-
-def _words(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b"gone"
+    """Return the login workers of this process, also those that are dead and not reaped."""
+    return login_workers(os.getpid()) + zombies(os.getpid())
 
 
 def _of(process: Path) -> Standing:

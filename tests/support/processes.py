@@ -29,6 +29,24 @@ def mentioning(text: str) -> list[int]:
     return [pid for pid in pids if pid != os.getpid() and text.encode() in _words(pid)]
 
 
+def login_workers(pid: int) -> list[int]:
+    """Return the login workers that a process has started and that live."""
+    return [child for child in descendants(pid) if b"pinakad.login.worker" in command(child)]
+
+
+def zombies(pid: int) -> list[int]:
+    """Return what a process has started, has ended, and is not reaped."""
+    return [child for child in descendants(pid) if command(child) == b""]
+
+
+def command(pid: int) -> bytes:
+    """Return the command line of a process; nothing for a zombie."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b"gone"
+
+
 def descendants(pid: int) -> list[int]:
     """Return a process and all that it started, while their parents live."""
     parents = {int(path.parent.name): parent for path in Path("/proc").glob("[0-9]*/stat") if (parent := _parent(path))}

@@ -52,7 +52,7 @@ class WorkerParts:
         """Write the report of a run that failed; it is not answered yet."""
         done = {"phase": Phase.FINISHED, "outcome": Outcome.FAILED, "finished_at": report.started_at}
         finished = report.model_copy(update=done)
-        self.store.save(finished, durable=True)
+        self.store.save(finished)
         return finished
 
     def names(self) -> set[str]:

@@ -185,7 +185,7 @@ class RestartedWorker:
 
         async def save(report: Report, *, must: bool) -> None:
             await asyncio.sleep(0)
-            self.store.save(report, durable=True)
+            self.store.save(report)
 
         async def snapshot(files: Mapping[str, bytes]) -> None:
             await asyncio.sleep(0)

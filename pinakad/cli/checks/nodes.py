@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 
-from pinakad import __version__
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
 from pinakad.login.key_file import SshKeyError
 from pinakad.login.keys import load_key
-from pinakad.login.messages import Settings as LoginSettings
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.selection import Node, NodeSet, ignored_text, select_nodes
 from pinakad.polling.vocabulary import AttemptResult
 from pinakad.printable import cause_of
 from pinakad.problems import Severity
 from pinakad.ssh.prober import Prober, Target, open_host_keys
-from pinakad.ssh.worker_pool import WorkerPool, workers_of
+from pinakad.ssh.worker_pool import open_workers
 from pinakad.state.store import Store
 
 _REACH_LIMIT_S = 20.0
@@ -86,7 +84,7 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
     settings = context.settings
     try:
         nodes = read(context).nodes
-        load_key(settings.key_path)
+        load_key(settings.key_path)  # what is wrong with it is said once, not for each node
         host_keys = open_host_keys(Store(context.state_dir).known_hosts, settings.ssh)
     except OSError as error:
         return f"cannot read the node files: {cause_of(error)}"
@@ -95,9 +93,7 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
 
     async def ask() -> list[AttemptResult]:
         command, ssh = settings.poll.ready_command, settings.ssh
-        number = workers_of(ssh.workers)
-        given = LoginSettings(__version__, str(settings.key_path), command, ssh.command_timeout_s, number)
-        prober = Prober(ssh, WorkerPool(given), host_keys)
+        prober = Prober(ssh, open_workers(settings.key_path, ssh, command), host_keys)
         cut_s = asyncio.get_running_loop().time() + _REACH_LIMIT_S
         asked = (prober.attempt(_target(context, node), cut_s, ready=bool(command)) for node in nodes)
         try:

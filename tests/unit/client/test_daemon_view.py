@@ -18,7 +18,7 @@ def test_without_a_daemon_the_latest_report_in_the_state_folder_counts(tmp_path:
     store = Store(tmp_path)
     store.prepare()
     report = finished_report().model_copy(update={"id": store.begin()})
-    store.save(report, durable=False)
+    store.save(report)
     view = read_daemon_view(tmp_path, tmp_path)
     assert (view.running, view.report and view.report.id) == (False, report.id)
 

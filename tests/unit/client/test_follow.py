@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Store:
 
 def save(store: Store, report: Report) -> str:
     identifier = store.begin()
-    store.save(report.model_copy(update={"id": identifier}), durable=False)
+    store.save(report.model_copy(update={"id": identifier}))
     return identifier
 
 

@@ -31,7 +31,7 @@ def served(store: Store, request_id: str | None, nodes: list[str] | None) -> str
     """Add a deployment that serves such a request; return its id."""
     part = RequestPart(id=request_id, inode=5, mtime_ns=1, size=0, sha256="0" * 64, nodes=nodes)
     report = new_report().model_copy(update={"id": store.begin(), "request": part})
-    store.save(report, durable=False)
+    store.save(report)
     return report.id
 
 

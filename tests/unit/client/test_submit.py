@@ -52,7 +52,7 @@ class Place:
         report = new_report().model_copy(
             update={"id": self.store.begin(), "request": request.part(), "phase": phase, "nodes": []}
         )
-        self.store.save(report, durable=False)
+        self.store.save(report)
         return report
 
     def ask(self, meanwhile: Callable[[], object] = lambda: None) -> Submitted:

@@ -36,7 +36,7 @@ class Site:
 
     def begin(self) -> Report:
         report = new_report().model_copy(update={"id": self.store.begin()})
-        self.store.save(report, durable=True)
+        self.store.save(report)
         return report
 
     def status(self) -> Status:
@@ -74,7 +74,7 @@ def many(site: Site) -> Report:
     report = site.begin()
     nodes = [finished_report().nodes[0].model_copy(update={"number": number}) for number in range(250)]
     report = report.but(phase=Phase.POLLING, nodes=nodes, counts=counts_of(nodes))
-    site.store.save(report, durable=True)
+    site.store.save(report)
     site.file.publish(report)
     return report
 
@@ -135,7 +135,7 @@ async def test_a_phase_that_is_published_meanwhile_is_not_replaced_by_the_progre
     async with asyncio.TaskGroup() as group:
         group.create_task(site.file.publish_progress(report, polls_of(report, 3)))
         await asyncio.sleep(0)
-        site.store.save(finished, durable=True)
+        site.store.save(finished)
         site.file.publish(finished)
     assert site.message() == "the end"
     assert site.store.load(report.id) == finished
@@ -149,7 +149,7 @@ async def test_a_report_that_is_saved_meanwhile_is_not_replaced_by_older_progres
     async with asyncio.TaskGroup() as group:
         group.create_task(site.file.publish_progress(report, polls_of(report, 3)))
         await asyncio.sleep(0)
-        site.store.save(later, durable=True)
+        site.store.save(later)
     assert site.store.load(report.id).message == "later"
 
 
