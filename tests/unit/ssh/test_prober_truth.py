@@ -105,6 +105,18 @@ def test_a_changed_host_key_is_refused_by_accept_new_and_pinned_by_replace(world
     assert world.serve().nodes[0].host_key == "same"
 
 
+def test_nothing_is_run_on_a_machine_whose_host_key_is_refused(world: World, one: Machines) -> None:
+    """It lets us in, as whoever took over the address would: the key must not be used there at all."""
+    sign = world.root / "was_here"
+    world.configure(ssh={"host_keys": "accept-new"}, poll={"attempts": 25, "ready_command": f"touch {sign}"})
+    world.start()
+    assert world.serve().outcome == "completed"
+    sign.unlink()
+    one[1].reboot(host_key=True)
+    the_unreachable_node(world.serve(), "host_key_changed")
+    assert not sign.exists()
+
+
 def test_strict_trusts_the_operators_file_and_nothing_else(world: World, one: Machines) -> None:
     known = world.root / "known_hosts"
     known.write_text(f"elsewhere {one[1].host_key}\n", encoding="utf-8")
