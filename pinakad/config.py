@@ -4,22 +4,14 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.polling.settings import PollSettings
 from pinakad.printable import printable
+from pinakad.tables import AbsolutePath, Table, WebSettings
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
@@ -35,20 +27,7 @@ class ConfigError(Exception):
     """The configuration cannot be used. The message has one line for each finding: file, key, value, rule."""
 
 
-def _absolute(value: Path) -> Path:
-    if not value.is_absolute() or "\0" in str(value):
-        raise ValueError("must be an absolute path")
-    return value
-
-
-AbsolutePath = Annotated[Path, Strict(strict=False), AfterValidator(_absolute)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # neither `true` nor "5" is a number
-
-
-class PathSettings(_Table):
+class PathSettings(Table):
     """The table `[paths]`. What is not set lies under `work_dir`."""
 
     work_dir: AbsolutePath = Field(DEFAULT_WORK_DIR, description="the folder that everything below is in")
@@ -61,7 +40,7 @@ class PathSettings(_Table):
     )
 
 
-class ScriptSettings(_Table):
+class ScriptSettings(Table):
     """The table `[script]`: how the deployment script is run."""
 
     launch: bool = Field(True, description="false: somebody else starts the script, pinakad only watches the nodes")
@@ -78,7 +57,7 @@ class ScriptSettings(_Table):
     )
 
 
-class SshSettings(_Table):
+class SshSettings(Table):
     """The table `[ssh]`: how nodes are logged in to."""
 
     user: str = Field("pinakasupport", min_length=1, max_length=64, description="who logs in")
@@ -116,25 +95,25 @@ class SshSettings(_Table):
         return self.connect_timeout_s + self.banner_timeout_s + self.auth_timeout_s + self.command_timeout_s
 
 
-class HistorySettings(_Table):
+class HistorySettings(Table):
     """The table `[history]`."""
 
     keep: int = Field(100, ge=1, le=100_000, description="finished deployments that are kept")
 
 
-class MetricsSettings(_Table):
+class MetricsSettings(Table):
     """The table `[metrics]`."""
 
     textfile: AbsolutePath | None = Field(None, description="a .prom file for node_exporter's textfile collector")
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """The table `[log]`."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is less is not logged")
 
 
-class Config(_Table):
+class Config(Table):
     """All settings. A missing table or key has its default."""
 
     paths: PathSettings = PathSettings()
@@ -144,6 +123,7 @@ class Config(_Table):
     history: HistorySettings = HistorySettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    web: WebSettings = WebSettings()
 
     @property
     def nodes_dir(self) -> Path:
@@ -252,9 +232,13 @@ def _findings(error: ValidationError, name: str) -> Iterator[str]:
 
 
 def _siblings(loc: tuple[str | int, ...]) -> list[str]:
-    table = Config.model_fields.get(str(loc[0])) if len(loc) > 1 else None
-    model = table.annotation if table else Config
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    table: type[BaseModel] = Config
+    for part in loc[:-1]:
+        field = table.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            break
+        table = field.annotation
+    return sorted(table.model_fields)
 
 
 def _shown(value: Any) -> str:

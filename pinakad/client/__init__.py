@@ -12,6 +12,10 @@ This package imports nothing that is for a terminal. In the order in which a req
     refs.py         which deployment is meant, although it may not have begun
     placing.py      put a request into its place, although others write there too
     submit.py       ask for a deployment
+    apply.py        store node files and ask for their deployment
+    retry.py        ask for a deployment once more
+    retire.py       move the files of machines that are gone aside
+    cancel.py       ask to cancel the running deployment
     follow.py       follow a deployment to its verdict
     daemon_view.py  what is going on, by the daemon or by the state folder
 """

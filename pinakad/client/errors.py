@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pinakad.printable import cause_of
+from pinakad.problems import Problem
 from pinakad.report.vocabulary import Phase
 from pinakad.report.wording import duration_text
 
@@ -120,12 +121,12 @@ class SourceError(WrongNameError):
 class NotStoredError(ClientError):
     """The nodes are wrong, by themselves or together with those in the folder. `problems` has a line for each problem.
 
-    Nothing was stored.
+    `found` has the problems themselves, whose files are the labels of the sources. Nothing was stored.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], found: Sequence[Problem] = ()) -> None:
         super().__init__("\n".join((*problems, "nothing was stored")))
-        self.problems = tuple(problems)
+        self.problems, self.found = tuple(problems), tuple(found)
 
 
 class NoNodesError(NotStoredError):
@@ -138,6 +139,14 @@ class NoNodesError(NotStoredError):
     def __str__(self) -> str:
         """Return the text: a single problem takes one line."""
         return f"{self.label}: {self.cause}; nothing was stored"
+
+
+class StoredOnlyError(ClientError):
+    """The node files `names` were stored, and their deployment could not be asked for. `error` says why."""
+
+    def __init__(self, names: Sequence[str], error: ClientError) -> None:
+        super().__init__(f"stored {', '.join(names)}, but did not ask for their deployment: {error}")
+        self.names, self.error = tuple(names), error
 
 
 class LockedFolderError(ClientError):
@@ -211,3 +220,51 @@ class NoDaemonError(ClientError):
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"no daemon has run for {limit_s:g} s, so nobody gives a verdict")
         self.limit_s = limit_s
+
+
+# --- deployments that are asked for again, nodes that are retired, runs that are cancelled
+
+
+class NotOverError(ClientError):
+    """The deployment `identifier` is not over, so nothing of it can be tried again."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"deployment {identifier} is not over")
+        self.identifier = identifier
+
+
+class NothingToRetryError(ClientError):
+    """No node of the deployment is to be tried again: none failed, or none of the files is there any more."""
+
+
+class NodesUnknownError(ClientError):
+    """It is not known which nodes the deployment was for. `remedy` says what to do."""
+
+    def __init__(self, text: str, remedy: str) -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
+
+class AskedForError(ClientError):
+    """The node files `names` cannot be moved: a request that waits to be served, at `place`, names them."""
+
+    def __init__(self, names: Sequence[str], place: Path) -> None:
+        text = f"cannot retire {', '.join(names)}: a request that waits to be served names it"
+        super().__init__(text)
+        self.names, self.place = tuple(names), place
+
+
+class UnknownFileError(WrongNameError):
+    """No node file in `folder` is of the node `text`."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        super().__init__(f"cannot find a node '{text}' in '{folder}'")
+        self.text, self.folder = text, folder
+
+
+class AmbiguousFileError(WrongNameError):
+    """Several node files may be meant by a name. `remedy` says what to write."""
+
+    def __init__(self, text: str, remedy: str) -> None:
+        super().__init__(text)
+        self.remedy = remedy

@@ -8,8 +8,8 @@ from pinakad.config import Config
 from pinakad.linux.open_folder import OpenFolder
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.reading import ParsedNodeFile
-from pinakad.nodes.selection import NodeSet, select_nodes
-from pinakad.problems import Severity
+from pinakad.nodes.selection import NodeSet, Superseded, select_nodes
+from pinakad.problems import Code, Problem, Severity, Spot
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,19 @@ def plan_of(settings: Config, folder: OpenFolder, sources: list[Source]) -> Plan
     labels = frozenset(source.label for source in sources)
     present = node_files(settings, folder)
     found = select_nodes([*present, *drafts], labels, ssh_port=settings.ssh.port)
-    wrong = [problem.line() for problem in found.problems if problem.severity is Severity.ERROR]
-    wrong += [
-        f"{entry.file}: it is {entry.hostname}, and so is {entry.by}: leave one of them out"
-        for entry in found.superseded
-    ]
+    wrong = [problem for problem in found.problems if problem.severity is Severity.ERROR]
+    wrong += [_named_twice(entry) for entry in found.superseded]
     if len(labels) < len(sources):
-        wrong.append("a file is named twice")
+        wrong.append(Spot("").error(Code.DUPLICATE_KEY, "a file is named twice"))
     if wrong:
-        raise NotStoredError(wrong)
+        raise NotStoredError([problem.line() for problem in wrong], wrong)
     replaced: dict[str, list[str]] = {label: [] for label in labels}
     for entry in select_nodes([*present, *drafts], ssh_port=settings.ssh.port).superseded:
         if entry.by in replaced:
             replaced[entry.by].append(entry.file)
     return Plan(sources, found, replaced)
+
+
+def _named_twice(entry: Superseded) -> Problem:
+    text = f"it is {entry.hostname}, and so is {entry.by}: leave one of them out"
+    return Spot(entry.file).error(Code.HOSTNAME_REUSED, text)

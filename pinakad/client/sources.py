@@ -20,10 +20,14 @@ _AFTER_ALL = 10**18
 
 @dataclass(frozen=True)
 class Source:
-    """One node that is to be stored: its source, for messages, and the content of its file."""
+    """One node that is to be stored: its source, for messages, and the content of its file.
+
+    `key`: its place in a document of several nodes, the position from 0 or the object's key; None where it is alone.
+    """
 
     label: str
     raw: bytes
+    key: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,30 @@ def sources_in(label: str, raw: bytes) -> Iterator[Source]:
         raise NoNodesError(label, f"cannot read the file as JSON: {error}") from None
     if _is_node(value):
         yield Source(label, raw)
-        return
+    else:
+        yield from _sources_of(label, value)
+
+
+def sources_of(label: str, value: Any) -> Iterator[Source]:
+    """Return the nodes in a document that was parsed already, as `sources_in` does. Raises NoNodesError."""
+    if _is_node(value):
+        yield Source(label, _as_file(value))
+    else:
+        yield from _sources_of(label, value)
+
+
+def _sources_of(label: str, value: Any) -> Iterator[Source]:
     items = list(_items(value))
     if not items:
         text = "must be a node, a list of nodes or an object of nodes keyed by address"
         raise NoNodesError(label, f"{text}, and it has none")
     for key, item in items:
-        yield Source(f"{label}[{key}]", (json.dumps(item, indent=1, ensure_ascii=False) + "\n").encode())
+        shown = key + 1 if isinstance(key, int) else key
+        yield Source(f"{label}[{shown}]", _as_file(item), key)
+
+
+def _as_file(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def as_drafts(sources: list[Source], *, allow_loopback: bool) -> list[Draft]:
@@ -83,9 +104,9 @@ def _read(path: Path, standard_input: BinaryIO) -> tuple[str, bytes]:
         raise SourceError(path, cause_of(error)) from error
 
 
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
+def _items(value: Any) -> Iterator[tuple[int | str, Any]]:
     if isinstance(value, list):
-        yield from ((str(position), item) for position, item in enumerate(value, start=1))
+        yield from enumerate(value)
     elif isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
         yield from value.items()
 

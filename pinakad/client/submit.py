@@ -25,9 +25,9 @@ _TAKE_LIMIT_S = 12.0
 """A daemon that could take a request has done so by then, and has read the node files (10 s for a slow writer)."""
 
 
-def new_request_id() -> str:
-    """Return an id for a request of ours."""
-    return f"pinakactl-{secrets.token_hex(4)}"
+def new_request_id(who: str = "pinakactl") -> str:
+    """Return an id for a request of ours, which says who asks."""
+    return f"{who}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)

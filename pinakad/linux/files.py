@@ -194,10 +194,10 @@ def is_regular(status: os.stat_result) -> bool:
 
 def read_up_to(descriptor: int, limit: int) -> bytes:
     """Return the next bytes of an open file, up to its end or `limit` bytes. Raises OSError."""
-    data = b""
+    data = bytearray()  # it grows in place: a report of thousands of nodes has many chunks
     while len(data) < limit and (chunk := os.read(descriptor, min(limit - len(data), _CHUNK))):
         data += chunk
-    return data
+    return bytes(data)
 
 
 class NotRegularError(Exception):

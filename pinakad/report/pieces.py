@@ -80,3 +80,21 @@ def _pieces(frame: Frame, nodes: Sequence[NodeReport]) -> Iterator[bytes]:
     for batch in batches(nodes):
         yield frame.put(entries_of(batch))
     yield frame.end()
+
+
+def taken_apart(text: bytes, depth: int) -> tuple[bytes, list[bytes]]:
+    """Return a document without the entries of its nodes, and these entries: what a Frame has put together.
+
+    `depth`: how many objects the list of the nodes is in. Each entry is the JSON text of one node. Raises ValueError
+    where the text is not of this form.
+    """
+    indent = b"\n" + b" " * depth
+    begin, found, rest = text.partition(indent + b'"nodes": [' + indent + b" {")
+    if not found:
+        if indent + b'"nodes": []' not in text and b'\n "deployment": null' not in text:
+            raise ValueError("the document has no nodes where they belong")
+        return text, []
+    entries, found, end = rest.partition(indent + b"]")
+    if not found:
+        raise ValueError("the list of the nodes has no end")
+    return begin + indent + b'"nodes": []' + end, [b"{" + entry for entry in entries.split(b"," + indent + b" {")]

@@ -12,14 +12,9 @@ from pinakad.cli.console.options import duration, valid_request_id
 from pinakad.cli.console.screen import columns, open_console, plain, show, show_table
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.verdict import end_with_verdict, show_submitted
-from pinakad.client.access import opened
-from pinakad.client.node_store import file_name, locked, next_number, store
-from pinakad.client.plan import Plan, plan_of, successors
-from pinakad.client.sources import Source, read_sources
-from pinakad.client.submit import Submitted, Submitter, new_request_id
-from pinakad.config import Config
-from pinakad.markers.folder import Markers
-from pinakad.state.store import Store
+from pinakad.client.apply import Preview, apply, preview
+from pinakad.client.sources import read_sources
+from pinakad.client.submit import new_request_id
 
 _HELP = f"""Store node files and ask for their deployment.
 
@@ -65,32 +60,20 @@ def command(
     settings, console = session.settings(), open_console()
     sources = read_sources(files, sys.stdin.buffer)
     if dry_run:
-        with opened(settings.nodes_dir) as folder:
-            plan = plan_of(settings, folder, sources)
-            first = next_number(folder)
-        _print(console, plan, [file_name(first + position) for position in range(len(sources))], "would store")
+        _print(console, preview(settings, sources), "would store")
         return
-    submitted = _apply(console, settings, sources, request_id or new_request_id())
-    show_submitted(console, submitted)
+    applied = apply(settings, sources, request_id or new_request_id(), config.state_dir())
+    _print(console, applied, "stored")
+    show_submitted(console, applied.submitted)
     if wait:
-        end_with_verdict(settings, submitted.ref, timeout)
-
-
-def _apply(console: Console, settings: Config, sources: list[Source], request_id: str) -> Submitted:
-    with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
-        submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
-        plan = plan_of(settings, folder, sources)
-        submitter.require_writable()
-        submitter.wait_until_taken()
-        names = store(folder, [source.raw for source in sources])
-        _print(console, plan, names, "stored")
-        return submitter.submit(names, request_id, successors(settings, folder))
+        end_with_verdict(settings, applied.submitted.ref, timeout)
 
 
 # --- the plan
 
 
-def _print(console: Console, plan: Plan, names: list[str], verb: str) -> None:
+def _print(console: Console, found: Preview, verb: str) -> None:
+    plan, names = found.plan, found.names
     table = columns(verb, "node", "polled at", "from", "supersedes")
     nodes = {node.file: node for node in plan.found.nodes}
     for source, name in zip(plan.sources, names, strict=True):

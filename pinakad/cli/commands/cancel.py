@@ -1,8 +1,6 @@
 """Cancel the running deployment, and see that it was."""
 
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import click
 
@@ -12,20 +10,18 @@ from pinakad.cli.console.options import duration
 from pinakad.cli.console.screen import open_console, plain, show
 from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.verdict import Line, show_verdict
-from pinakad.client.access import opened
-from pinakad.client.errors import ClientError, NoWriteError
+from pinakad.client.cancel import put_cancel, take_back_cancel
 from pinakad.client.follow import CHECK_EVERY_S, GRACE_S, Follower
 from pinakad.client.lookup import latest
 from pinakad.client.pending import unserved
 from pinakad.client.refs import Exactly
 from pinakad.linux.locks import is_locked
 from pinakad.markers.folder import Markers
-from pinakad.markers.names import CANCEL, REQUEST
+from pinakad.markers.names import REQUEST
 from pinakad.report.document import Report
 from pinakad.report.vocabulary import Outcome
 from pinakad.state.store import Store
 
-_MODE = 0o664  # every account that may cancel may also take that back
 _CODES = {
     0: "with --no-wait: it was asked for; else: it had completed before",
     3: "it was cancelled, as you asked",
@@ -55,7 +51,7 @@ def command(session: Session, timeout: float | None, *, no_wait: bool) -> None:
     settings = session.settings()
     store, markers = Store(config.state_dir()), Markers(settings.markers_dir)
     running = _running(store, markers)
-    _put_marker(markers.folder)
+    put_cancel(markers.folder)
     console = open_console()
     show(console, plain(f"asked to cancel deployment {running.id}"))
     if no_wait:
@@ -63,7 +59,8 @@ def command(session: Session, timeout: float | None, *, no_wait: bool) -> None:
     with Line(quiet=False) as line:
         report = Follower(store, markers, Exactly(running.id), line.update).follow(timeout)
     show_verdict(console, report)
-    _tidy_up(markers.folder, report)
+    if report.outcome is not Outcome.CANCELLED:  # it was over just before we asked
+        take_back_cancel(markers.folder)
     click.get_current_context().exit(exit_code_of(report))
 
 
@@ -83,20 +80,3 @@ def _running(store: Store, markers: Markers) -> Report:
             why = "is not taken" if is_locked(store.lock_file) else "waits for a daemon to be started"
             raise NoDaemonError(f"there is nothing to cancel yet: the request {why}; to take it back: rm '{path}'")
         time.sleep(CHECK_EVERY_S / 4)
-
-
-def _put_marker(markers: Path) -> None:
-    """Put the marker there. One that is there already says the same, whatever it is."""
-    with opened(markers) as folder:
-        try:
-            with suppress(FileExistsError):
-                folder.create(CANCEL, b"", _MODE, durable=False)
-        except OSError as error:
-            raise NoWriteError(markers, error) from error
-
-
-def _tidy_up(markers: Path, report: Report) -> None:
-    """Where it was over just before we asked, nobody took notice: the next run would remove it, with a warning."""
-    if report.outcome is not Outcome.CANCELLED:
-        with suppress(OSError, ClientError), opened(markers) as folder:
-            folder.remove(CANCEL)

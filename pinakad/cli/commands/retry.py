@@ -1,25 +1,16 @@
 """Ask for a deployment once more: of the same nodes, or of those that failed."""
 
-from dataclasses import dataclass
-
 import click
 
 from pinakad import config
 from pinakad.cli.console.exits import NothingError, exit_codes
 from pinakad.cli.console.options import duration, valid_request_id
 from pinakad.cli.console.screen import open_console, plain, show
-from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
+from pinakad.cli.console.session import Session, WrongUseError, pass_session
 from pinakad.cli.views.verdict import end_with_verdict, show_submitted
-from pinakad.client.access import opened
 from pinakad.client.lookup import choose_id, known_ids, load
-from pinakad.client.node_store import locked
-from pinakad.client.plan import Successors, node_files, successors
-from pinakad.client.submit import Submitted, Submitter, new_request_id
-from pinakad.config import Config
-from pinakad.markers.folder import Markers
-from pinakad.polling.vocabulary import NodeState
-from pinakad.report.document import Report
-from pinakad.report.vocabulary import Reason
+from pinakad.client.retry import Again, retry
+from pinakad.client.submit import new_request_id
 from pinakad.state.store import Store
 
 _CODES = {
@@ -40,15 +31,6 @@ retired since is left out.
 
 Without --wait only 0, 1, 2 and 5 are possible.
 """
-
-
-@dataclass(frozen=True)
-class _Again:
-    """What is asked for: node files (None: all), files that are gone, pairs of a file and the newer one for it."""
-
-    nodes: list[str] | None
-    gone: list[str]
-    instead: list[tuple[str, str]]
 
 
 @click.command(name="retry", help=_HELP)
@@ -76,60 +58,14 @@ def command(
     if not known_ids(store):
         raise NothingError("there is no deployment yet that could be tried again; pinakactl apply makes one")
     report = load(store, choose_id(store, deployment))
-    submitted = _submit(settings, report, request_id or new_request_id(), failed=failed)
-    show_submitted(open_console(), submitted)
+    retried = retry(settings, report, request_id or new_request_id(), config.state_dir(), failed=failed)
+    _print(retried.again)
+    show_submitted(open_console(), retried.submitted)
     if wait:
-        end_with_verdict(settings, submitted.ref, timeout)
+        end_with_verdict(settings, retried.submitted.ref, timeout)
 
 
-def _submit(settings: Config, report: Report, request_id: str, *, failed: bool) -> Submitted:
-    with locked(settings.nodes_dir) as folder, opened(settings.markers_dir) as place:
-        submitter = Submitter(Store(config.state_dir()), Markers(settings.markers_dir), place)
-        newer = successors(settings, folder)
-        there = {file.name for file in node_files(settings, folder)}
-        again = _again(_names(report, failed=failed), newer, there, report)
-        submitter.require_writable()
-        _print(again)
-        return submitter.submit(again.nodes, request_id, newer)
-
-
-def _names(report: Report, *, failed: bool) -> list[str] | None:
-    """Return the node files to try again, None for all. Raises FaultError and NothingError."""
-    if not report.is_finished:
-        raise FaultError(f"deployment {report.id} is not over; pinakactl wait waits for it, pinakactl cancel ends it")
-    if not report.nodes and failed:
-        text = f"deployment {report.id} ended before its nodes were known ({report.reason}); retry without --failed"
-        raise FaultError(text)
-    if not report.nodes:
-        return _asked_for(report)
-    names = [node.file for node in report.nodes if not failed or node.state is not NodeState.UP]
-    if not names:
-        raise NothingError(f"no node of deployment {report.id} failed: all {len(report.nodes)} were up")
-    return names
-
-
-def _asked_for(report: Report) -> list[str] | None:
-    """Return what its request asked for. Raises FaultError where the report does not say: `nodes` is null then, too."""
-    request, unsound = report.request, report.reason is Reason.INVALID_REQUEST
-    unknown = report.reason is Reason.STATE_UNREADABLE and (request.size > 0 or request.inode == 0)
-    if request.nodes is None and (unsound or unknown):
-        what = "its request could not be read" if unsound else "its record could not be read"
-        text = f"cannot tell which nodes deployment {report.id} was for: {what}"
-        raise FaultError(f'{text}; name them, {{"nodes": [...]}} in a request, or ask for all: touch the marker')
-    return request.nodes
-
-
-def _again(names: list[str] | None, newer: Successors, there: set[str], report: Report) -> _Again:
-    if names is None:
-        return _Again(None, [], [])
-    gone = [name for name in names if newer(name) not in there]
-    nodes = list(dict.fromkeys(newer(name) for name in names if name not in gone))
-    if not nodes:
-        raise NothingError(f"none of the node files of deployment {report.id} is there any more")
-    return _Again(nodes, gone, [(name, newer(name)) for name in names if name in newer])
-
-
-def _print(again: _Again) -> None:
+def _print(again: Again) -> None:
     console = open_console()
     for name in again.gone:
         show(console, plain("left out    ", "dim"), plain(f"{name}: it is not there any more", "yellow"))

@@ -15,6 +15,7 @@ from pinakad.linux.rights import has_rights_of_all
 _EXIT_CODES: dict[type[ClientError], int] = {
     errors.WrongNameError: EXIT_USAGE,
     errors.NothingToFollowError: EXIT_NOTHING,
+    errors.NothingToRetryError: EXIT_NOTHING,
     errors.RequestRemovedError: EXIT_NOTHING,
     errors.TimedOutError: EXIT_TIMED_OUT,
     errors.NoDaemonError: EXIT_NO_DAEMON,
@@ -39,6 +40,11 @@ _REMEDIES: dict[type[ClientError], str | Callable[[Any], str]] = {
     errors.BusyMarkersError: "try again",
     errors.NothingToFollowError: "pinakactl apply makes one",
     errors.NoDaemonError: "systemctl start pinakad",
+    errors.NotOverError: "pinakactl wait waits for it, pinakactl cancel ends it",
+    errors.NodesUnknownError: lambda error: error.remedy,
+    errors.AskedForError: lambda error: f"pinakactl wait waits for it, rm '{error.place}' takes it back",
+    errors.UnknownFileError: "pinakactl validate lists them",
+    errors.AmbiguousFileError: lambda error: error.remedy,
     errors.TimedOutError: "pinakactl status tells more",
 }
 
