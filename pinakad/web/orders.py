@@ -99,12 +99,9 @@ class Orders:
             raise Refused(409, "finished", f"deployment {identifier} is over: there is nothing to cancel")
         self._site.require_pace()
         put_cancel(markers)
-        after = latest(self._site.store)
-        if (
-            after is not None
-            and (after.id != identifier or after.is_finished)
-            and after.outcome is not Outcome.CANCELLED
-        ):
+        after = latest(self._site.store) or running
+        is_over = after.id != identifier or after.is_finished
+        if is_over and after.outcome is not Outcome.CANCELLED:
             take_back_cancel(markers)
             raise Refused(409, "finished", f"deployment {identifier} has ended meanwhile: nothing was cancelled")
 

@@ -1,8 +1,11 @@
 """What programs ask: is it alive, what is going on in one line, what do reasons mean, what form has a document?"""
 
+from collections.abc import Mapping
 from importlib.resources import files
 
-from pinakad.report.remedies import OF_DEPLOYMENTS, OF_NODES
+from pinakad.polling.vocabulary import NodeReason
+from pinakad.report.remedies import OF_DEPLOYMENTS, OF_NODES, Remedy
+from pinakad.report.vocabulary import Reason
 from pinakad.web.exchange import JSON, TEXT, Answer, Call, Refused, answer_of
 from pinakad.web.site import Site
 from pinakad.web.stream import open_stream
@@ -42,12 +45,11 @@ async def alive(call: Call) -> Answer:  # noqa: ARG001 - every handler has the c
 
 async def reasons(call: Call) -> Answer:  # noqa: ARG001 - the same
     """Return why it is so and what to do, for every reason."""
-    tables = {"nodes": OF_NODES, "deployments": OF_DEPLOYMENTS}
-    document = {
-        name: {reason: {"why": remedy.why, "do": remedy.do} for reason, remedy in table.items()}
-        for name, table in tables.items()
-    }
-    return answer_of(document)
+    return answer_of({"nodes": _explained(OF_NODES), "deployments": _explained(OF_DEPLOYMENTS)})
+
+
+def _explained(table: Mapping[NodeReason, Remedy] | Mapping[Reason, Remedy]) -> dict[str, dict[str, str]]:
+    return {str(reason): remedy._asdict() for reason, remedy in table.items()}
 
 
 async def schema(call: Call) -> Answer:

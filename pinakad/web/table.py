@@ -57,7 +57,10 @@ TABLE = (
         takes="Order", gives="AskedDocument", status=201, refusals=(400, 409, 422, 429),
     ),
     Row("report", "GET", "/deployments/{id}", "One report, whole.", gives="Report", refusals=_ID),
-    Row("summary", "GET", "/deployments/{id}/summary", "One report without its nodes.", gives="DeploymentDocument", refusals=_ID),
+    Row(
+        "summary", "GET", "/deployments/{id}/summary", "One report without its nodes.",
+        gives="DeploymentDocument", refusals=_ID,
+    ),
     Row(
         "nodes_of", "GET", "/deployments/{id}/nodes", "The nodes of a deployment, those that failed first.",
         gives="NodesDocument", refusals=(400, *_ID), query=("state", "reason", "q", "after", "limit", "brief"),
