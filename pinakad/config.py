@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.polling.settings import PollSettings
 from pinakad.printable import printable
-from pinakad.tables import AbsolutePath, Table, WebSettings
+from pinakad.tables import AbsolutePath, Network, Table, WebSettings
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
@@ -72,6 +72,11 @@ class SshSettings(Table):
     banner_timeout_s: float = Field(30, gt=0, le=600, description="from there until the SSH banner")
     auth_timeout_s: float = Field(15, gt=0, le=600, description="key exchange and login")
     command_timeout_s: float = Field(30, gt=0, le=3600, description="all commands of an attempt")
+    reach_networks: list[Network] | None = Field(
+        None,
+        description="where anybody who may ask for deployments may have a login tried; default the subnets of the "
+        "node files",
+    )
     workers: int | Literal["auto"] = Field(
         "auto", description="processes that log in, at most; auto: as many as there are processors, at most 8"
     )

@@ -30,6 +30,7 @@ COMMANDS = {
     "wait": "Wait for the verdict, and exit with it.",
     "retry": "Ask for a deployment once more.",
     "cancel": "Cancel the running deployment.",
+    "reach": "Ask the daemon to try a login.",
     "retire": "Move a node's files aside.",
     "validate": "Tell every problem of node files, all at once.",
     "config": "Print every setting, its value, and where it came from.",

@@ -15,6 +15,7 @@ This package imports nothing that is for a terminal. In the order in which a req
     apply.py        store node files and ask for their deployment
     retry.py        ask for a deployment once more
     retire.py       move the files of machines that are gone aside
+    reach.py        ask whether a login at an address works
     cancel.py       ask to cancel the running deployment
     follow.py       follow a deployment to its verdict
     daemon_view.py  what is going on, by the daemon or by the state folder

@@ -215,10 +215,11 @@ class TimedOutError(ClientError):
 
 
 class NoDaemonError(ClientError):
-    """No daemon has run for `limit_s` seconds: none is there to give a verdict."""
+    """No daemon has run for `limit_s` seconds (0: none runs now): none is there to give a verdict or an answer."""
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"no daemon has run for {limit_s:g} s, so nobody gives a verdict")
+        text = f"no daemon has run for {limit_s:g} s, so nobody gives a verdict" if limit_s else "no daemon runs"
+        super().__init__(text)
         self.limit_s = limit_s
 
 
@@ -268,3 +269,11 @@ class AmbiguousFileError(WrongNameError):
     def __init__(self, text: str, remedy: str) -> None:
         super().__init__(text)
         self.remedy = remedy
+
+
+class NoAnswerError(ClientError):
+    """The daemon has not answered the question for `address` within `limit_s` seconds."""
+
+    def __init__(self, address: str, limit_s: float) -> None:
+        super().__init__(f"the daemon has not said within {limit_s:g} s whether a login at {address} works")
+        self.address, self.limit_s = address, limit_s

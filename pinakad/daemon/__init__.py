@@ -9,6 +9,8 @@ wiring.py        the real parts that a deployment needs (logins.py: the SSH logi
 release.py       the answer is written, and the end of the request: set aside, put back where it is touched, removed
 recovery.py      after a restart, what an earlier daemon left
 node_loop.py     node files are checked as they arrive
+reach.py         questions whether a login at an address works are answered
+question.py      what the answer to such a question is
 heartbeat.py     systemd's watchdog and STATUS= line
 signals.py       signals are handled in the event loop
 options.py       the command line of `pinakad`

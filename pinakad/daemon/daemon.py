@@ -4,6 +4,7 @@ marker_loop.py   checks the markers at every wake-up, at the latest every RESCAN
 worker.py        serves one request after the other (intake.py, deployment/, release.py; recovery.py after a restart)
 heartbeat.py     reports to systemd and to readers that all of this makes progress
 node_loop.py     checks node files as they arrive
+reach.py         answers questions whether a login at an address works
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pinakad.config import Config, ConfigError
 from pinakad.daemon.heartbeat import Heartbeat
 from pinakad.daemon.marker_loop import Checks, MarkerLoop
 from pinakad.daemon.node_loop import NodeLoop
+from pinakad.daemon.reach import ReachLoop
 from pinakad.daemon.signals import handled
 from pinakad.daemon.wiring import Wiring
 from pinakad.daemon.worker import RequestWorker
@@ -28,7 +30,7 @@ from pinakad.linux.notify import Notifier
 from pinakad.linux.watch import Watch
 from pinakad.markers.folder import Markers
 from pinakad.markers.hints import MarkerHints
-from pinakad.markers.names import OURS
+from pinakad.markers.names import OURS, REACH
 from pinakad.script.still_running import still_running
 from pinakad.state.metrics_file import MetricsFile
 from pinakad.state.retry import WriteRetry
@@ -59,7 +61,10 @@ class Daemon:
         self._wiring = Wiring(lambda: self.settings, store, self._status_file, write_retry)
         self._node_loop = NodeLoop(self._wiring.nodes, lambda: self.settings.ssh.allow_loopback)
         wake = {settings.markers_dir: checks.woken.set, settings.nodes_dir: self._node_loop.woken.set}
-        self._watch = Watch(store.canary, OURS, wake)
+        self._reach = ReachLoop(
+            settings.markers_dir, runtime_dir, store.known_hosts, self._wiring.nodes, lambda: self.settings
+        )
+        self._watch = Watch(store.canary, OURS, wake, {REACH: self._reach.woken.set})
         self._worker = RequestWorker(
             store,
             Markers(settings.markers_dir, troubles),
@@ -114,6 +119,7 @@ class Daemon:
             group.create_task(self._heartbeat.run(), name="heartbeat"),
             group.create_task(self._metrics.keep_up(), name="metrics"),
             group.create_task(self._wiring.try_key(), name="key"),
+            group.create_task(self._reach.run(group), name="reach"),
         ]
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:

@@ -6,7 +6,7 @@ the checkout.
 
 from pathlib import Path
 
-from pinakad.generate import catalog, manual, schema
+from pinakad.generate import catalog, manual, openapi, schema
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -16,6 +16,7 @@ def texts() -> dict[Path, str]:
     systemd = Path("systemd")
     return {
         **{Path("pinakad", "schemas", name): text for name, text in schema.texts().items()},
+        Path("pinakad", "schemas", "openapi.json"): openapi.openapi_text(),
         systemd / "pinakad.catalog": catalog.catalog_text(),
         **{systemd / "man" / name: text for name, text in manual.pages().items()},
     }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from pinakad.cli import program as cli
 from pinakad.config import Config
@@ -105,12 +106,20 @@ def _configuration() -> Iterator[str]:
     yield from roff.section("Synopsis", "/etc/pinakad/pinakad.toml")
     yield from roff.section("Description", manual_text.CONFIGURATION)
     for table, field in Config.model_fields.items():
-        model = type(field.default)
-        yield from roff.section(f"[{table}]", _about_table(model.__doc__ or ""))
-        for key, schema in model.model_json_schema()["properties"].items():
-            yield from roff.item(key, None, schema.get("description", ""), _allowed(schema))
+        yield from _table(table, type(field.default))
     yield from roff.section("Examples", manual_text.CONFIGURATION_EXAMPLE)
     yield from roff.see_also("pinakad(8)", "pinakactl(1)")
+
+
+def _table(name: str, model: type[BaseModel]) -> Iterator[str]:
+    yield from roff.section(f"[{name}]", _about_table(model.__doc__ or ""))
+    below = {key: type(field.default) for key, field in model.model_fields.items()}
+    for key, schema in model.model_json_schema()["properties"].items():
+        if not issubclass(below[key], BaseModel):
+            yield from roff.item(key, None, schema.get("description", ""), _allowed(schema))
+    for key, kind in below.items():
+        if issubclass(kind, BaseModel):
+            yield from _table(f"{name}.{key}", kind)
 
 
 def _about_table(text: str) -> str:
@@ -124,7 +133,7 @@ def _allowed(schema: dict[str, Any]) -> str:
     """Return the values that a key may have, and its default, as text."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     parts = [" or ".join(_kind_text(kind) for kind in kinds)]
-    if schema.get("default") is not None:
+    if schema.get("default") not in (None, []):
         parts.append(f"default {_toml(schema['default'])}")
     return "; ".join(parts)
 
@@ -134,6 +143,8 @@ def _kind_text(kind: dict[str, Any]) -> str:
         return ", ".join(map(_toml, kind["enum"]))
     if kind.get("format") == "path":
         return "an absolute path"
+    if kind["type"] == "array":
+        return "a list of texts"
     text = {"string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false"}[kind["type"]]
     low, high = kind.get("minimum"), kind.get("maximum")
     above = kind.get("exclusiveMinimum")

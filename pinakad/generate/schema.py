@@ -8,6 +8,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from pinakad.nodes.node_file import NodeFile
 from pinakad.report.document import Report
+from pinakad.report.reach import ReachAnswer
 from pinakad.report.request import RequestDocument
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,9 +39,14 @@ def node_file() -> dict[str, Any]:
     return _of(NodeFile, "validation")
 
 
+def reach() -> dict[str, Any]:
+    """Return the schema of the answer to a question whether a login at an address works."""
+    return _of(ReachAnswer, "serialization")
+
+
 def texts() -> dict[str, str]:
     """Return the files of `pinakad/schemas`: file name -> JSON text."""
-    schemas = {"report.json": report(), "request.json": request(), "node_file.json": node_file()}
+    schemas = {"report.json": report(), "request.json": request(), "node_file.json": node_file(), "reach.json": reach()}
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 
 

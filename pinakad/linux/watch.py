@@ -61,13 +61,21 @@ class Watch:
     """Watches folders, and watches them again when they come back.
 
     `folders` maps each folder to the callback that is called, on the loop's thread, when something happens in it.
-    `ours` is the prefix of the names that pinakad writes itself: these cause no call. `canary` is a folder of our own.
+    `ours` is the prefix of the names that pinakad writes itself: these cause no call, but for those that begin with a
+    key of `questions`, which cause the call of that one. `canary` is a folder of our own.
     """
 
-    def __init__(self, canary: Path, ours: str, folders: Mapping[Path, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        canary: Path,
+        ours: str,
+        folders: Mapping[Path, Callable[[], None]],
+        questions: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
         self._canary = canary
         self._ours = ours
         self._folders = folders
+        self._questions = questions or {}
         self._loop = asyncio.get_running_loop()
         self._observer: BaseObserver | None = None
         self._watched: dict[Path, tuple[_FolderId, ObservedWatch]] = {}
@@ -166,6 +174,7 @@ class Watch:
             self._loop.call_soon_threadsafe(self._folder_went, folder, os.fsdecode(event.src_path))
         name = Path(os.fsdecode(event.dest_path or event.src_path)).name
         if name.startswith(self._ours):
+            self._note_question(name, event)
             return
         if event.event_type == "created" and len(self._created) < _MAX_CLOSED:
             self._created.add(name)
@@ -180,6 +189,13 @@ class Watch:
         if folder not in self._woken:
             self._woken.add(folder)
             self._loop.call_soon_threadsafe(self._wake_up, folder)
+
+    def _note_question(self, name: str, event: FileSystemEvent) -> None:
+        if event.event_type not in ("closed", "moved", "created"):
+            return
+        for prefix, callback in self._questions.items():
+            if name.startswith(prefix):
+                self._loop.call_soon_threadsafe(callback)
 
     def _wake_up(self, folder: Path) -> None:
         self._woken.discard(folder)

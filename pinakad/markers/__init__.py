@@ -8,5 +8,6 @@ answers.py    the answer gets its name
 aside.py      a served request is set aside, put back, removed
 removal.py    names are removed; what cannot be removed delays nothing else
 clock.py      which time a touch would leave now
+reach.py      questions whether a login at an address works
 hints.py      names that are nearly a marker
 """

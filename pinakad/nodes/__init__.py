@@ -11,5 +11,6 @@ machine.py       which machine does a file describe?
 reading.py       what does a deployment need of one file, and what is wrong with it?
 conflicts.py     the problems that only several files together have
 selection.py     all files -> the nodes of a deployment
+networks.py      in which networks do the nodes lie?
 folder.py        the nodes folder: which files are readable, and are their writers done?
 """

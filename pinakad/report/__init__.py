@@ -8,4 +8,6 @@ pieces.py       the document in pieces, for thousands of nodes
 summary.py      its summary alone, for lists
 wording.py      one line for a person
 overview.py     the nodes at a glance
+remedies.py     why it is so, and what to do, for every reason
+reach.py        what one attempt at an address found, which was asked for by itself
 """

@@ -14,6 +14,7 @@ commands do. In the order of a call:
     rates.py         how often may something be done?
     failures.py      what a caller reads where client/ fails
     table.py         every path of the interface
+    documents.py     the form of each answer
     site.py          what all handlers stand on
     live.py          what is going on now
     stream.py        the live events

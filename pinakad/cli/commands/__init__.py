@@ -8,6 +8,7 @@ In reading order:
     wait.py        wait for the verdict
     retry.py       ask for a deployment once more
     cancel.py      cancel the running deployment
+    reach.py       have the daemon try a login
     retire.py      move a node's files aside
     validate.py    every problem of node files
     config.py      every setting, and its source
