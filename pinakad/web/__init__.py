@@ -23,6 +23,7 @@ commands do. In the order of a call:
     nodes.py         node files that lie there, and what new ones would mean
     orders.py        what is ordered: a deployment, a cancellation
     plain.py         what programs ask
+    compat.py        the endpoints that an existing front end knows
     session.py       the browser's session
     static.py        the page's files, which are in page/
 """

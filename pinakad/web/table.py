@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pinakad.web.asgi import Endpoint
+from pinakad.web.compat import Compat
 from pinakad.web.deployments import Deployments
 from pinakad.web.exchange import Handler
 from pinakad.web.gate import Gate
@@ -103,8 +104,24 @@ def endpoints(site: Site, gate: Gate) -> Iterator[Endpoint]:
     handlers = _handlers(site, gate)
     for row in TABLE:
         yield Endpoint(row.method, API + row.path, handlers[row.name], row.is_open, gate.origins)
+    if site.settings.web.compat.enabled:
+        yield from _compat(site)
     for path, handler in page_files().items():
         yield Endpoint("GET", path, handler, is_open=True, origins=frozenset())
+
+
+def _compat(site: Site) -> Iterator[Endpoint]:
+    compat, origins = Compat(site), frozenset(site.settings.web.compat.origins)
+    paths: dict[tuple[str, str], Handler] = {
+        ("POST", "/store-deployment-configs"): compat.store,
+        ("GET", "/node-deployment-progress"): compat.progress,
+        ("GET", "/check-ssh-status"): compat.check,
+        ("POST", "/poll-ssh-status"): compat.poll,
+        ("GET", "/ssh-polling-status"): compat.polling,
+        ("POST", "/cleanup-ssh-results"): compat.clean_up,
+    }
+    for (method, path), handler in paths.items():
+        yield Endpoint(method, path, handler, is_open=True, origins=origins)
 
 
 def _handlers(site: Site, gate: Gate) -> dict[str, Handler]:
