@@ -10,12 +10,13 @@ from pinakad.cli.console.screen import columns, open_console, plain, show, show_
 from pinakad.cli.console.session import FaultError, Session, pass_session
 from pinakad.cli.console.stopping import unless_stopped
 from pinakad.cli.rehearsal.child import Child, log_end
+from pinakad.cli.rehearsal.front_door import FrontDoor
 from pinakad.cli.rehearsal.progress import Progress, View
 from pinakad.cli.rehearsal.sandbox import DEMO_NODES, Sandbox
 from pinakad.report.document import Report
 from pinakad.report.node import NodeReport
 from pinakad.report.vocabulary import Outcome
-from pinakad.simulate.rack import Rack
+from pinakad.simulate.rack import Rack, free_port
 from pinakad.times import wall_s
 
 LIMIT_S = 60.0
@@ -28,6 +29,7 @@ _HELP = """Show the main job on this machine, with nothing else installed.
 \b
   pinakactl demo
   pinakactl demo --keep        look at its folder afterwards
+  pinakactl demo --web         look at it in a browser, and deploy again; until Ctrl-C
   pinakactl demo | cat         plain lines
 
 The real daemon is started on a throw-away folder, with five simulated nodes that answer SSH on addresses of this
@@ -39,18 +41,19 @@ nothing behind. The exit code is 0 if the deployment completed, else 1.
 
 @click.command(help=_HELP)
 @click.option("--keep", is_flag=True, help="Keep the folder, with the answer, the report and the daemon's log.")
+@click.option("--web", is_flag=True, help="Serve the page for this deployment, until Ctrl-C.")
 @pass_session
-def command(session: Session, *, keep: bool) -> int:  # noqa: ARG001 - every command has the session
+def command(session: Session, *, keep: bool, web: bool) -> int:  # noqa: ARG001 - every command has the session
     """Run the demo."""
-    code = asyncio.run(unless_stopped("the demo", _demo(open_console(), keep=keep)))
+    code = asyncio.run(unless_stopped("the demo", _demo(open_console(), keep=keep, web=web)))
     click.get_current_context().exit(code)
 
 
-async def _demo(console: Console, *, keep: bool) -> int:
+async def _demo(console: Console, *, keep: bool, web: bool) -> int:
     sandbox = Sandbox()
     try:
         with Progress(console) as progress:
-            path, report = await _play(sandbox, progress)
+            path, report = await _play(sandbox, progress, web=web)
             took_s = progress.elapsed_s
         _print_answer(console, report)
         _print_places(console, sandbox, path, report, took_s=took_s, keep=keep)
@@ -62,8 +65,11 @@ async def _demo(console: Console, *, keep: bool) -> int:
     return 0 if report.outcome is Outcome.COMPLETED else 1
 
 
-async def _play(sandbox: Sandbox, progress: Progress) -> tuple[Path, Report]:
-    """Run the story: the nodes are up, the daemon is ready, a request is made, the answer comes."""
+async def _play(sandbox: Sandbox, progress: Progress, *, web: bool) -> tuple[Path, Report]:
+    """Run the story: the nodes are up, the daemon is ready, a request is made, the answer comes.
+
+    With `web` it goes on until it is stopped: the page can ask for more.
+    """
     async with Rack(sandbox.prepare()) as rack:
         sandbox.write_script(rack.control_port)
         port = rack.nodes[0].port
@@ -74,9 +80,24 @@ async def _play(sandbox: Sandbox, progress: Progress) -> tuple[Path, Report]:
         async with Child(sandbox.config, sandbox.state, sandbox.runtime, sandbox.log) as child:
             await child.ready()
             progress.say(f"the daemon is ready, pid {child.pid}")
-            marker = sandbox.request()
-            progress.say(f"a front end asks for the deployment: touch {marker.relative_to(sandbox.root)}")
-            return await _follow(sandbox, child, rack, progress)
+            if web:
+                async with _front_door(sandbox) as door:
+                    progress.say(f"open {door.url}")
+                    await _ask(sandbox, child, rack, progress)
+                    progress.say(f"the page is there until Ctrl-C: {door.url}")
+                    await child.ended()
+            return await _ask(sandbox, child, rack, progress)
+
+
+def _front_door(sandbox: Sandbox) -> FrontDoor:
+    port = free_port(["127.0.0.1"])
+    return FrontDoor(sandbox.config, sandbox.state, sandbox.runtime, sandbox.token, port)
+
+
+async def _ask(sandbox: Sandbox, child: Child, rack: Rack, progress: Progress) -> tuple[Path, Report]:
+    marker = sandbox.request()
+    progress.say(f"a front end asks for the deployment: touch {marker.relative_to(sandbox.root)}")
+    return await _follow(sandbox, child, rack, progress)
 
 
 async def _follow(sandbox: Sandbox, child: Child, rack: Rack, progress: Progress) -> tuple[Path, Report]:

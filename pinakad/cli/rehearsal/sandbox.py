@@ -87,6 +87,7 @@ class Sandbox:
         self.markers = self.work_dir / ".markers" / "deplyment_status"
         self.script = self.work_dir / ".scripts" / "deployment_service.sh"
         self.key = self.work_dir / "key" / "ps_key.pem"
+        self.token = self.root / "web-token"
 
     def prepare(self, trusted: Path | None = None, port: int | None = None) -> list[SimulatedNode]:
         """Make the folders and files; return the nodes, which are not started. Raises OSError.
@@ -164,6 +165,9 @@ interval_s = {INTERVAL_S}
 attempts = {ATTEMPTS}
 reboot = "require"    # only a node that has provably rebooted is up
 identity = "require"  # and only one that names itself as its file does: an installer is not the node
+
+[web]
+token = {json.dumps(str(self.token), ensure_ascii=False)}
 """
 
 
