@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": "Tell what would make the next deployment fail, before it does.",
     "metrics": "Print what Prometheus wants to know.",
     "simulate": "Run fake nodes on this machine, with scripted lives.",
+    "web": "See and change who gets in by the front door.",
     "setup": "Make pinakad a service of this machine.",
     "completion": "Print what makes a shell complete commands, options, deployments and nodes.",
 }

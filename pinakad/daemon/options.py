@@ -20,9 +20,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def options() -> Iterator[tuple[str, str | None, str]]:
-    """Yield the options for the manual page: names, metavar, help text."""
-    for action in parser()._actions:  # noqa: SLF001 - argparse has no public list of its actions
+def options_of(made: argparse.ArgumentParser) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the options of a parser for the manual page: names, metavar, help text."""
+    for action in made._actions:  # noqa: SLF001 - argparse has no public list of its actions
         choices = "|".join(map(str, action.choices)) if action.choices else None
         metavar = str(action.metavar) if action.metavar else choices
         yield ", ".join(action.option_strings), metavar, action.help or ""

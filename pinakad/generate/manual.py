@@ -8,15 +8,17 @@ from pydantic import BaseModel
 
 from pinakad.cli import program as cli
 from pinakad.config import Config
-from pinakad.daemon.options import options
-from pinakad.generate import manual_text, roff
+from pinakad.daemon.options import options_of, parser
+from pinakad.generate import manual_text, manual_web, roff
+from pinakad.web import startup as front_door
+from pinakad.web.table import API, TABLE
 
-PAGES = ("pinakad.8", "pinakactl.1", "pinakad.toml.5")
+PAGES = ("pinakad.8", "pinakactl.1", "pinakad.toml.5", "pinakad-web.8")
 
 
 def pages() -> dict[str, str]:
     """Return the manual pages: file name -> content in man(7)."""
-    texts = (_pinakad(), _pinakactl(), _configuration())
+    texts = (_pinakad(), _pinakactl(), _configuration(), _front_door())
     return {name: roff.page(name, lines) for name, lines in zip(PAGES, texts, strict=True)}
 
 
@@ -26,17 +28,40 @@ def pages() -> dict[str, str]:
 def _pinakad() -> Iterator[str]:
     yield from roff.name("pinakad", "owns a bare-metal deployment from its request to a verdict that can be trusted")
     yield from roff.section("Synopsis")
-    words = (name if metavar is None else f"{name} {metavar}" for name, metavar, _ in options())
+    words = (name if metavar is None else f"{name} {metavar}" for name, metavar, _ in options_of(parser()))
     yield from roff.usage("pinakad", (f"[{word}]" for word in words))
     yield from roff.section("Description", manual_text.PINAKAD)
     yield from roff.section("Options")
-    for name, metavar, text in options():
+    for name, metavar, text in options_of(parser()):
         yield from roff.item(name, metavar, text)
     for title, entries in manual_text.PINAKAD_SECTIONS.items():
         yield from roff.section(title)
         for name, text in entries:
             yield from roff.item(name, None, text)
     yield from roff.see_also("pinakactl(1)", "pinakad.toml(5)", "systemd.unit(5)", "journalctl(1)")
+
+
+# --- the front door
+
+
+def _front_door() -> Iterator[str]:
+    yield from roff.name("pinakad-web", "the front door of pinakad: an interface over HTTP, and a page")
+    yield from roff.section("Synopsis")
+    found = list(options_of(front_door.parser()))
+    words = (name if metavar is None else f"{name} {metavar}" for name, metavar, _ in found)
+    yield from roff.usage("pinakad-web", (f"[{word}]" for word in words))
+    yield from roff.section("Description", manual_web.PINAKAD_WEB)
+    yield from roff.section("Options")
+    for name, metavar, text in found:
+        yield from roff.item(name, metavar, text)
+    yield from roff.section("Interface", manual_web.INTERFACE)
+    for row in TABLE:
+        yield from roff.item(f"{row.method} {API}{row.path}", None, row.about)
+    for title, entries in manual_web.SECTIONS.items():
+        yield from roff.section(title)
+        for name, text in entries:
+            yield from roff.item(name, None, text)
+    yield from roff.see_also("pinakad(8)", "pinakactl(1)", "pinakad.toml(5)", "systemd.socket(5)")
 
 
 # --- the program for people

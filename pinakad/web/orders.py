@@ -1,5 +1,6 @@
 """What is ordered: a deployment of new nodes, of those that lie there, or of those that failed; and a cancellation."""
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -16,6 +17,7 @@ from pinakad.client.errors import (
 from pinakad.client.lookup import choose_id, latest, load
 from pinakad.client.retry import retry
 from pinakad.client.submit import new_request_id
+from pinakad.markers.names import CANCEL
 from pinakad.report.request import MAX_REQUEST_ID, Id
 from pinakad.report.vocabulary import Outcome
 from pinakad.web.exchange import Answer, Call, Refused, answer_of
@@ -97,6 +99,8 @@ class Orders:
         running = latest(self._site.store)
         if running is None or running.id != identifier or running.is_finished:
             raise Refused(409, "finished", f"deployment {identifier} is over: there is nothing to cancel")
+        if os.path.lexists(markers / CANCEL):
+            return  # asked for already
         self._site.require_pace()
         put_cancel(markers)
         after = latest(self._site.store) or running

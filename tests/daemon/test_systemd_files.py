@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pinakad.cli.install.installation import folders, known_places, paths_drop_in, shipped, tmpfiles_text, wanted_files
+from pinakad.cli.install.installation import (
+    folders,
+    known_places,
+    paths_drop_in,
+    shipped,
+    tmpfiles_text,
+    wanted_files,
+    web_drop_in,
+)
 from pinakad.config import KEY_CREDENTIAL, Config, parse
 from pinakad.daemon.startup import EXIT_CONFIG, EXIT_READ_ONLY, EXIT_SECOND_INSTANCE, READ_ONLY_WAIT_S
 from pinakad.events import Event
@@ -49,6 +57,15 @@ def test_every_setting_of_the_example_is_one_and_has_its_default() -> None:
     for table, values in defaults.items():
         for name, value in values.items():
             assert name in explained or written[table][name] == value, f"{table}.{name}"
+
+
+def test_the_front_doors_sandbox_fits_the_default_paths_and_follows_others() -> None:
+    assert web_drop_in(Config()) == ""
+    unit = shipped("pinakad-web.service")
+    assert f"BindPaths=-{Config().nodes_dir.parent}\n" in unit
+    assert f"BindPaths=-{Config().markers_dir.parent}\n" in unit
+    other = web_drop_in(settings('[paths]\nnodes = "/srv/nodes/all"'))
+    assert "BindPaths=\nBindPaths=-/srv/nodes\n" in other
 
 
 def test_the_unit_knows_the_exit_codes_that_a_restart_does_not_mend() -> None:
@@ -109,7 +126,7 @@ def test_the_way_to_the_script_belongs_to_root_and_producers_share_the_rest() ->
 
 
 def test_the_installed_units_run_the_python_of_this_environment() -> None:
-    files = wanted_files(Config(), Path("/"), "root")
+    files = wanted_files(Config(), Path("/"), "root", web=True)
     assert set(files) <= set(known_places())
     unit = files[Path("etc/systemd/system/pinakad.service")]
     assert f"ExecStart={sys.prefix}/bin/python -I -X faulthandler -m pinakad --runner systemd\n" in unit

@@ -8,7 +8,7 @@ from shlex import quote
 from pinakad import __version__
 from pinakad.cli.checks.account import UNIT_FILE
 from pinakad.cli.checks.context import CheckContext, Finding, fails, warning
-from pinakad.cli.install.installation import wanted_files
+from pinakad.cli.install.installation import WEB_SOCKET, wanted_files
 from pinakad.cli.install.setup_checks import work_dir_owner
 from pinakad.linux.ownership import weakness
 from pinakad.printable import cause_of
@@ -66,8 +66,9 @@ def installation(context: CheckContext) -> Iterator[Finding]:
     if not UNIT_FILE.exists():
         return
     root = Path("/")
-    stale = []
-    for place, text in wanted_files(context.settings, root, work_dir_owner(context.settings, root)).items():
+    stale, web = [], (root / WEB_SOCKET).exists()
+    wanted = wanted_files(context.settings, root, work_dir_owner(context.settings, root), web=web)
+    for place, text in wanted.items():
         try:
             if (root / place).read_text(encoding="utf-8") != text:
                 stale.append(place.name)

@@ -18,6 +18,7 @@ In reading order:
     doctor.py      what would make the next deployment fail
     metrics.py     the numbers for Prometheus
     simulate.py    simulated nodes
+    web.py         who gets in by the front door
     setup.py       make pinakad a service of this machine
     completion.py  what a shell needs to complete a command line
 """

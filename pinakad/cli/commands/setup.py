@@ -9,8 +9,9 @@ import click
 
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.install.changes import MachineChanges
-from pinakad.cli.install.installation import PROGRAM_LINK, known_places, seen_on, wanted_files
-from pinakad.cli.install.setup_checks import cautions, obstacles, work_dir_owner
+from pinakad.cli.install.installation import PROGRAM_LINK, WEB_SOCKET, known_places, seen_on, wanted_files
+from pinakad.cli.install.setup_checks import cautions, obstacles, web_obstacles, work_dir_owner
+from pinakad.cli.install.web_token import new_token, write_token
 from pinakad.config import DEFAULT_FILE, DEFAULT_STATE_DIR, Config, ConfigError, load
 from pinakad.linux.walk import resolved_in
 from pinakad.state.store import StateUnreadableError, Store
@@ -25,6 +26,7 @@ _HELP = """Make pinakad a service of this machine.
 \b
   pinakactl setup --dry-run     what would be done, and what speaks against it?
   pinakactl setup
+  pinakactl setup --web         with the front door: interface and page, started when somebody connects
   pinakactl setup --remove      state, configuration and folders stay
 
 Installs the units, the user, the folders, the journal catalog and the manual pages from this package,
@@ -41,11 +43,12 @@ anything is touched.
     default=Path("/"),
     help="Set up the image below DIR instead of this machine.",
 )
+@click.option("--web", is_flag=True, help="Install the front door, too; an installed one is kept up to date anyway.")
 @click.option("--dry-run", is_flag=True, help="Check, and tell what would be done.")
 @click.option("--remove", is_flag=True, help="Take away what a setup brought; state, configuration and folders stay.")
 @click.option("--force", is_flag=True, help="Go on although a check says no.")
 @pass_session
-def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force: bool) -> None:
+def command(session: Session, root: Path, *, web: bool, dry_run: bool, remove: bool, force: bool) -> None:
     """Set up, or take away."""
     root = root.resolve()
     os.umask(0o022)
@@ -54,9 +57,10 @@ def command(session: Session, root: Path, *, dry_run: bool, remove: bool, force:
         _refuse(_unfinished(root), force=force)
         _remove(work)
         return
-    settings = _settings(session, root)
-    _refuse([text for text in obstacles(settings, root) if not (dry_run and text.startswith("only root"))], force=force)
-    _install(work, settings)
+    settings, web = _settings(session, root), web or work.has(WEB_SOCKET)
+    found = [*obstacles(settings, root), *(web_obstacles() if web else ())]
+    _refuse([text for text in found if not (dry_run and text.startswith("only root"))], force=force)
+    _install(work, settings, web=web)
     for text in cautions(settings, root):
         click.echo(f"caution    {text}", err=True)
     _print_next_steps(work, settings)
@@ -80,24 +84,38 @@ def _refuse(findings: list[str], *, force: bool) -> None:
         click.echo(f"forced     {text}", err=True)
 
 
-def _install(work: MachineChanges, settings: Config) -> None:
-    wanted = wanted_files(settings, work.root, work_dir_owner(settings, work.root))
+def _install(work: MachineChanges, settings: Config, *, web: bool) -> None:
+    wanted = wanted_files(settings, work.root, work_dir_owner(settings, work.root), web=web)
     for place in known_places():
         if place in wanted:
             work.write(place, wanted[place])
         else:
             work.remove(place)
     work.link(PROGRAM_LINK, seen_on(work.root, Path(sys.prefix)) / "bin" / "pinakactl")
-    work.run("systemd-sysusers", *_root(work), "pinakad.conf")
+    work.run("systemd-sysusers", *_root(work), "pinakad.conf", *(["pinakad-web.conf"] if web else []))
     work.run("systemd-tmpfiles", *_root(work), "--create", "pinakad.conf")
     work.run("journalctl", *_root(work), "--update-catalog")
     if work.root == Path("/"):
         work.run("systemctl", "daemon-reload")
     work.run("systemctl", *_root(work), "enable", _UNIT)
+    if web:
+        _open_front_door(work, settings)
+
+
+def _open_front_door(work: MachineChanges, settings: Config) -> None:
+    place = settings.web.token.relative_to("/")
+    if not work.has(place):
+        work.make(place, lambda: write_token(work.root, place, new_token()))
+    live = work.root == Path("/")
+    work.run("systemctl", *_root(work), "enable", *(["--now"] if live else []), WEB_SOCKET.name)
 
 
 def _remove(work: MachineChanges) -> None:
     live = work.root == Path("/")
+    if work.has(WEB_SOCKET):
+        work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), WEB_SOCKET.name)
+        if live:
+            work.run("systemctl", "stop", "pinakad-web.service")
     if work.has(known_places()[0]):
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), _UNIT)
         if live:  # while systemd knows the unit
@@ -135,6 +153,8 @@ def _print_next_steps(work: MachineChanges, settings: Config) -> None:
             click.echo(f"next       put {what} to {path}")
     active = subprocess.run(["systemctl", "is-active", "--quiet", _UNIT], check=False).returncode == 0  # noqa: S607
     click.echo(f"next       systemctl {'restart' if active else 'start'} pinakad")
+    if work.has(WEB_SOCKET):
+        click.echo("next       pinakactl web url prints the address of the page")
 
 
 def _root(work: MachineChanges) -> list[str]:

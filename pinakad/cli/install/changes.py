@@ -35,6 +35,10 @@ class MachineChanges:
             return
         self._do("write" if old is None else "update", str(path), lambda: self._write(place, text))
 
+    def make(self, place: Path, act: Callable[[], object]) -> None:
+        """Make a file by `act`; its text is shown nowhere. Raises OSError."""
+        self._do("write", str(self.root / place), act)
+
     def link(self, place: Path, target: Path) -> None:
         """Make a symbolic link; a file of another owner in its place is kept. Raises OSError."""
         path, (status, old) = self.root / place, self._found(place)

@@ -33,6 +33,16 @@ _PLACES = {
     MANUALS / "man1/pinakactl.1": "man/pinakactl.1",
     MANUALS / "man5/pinakad.toml.5": "man/pinakad.toml.5",
 }
+WEB_SOCKET = UNITS / "pinakad-web.socket"
+WEB_DROP_IN = UNITS / "pinakad-web.service.d/10-paths.conf"
+_WEB_PLACES = {
+    WEB_SOCKET: "pinakad-web.socket",
+    UNITS / "pinakad-web.service": "pinakad-web.service",
+    Path("etc/sysusers.d/pinakad-web.conf"): "pinakad-web.sysusers",
+    Path("etc/pinakad/pinakad-web.nginx.example"): "pinakad-web.nginx",
+    MANUALS / "man8/pinakad-web.8": "man/pinakad-web.8",
+}
+"""What `--web` adds."""
 _FORMER_PLACES = (
     Path("etc/polkit-1/rules.d/50-pinakad.rules"),
     UNITS / "pinakad.service.d/credential.conf.example",
@@ -54,20 +64,22 @@ def seen_on(root: Path, path: Path) -> Path:
     return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def wanted_files(settings: Config, root: Path, owner: str) -> dict[Path, str]:
-    """Return the files of an installation, relative to `root`, with their texts. `owner` owns the work_dir."""
+def wanted_files(settings: Config, root: Path, owner: str, *, web: bool) -> dict[Path, str]:
+    """Return the files of an installation, relative to `root`, with their texts. `owner` owns the work_dir.
+
+    `web`: those of the front door, too.
+    """
     prefix = str(seen_on(root, Path(sys.prefix)))
-    files = {place: shipped(name).replace(_SHIPPED_PREFIX + "/", prefix + "/") for place, name in _PLACES.items()}
+    places = _PLACES | (_WEB_PLACES if web else {})
+    files = {place: shipped(name).replace(_SHIPPED_PREFIX + "/", prefix + "/") for place, name in places.items()}
     files[TMPFILES] = tmpfiles_text(settings, owner)
-    drop_in = paths_drop_in(settings)
-    if drop_in:
-        files[PATHS_DROP_IN] = drop_in
-    return files
+    drop_ins = {PATHS_DROP_IN: paths_drop_in(settings), WEB_DROP_IN: web_drop_in(settings) if web else ""}
+    return files | {place: text for place, text in drop_ins.items() if text}
 
 
 def known_places() -> list[Path]:
     """Return every place that any installation has or had, relative to the root."""
-    return [*_PLACES, TMPFILES, PATHS_DROP_IN, *_FORMER_PLACES]
+    return [*_PLACES, TMPFILES, PATHS_DROP_IN, *_WEB_PLACES, WEB_DROP_IN, *_FORMER_PLACES]
 
 
 class _Folder(NamedTuple):
@@ -126,3 +138,13 @@ def paths_drop_in(settings: Config) -> str:
     lines += [f"NoExecPaths=-{path}" for path in writable]
     lines += credential
     return "\n".join(lines) + "\n"
+
+
+def web_drop_in(settings: Config) -> str:
+    """Return the drop-in that lets the front door's sandbox reach other paths than the shipped unit's; "" for those."""
+    default = Config()
+    places = [settings.nodes_dir.parent, settings.markers_dir.parent]
+    if places == [default.nodes_dir.parent, default.markers_dir.parent]:
+        return ""
+    lines = ["# By `pinakactl setup`, from the paths in the configuration.", "[Service]", "BindPaths="]
+    return "\n".join([*lines, *(f"BindPaths=-{path}" for path in dict.fromkeys(places))]) + "\n"

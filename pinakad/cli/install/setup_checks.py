@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from pinakad.cli.install.backends import find_backends
@@ -45,6 +46,13 @@ def cautions(settings: Config, root: Path) -> Iterator[str]:
             f"the script '{script}' would run as root, but {found}. It will be refused: put it into a folder of "
             "root's and name it in [paths] script, or set User= for it (systemctl edit pinakad-script@.service)"
         )
+
+
+def web_obstacles() -> Iterator[str]:
+    """Return a line where the packages of the front door are missing."""
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        yield f"cannot find {', '.join(missing)}: the front door needs the extra, pip install 'pinakad[web]'"
 
 
 def work_dir_owner(settings: Config, root: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from paths import CHECKOUT
 from pinakactl import DEADLINE_S, ask, environment, folders, pinakactl
+from pydantic import BaseModel
 from world import World
 
 from pinakad.cli.install.installation import MANUALS, known_places, shipped
@@ -55,8 +56,9 @@ def test_the_pages_render_without_a_warning_and_have_every_command_and_every_set
     text = rendered("pinakad.toml.5")
     for table, field in Config.model_fields.items():
         assert f"[{table}]" in text
-        for key in type(field.default).model_fields:
-            assert f"\n       {key}" in text or f"\n{key}" in text
+        for key, setting in type(field.default).model_fields.items():
+            is_table = isinstance(setting.default, BaseModel)
+            assert f"[{table}.{key}]" in text if is_table else (f"\n       {key}" in text or f"\n{key}" in text)
     text = rendered("pinakad.8")
     assert "--runner" in text
     assert "Another pinakad serves these folders." in text

@@ -16,6 +16,8 @@ export class Card {
     this.state = state;
     this.callbacks = callbacks;
     this.number = ++count;
+    this.touched = /** @type {Set<string>} */ (new Set());
+    this.showsAll = Boolean(state.from);
     this.element = h("section", { class: "card", "data-test": "card" });
     this.problems = /** @type {any[]} */ ([]);
     this.draw();
@@ -88,16 +90,25 @@ export class Card {
     const id = `field-${this.number}-${this.fields?.size}`;
     const input = /** @type {HTMLInputElement} */ (h("input", { id, "data-path": path, value: textAt(this.node, path), placeholder: hint, autocomplete: "off", spellcheck: "false", autocapitalize: "off" }));
     input.addEventListener("input", () => this.take(path, parse(input.value.trim())));
+    input.addEventListener("blur", () => this.left(path));
     return h("div", {}, h("label", { for: id }, label), input, this.said(path, input));
   }
 
   /** @param {string} path @param {any} value */
   take(path, value) {
+    this.touched.add(path);
     const bond = path.match(/^\/using_interfaces\/(bond[0-9]+)\/interface_name$/i);
     if (bond) renameBond(this.node, bond[1], value);
     else setAt(this.node, path, value);
     if (path === "/hostname" && this.title) this.title.textContent = this.name();
     this.callbacks.changed();
+  }
+
+  /** A field that somebody has left empty is told of. @param {string} path */
+  left(path) {
+    if (this.touched.has(path)) return;
+    this.touched.add(path);
+    this.show(this.problems);
   }
 
   roles() {
@@ -174,6 +185,7 @@ export class Card {
     for (const problem of problems) {
       let path = problem.path;
       while (path && !this.fields?.has(path)) path = path.slice(0, path.lastIndexOf("/"));
+      if (!this.showsAll && this.isUntouched(path)) continue;
       texts.set(path, [...(texts.get(path) || []), problem]);
     }
     for (const [path, { input, said }] of this.fields || []) {
@@ -186,6 +198,19 @@ export class Card {
       if (wrong) input.setAttribute("aria-invalid", "true");
       here.length ? input.setAttribute("aria-describedby", said.id) : input.removeAttribute("aria-describedby");
     }
+  }
+
+  /** An empty field is no mistake before somebody was there, or applies. @param {string} path */
+  isUntouched(path) {
+    const input = /** @type {HTMLInputElement|null|undefined} */ (this.fields?.get(path)?.input);
+    if (input) return !this.touched.has(path) && !input.value;
+    return this.touched.size === 0;
+  }
+
+  /** From now on every problem is shown. */
+  showAll() {
+    this.showsAll = true;
+    this.show(this.problems);
   }
 
   /** Focus the field of a problem. @param {string} path */

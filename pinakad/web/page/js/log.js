@@ -21,7 +21,7 @@ export class Log {
   follow(id, size) {
     if (id !== this.id) {
       this.id = id;
-      this.read = 0;
+      this.read = this.size = 0;
       this.dropped = false;
       this.decoder = new TextDecoder();
       this.content = "";
@@ -29,7 +29,10 @@ export class Log {
       this.text.hidden = true;
     }
     if (!size) setText(this.note, size === null ? "There is no output: the script was not started, or prints nothing here." : "The script has printed nothing so far.");
-    else if (size > this.read) this.load();
+    else {
+      this.size = size;
+      if (size > this.read) this.load();
+    }
   }
 
   async load() {
@@ -37,15 +40,17 @@ export class Log {
     this.loading = true;
     const id = this.id;
     try {
-      let bytes;
-      while (id === this.id && (bytes = await logBytes(id, this.read)) && bytes.length) {
+      while (id === this.id && this.read < this.size) {
+        const bytes = await logBytes(id, this.read);
+        if (id !== this.id || !bytes?.length) break;
         this.read += bytes.length;
-        if (id === this.id) this.add(this.decoder.decode(bytes, { stream: true }));
+        this.add(this.decoder.decode(bytes, { stream: true }));
       }
     } catch (error) {
       if (id === this.id) setText(this.note, /** @type {Error} */ (error).message);
     } finally {
       this.loading = false;
+      if (id !== this.id && this.read < this.size) this.load();
     }
   }
 

@@ -13,8 +13,8 @@ export class NodeList {
     this.rows = /** @type {Map<number, HTMLElement>} */ (new Map());
     this.filter = { text: "", state: "", reason: "" };
     this.nodes = /** @type {any[]} */ ([]);
-    this.space = h("div", { role: "rowgroup" });
-    this.viewport = h("div", { class: "viewport", tabindex: "0", role: "group", "aria-label": "Rows of nodes" }, this.space);
+    this.space = h("div", { role: "none" });
+    this.viewport = h("div", { class: "viewport", tabindex: "0", role: "rowgroup", "aria-label": "Rows of nodes" }, this.space);
     this.head = h("div", { role: "rowgroup" }, h("div", { class: "row headrow", role: "row" }, ...["Node", "State", "Why", "Got to", "Attempts", "What it says"].map((name) => h("span", { role: "columnheader" }, name))));
     this.table = h("div", { class: "nodes", role: "table", "aria-label": "Nodes" }, this.head, this.viewport);
     this.empty = h("p", { class: "dim" });
@@ -48,7 +48,7 @@ export class NodeList {
     this.table.setAttribute("aria-rowcount", String(this.shown.length + 1));
     const height = this.rowHeight();
     this.space.style.height = `${this.shown.length * height}px`;
-    this.viewport.style.height = `min(60vh, 30rem, ${Math.max(1, this.shown.length) * height + 2}px)`;
+    this.viewport.style.height = `min(60vh, 30rem, ${Math.max(1, this.shown.length) * height}px)`;
     this.table.hidden = this.shown.length === 0;
     setText(this.empty, this.shown.length ? "" : this.nodes.length ? "No node is like that." : "No nodes are known yet.");
     const all = this.nodes.length;

@@ -137,7 +137,6 @@ class DeployView {
   explain(why) {
     setText(this.slots.why, why);
     this.apply.disabled = why !== "" && !this.answer;
-    this.apply.setAttribute("aria-disabled", String(why !== ""));
   }
 
   preview() {
@@ -170,6 +169,7 @@ class DeployView {
       return h("li", {}, h("button", { type: "button", class: "plain", onclick: () => card.focus(problem.path) }, text));
     };
     fill(this.slots.summary, h("h2", {}, `${plural(errors.length, "problem")} to correct`), h("ul", {}, ...errors.map(line)));
+    for (const card of this.cards) card.showAll();
     this.slots.summary.hidden = false;
     this.slots.summary.focus();
     announce(`${plural(errors.length, "problem")} to correct`);
