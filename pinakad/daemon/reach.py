@@ -33,6 +33,7 @@ EACH_S = 0.25
 """Four questions a second are answered."""
 AT_ONCE = 8
 ATTEMPT_LIMIT_S = 20.0
+HALF_WRITTEN_S = 0.3
 IDLE_S = 10.0
 """The login worker is ended after so long without a question."""
 
@@ -53,6 +54,7 @@ class ReachLoop:
         self._config = config
         self._prober: Prober | None = None
         self._running: set[str] = set()
+        self._answered: set[str] = set()
         self._used_s = self._next_s = 0.0
 
     async def run(self, group: asyncio.TaskGroup) -> None:
@@ -74,11 +76,13 @@ class ReachLoop:
         if not self._requests.are_there():
             return RESCAN_S
         found = await asyncio.to_thread(self._requests.waiting, time.time())
-        for request in found[MOST_WAITING:]:
+        self._answered &= {request.token for request in found}  # what cannot be removed is not answered again
+        new = [request for request in found if request.token not in self._answered | self._running]
+        for request in new[MOST_WAITING:]:
             self._answer(refusal_of(request, "too_many", f"{MOST_WAITING} questions wait already; ask later"), request)
-        waiting = [request for request in found[:MOST_WAITING] if request.token not in self._running]
+        waiting = [request for request in new[:MOST_WAITING] if not _may_be_half_written(request)]
         if not waiting or len(self._running) >= AT_ONCE:
-            return RESCAN_S
+            return HALF_WRITTEN_S if new else RESCAN_S
         now_s = asyncio.get_running_loop().time()
         if now_s < self._next_s:
             return self._next_s - now_s
@@ -110,7 +114,9 @@ class ReachLoop:
         self._used_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(ATTEMPT_LIMIT_S):
-                return await self._get().attempt(target)
+                prober = self._get()
+                prober.host_keys = open_host_keys(self._known_hosts, self._config().ssh)  # what it pins is forgotten
+                return await prober.attempt(target)
         except TimeoutError:
             return _failed(f"there was no answer within {ATTEMPT_LIMIT_S:g} s", NodeReason.TIMEOUT)
         except (SshKeyError, OSError) as error:
@@ -143,6 +149,7 @@ class ReachLoop:
             write_whole(self._answers / f"{request.token}.json", text, 0o644, durable=False)
         except OSError as error:
             log.warning("cannot answer a question for an address: %s", cause_of(error))
+        self._answered.add(request.token)
         self._requests.remove(request.token)
 
     def _remove_old(self) -> None:
@@ -166,6 +173,11 @@ class ReachLoop:
         if self._prober is not None:
             self._prober.close()
             self._prober = None
+
+
+def _may_be_half_written(request: ReachRequest) -> bool:
+    """Return whether a question that is none may be one soon: a shell's `>` shows an empty file first."""
+    return request.document is None and abs(time.time() - request.asked_wall_s) < HALF_WRITTEN_S
 
 
 def _failed(message: str, reason: NodeReason = NodeReason.ERROR) -> AttemptResult:

@@ -6,6 +6,7 @@ deployment completed and nothing waits; of anything else it hears null, which it
 """
 
 import asyncio
+import os
 import time
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -67,10 +68,14 @@ class Compat:
         return answer_of(document)
 
     async def progress(self, call: Call) -> Answer:  # noqa: ARG002 - every handler has the call
-        """Tell whether a deployment is in progress: true, false (it completed), or null and why."""
+        """Tell whether a deployment is in progress: true, false (it completed), or null and why.
+
+        The request goes when its answer is out, and not before. So it is looked for first: where it is not there, what
+        is read after that is the verdict of the deployment that served it.
+        """
+        is_requested = await in_thread(os.path.lexists, self._site.settings.markers_dir / REQUEST)
         view = await self._site.hub.refresh()
-        waits = self._site.hub.daemon.get("waiting") is not None or bool(view.daemon and view.daemon.queued)
-        return answer_of(self._progress(view, waits=waits))
+        return answer_of(self._progress(view, waits=is_requested or bool(view.daemon and view.daemon.queued)))
 
     async def check(self, call: Call) -> Answer:
         """Tell whether a login at an address works. An answer comes always, and in time."""

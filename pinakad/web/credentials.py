@@ -53,13 +53,16 @@ class Credentials:
         return "cookie"
 
     def require_right(self, token: str) -> None:
-        """Check a token. Raises Refused (401; 429 where too many wrong ones came)."""
-        wait_s = self._wrong.wait_s()
+        """Check a token. Raises Refused: 401, and 429 where too many wrong ones came.
+
+        The right one is let in all the same: nobody who only guesses can lock others out, and 192 bits are not guessed.
+        """
+        if hmac.compare_digest(token.encode("utf-8", "replace"), self._token()):
+            return
+        wait_s = self._wrong.take()
         if wait_s:
             raise Refused(429, "too_many", "too many wrong tokens; try again later", retry_after(wait_s))
-        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token()):
-            self._wrong.take()
-            raise _refused("wrong_token", "the token is wrong; pinakactl web url prints the right one")
+        raise _refused("wrong_token", "the token is wrong; pinakactl web url prints the right one")
 
     def new_cookie(self, *, is_tls: bool) -> str:
         """Return the Set-Cookie header of a new session."""

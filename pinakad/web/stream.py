@@ -49,11 +49,11 @@ class Hub:
         self._lock = asyncio.Lock()
         self._read_s = float("-inf")
 
-    async def refresh(self) -> View:
-        """Read again, unless that was done a moment ago, and return the view."""
+    async def refresh(self, *, max_age_s: float = 0.0) -> View:
+        """Read again, unless that was done `max_age_s` ago or later, and return the view."""
         loop = asyncio.get_running_loop()
         async with self._lock:
-            if loop.time() - self._read_s >= CHECK_EVERY_S:
+            if loop.time() - self._read_s >= max_age_s:
                 new, self.daemon, self.deployment = await asyncio.to_thread(self._read)
                 self._read_s = loop.time()
                 if new is not self.view:
@@ -132,7 +132,7 @@ class Stream:
             self._hub.streams -= 1
 
     async def _new_events(self) -> AsyncIterator[bytes]:
-        view = await self._hub.refresh()
+        view = await self._hub.refresh(max_age_s=CHECK_EVERY_S / 2)
         changed = self._hub.changed_since(self._number) if self._id == (_id_of(view) or "-") else None
         daemon, deployment = self._hub.daemon, self._hub.deployment
         if self._is_new("daemon", {**daemon, "as_of": "", "line": ""}) or self._is_daemon_due():
@@ -189,7 +189,7 @@ async def log_pieces(hub: Hub, identifier: str, read: Callable[[int], bytes], of
     hub.streams += 1
     try:
         while not hub.ending.is_set():
-            view = await hub.refresh()
+            view = await hub.refresh(max_age_s=CHECK_EVERY_S / 2)
             is_over = _id_of(view) != identifier or view.report is None or view.report.is_finished
             while piece := await asyncio.to_thread(read, offset):
                 offset += len(piece)
