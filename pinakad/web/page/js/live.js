@@ -121,8 +121,6 @@ export class Live extends EventTarget {
   /** @param {any} daemon */
   #takeDaemon(daemon) {
     const before = this.state.daemon;
-    const at = daemon.as_of;
-    if (before?.running && !daemon.running) this.#note(at, "no daemon runs");
     if (before && daemon.daemon && before.daemon?.started_at !== daemon.daemon.started_at && (before.daemon || !before.running)) {
       this.#note(daemon.daemon.started_at, "the daemon was started again; what runs continues");
     }

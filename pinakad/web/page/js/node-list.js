@@ -72,6 +72,19 @@ export class NodeList {
       }
     }
     for (let place = first; place < last; place++) this.put(this.shown[place], place, height);
+    this.order(this.shown.slice(first, last));
+  }
+
+  /** Who reads or tabs through the rows meets them in the order in which they are seen. @param {any[]} nodes */
+  order(nodes) {
+    const focused = /** @type {HTMLElement|null} */ (this.space.contains(document.activeElement) ? document.activeElement : null);
+    let at = this.space.firstElementChild;
+    for (const node of nodes) {
+      const row = this.rows.get(node.index);
+      if (row === at) at = at?.nextElementSibling || null;
+      else if (row) this.space.insertBefore(row, at);
+    }
+    if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });
   }
 
   /** @param {any} node @param {number} place @param {number} height */
