@@ -19,7 +19,7 @@ from pinakad.web.exchange import JSON, TEXT, Answer, Call, Refused, answer_of
 from pinakad.web.live import Nodes, node_json, read_report, summary_document
 from pinakad.web.rates import retry_after
 from pinakad.web.site import Site, in_thread, number_in
-from pinakad.web.stream import CHECK_EVERY_S, MOST_STREAMS, log_pieces
+from pinakad.web.stream import MOST_STREAMS, log_pieces
 
 MOST_LISTED = 500
 MOST_NODES = 100_000
@@ -93,7 +93,7 @@ class Deployments:
         return Answer(206, log.pieces(first, last + 1), TEXT, headers)
 
     async def _nodes_of(self, identifier: str) -> Nodes:
-        view = await self._site.hub.refresh(max_age_s=CHECK_EVERY_S)
+        view = await self._site.hub.refresh()
         if view.report is not None and view.report.id == identifier:
             return view.nodes
         return await in_thread(_nodes, self._site.store, identifier)

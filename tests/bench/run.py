@@ -22,6 +22,7 @@ from nodes import write_keys
 from resting import idle, request_to_script
 from scene import CheckContext
 from table import Row, as_markdown, machine
+from web import web
 from whole import daemon, daemon_of_many
 
 TOPICS: dict[str, Callable[[CheckContext], list[Row]]] = {
@@ -36,6 +37,7 @@ TOPICS: dict[str, Callable[[CheckContext], list[Row]]] = {
     "idle": idle,
     "request": request_to_script,
     "others": others,
+    "web": web,
 }
 
 

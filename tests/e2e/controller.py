@@ -25,8 +25,8 @@ README = Path(__file__).parents[2] / "README.md"
 def installation() -> list[str]:
     """Return the README's commands for a server; the package comes from wheels, because no checkout is in there."""
     fence = README.read_text(encoding="utf-8").partition("<!-- command: server -->\n```sh\n")[2].partition("```")[0]
-    assert "pip install ." in fence
-    return fence.replace("pip install .", "pip install pinakad").splitlines()
+    assert "pip install '.[web]'" in fence
+    return fence.replace("pip install '.[web]'", "pip install 'pinakad[web]'").splitlines()
 
 
 def node_file(hostname: str, address: str) -> str:

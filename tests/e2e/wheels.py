@@ -15,7 +15,7 @@ def build_wheels(folder: Path) -> None:
     """Build for the containers' Python: our wheel with all that it needs (wheels/), and a later one (upgrade/)."""
     python = folder / "builder" / "bin" / "python"
     subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "builder"], check=True)
-    _pip_wheel(python, CHECKOUT, folder / "wheels")
+    _pip_wheel(python, f"{CHECKOUT}[web]", folder / "wheels")
     _pip_wheel(python, _newer_checkout(folder), folder / "upgrade", "--no-deps")
 
 
@@ -35,7 +35,7 @@ def _newer_checkout(folder: Path) -> Path:
     return copy
 
 
-def _pip_wheel(python: Path, source: Path, wheels: Path, *options: str) -> None:
+def _pip_wheel(python: Path, source: Path | str, wheels: Path, *options: str) -> None:
     words = [str(python), "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", str(wheels)]
     # sdnotify has no wheel of its own: Debian 12's pip 23.0 would build it with a package `wheel` that is not there
     subprocess.run([*words, "--use-pep517", *options, str(source)], check=True)
