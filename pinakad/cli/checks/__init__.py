@@ -12,5 +12,6 @@ In reading order:
     script.py     the deployment script
     key.py        the SSH key and the host keys
     host.py       limits, and file system events
+    front_door.py who gets in by the front door
     nodes.py      the node files, and each node's answer right now
 """

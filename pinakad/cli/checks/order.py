@@ -1,6 +1,6 @@
 """Every check of doctor, in the order in which its result is shown."""
 
-from pinakad.cli.checks import folders, host, key, markers, nodes, service
+from pinakad.cli.checks import folders, front_door, host, key, markers, nodes, service
 from pinakad.cli.checks import script as program
 from pinakad.cli.checks.context import Check
 
@@ -17,6 +17,7 @@ CHECKS = (
     Check("watches", "a canary of our own came back as an event", host.watches),
     Check("node files", "they are good", nodes.files),
     Check("markers", "none lies around that nobody serves", markers.markers),
+    Check("front door", "it listens where it is installed, and asks for credentials", front_door.front_door),
     Check("state", "every unfinished deployment can be gone on with", service.state),
 )
 """Each with its name, what is so where it finds nothing, and the function that checks."""

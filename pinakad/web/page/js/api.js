@@ -27,7 +27,7 @@ export function onSignedOut(callback) {
  * @param {{method?: string, body?: any, signal?: AbortSignal}} [options]
  */
 export async function call(path, { method = "GET", body, signal } = {}) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  const headers = /** @type {Record<string, string>} */ (body === undefined ? {} : { "Content-Type": "application/json" });
   const text = body === undefined ? undefined : JSON.stringify(body);
   const response = await fetch(API + path, { method, headers, body: text, signal, credentials: "same-origin" });
   if (response.status === 204) return null;

@@ -53,7 +53,7 @@ export class Card {
   }
 
   types() {
-    return KINDS[/** @type {keyof KINDS} */ (this.state.kind)].types;
+    return KINDS[/** @type {keyof typeof KINDS} */ (this.state.kind)].types;
   }
 
   /** @param {() => void} work */
@@ -132,7 +132,7 @@ export class Card {
     const item = node.using_interfaces[key];
     const flat = !item.Properties && "ip" in item;
     const properties = Object.entries(PROPERTIES).map(([name, label]) => this.field(flat && name === "IP_ADDRESS" ? at("ip") : at("Properties", name), label, HINTS[name]));
-    const remove = h("button", { type: "button", class: "plain", onclick: () => this.change(() => removeInterface(node, key)), "aria-label": `Remove ${key}: ${this.name()}` }, "Remove");
+    const remove = h("button", { type: "button", class: "plain", onclick: () => this.change(() => removeInterface(node, key)), "aria-label": `Remove ${key}: ${this.name()}` }, isBond(key) ? "Remove this bond" : "Remove this interface");
     return h(
       "fieldset",
       { "data-path": at() },

@@ -13,7 +13,10 @@ export class Log {
     this.note = h("p", { class: "dim" });
     this.place = place;
     fill(place, this.note, this.text);
-    this.id = "";
+    this.id = this.content = "";
+    this.read = this.size = 0;
+    this.loading = this.dropped = false;
+    this.decoder = new TextDecoder();
     this.follow("", null);
   }
 

@@ -164,7 +164,9 @@ class DeployView {
     const errors = problems.filter((problem) => problem.severity === "error");
     const line = (/** @type {any} */ problem) => {
       const card = this.cards[problem.node];
-      const text = `${card ? card.name() : problem.file || "All nodes"}: ${problem.message}`;
+      const key = problem.path.split("/")[2];
+      const where = [card ? card.name() : problem.file || "All nodes", problem.path.startsWith("/using_interfaces/") && key];
+      const text = `${where.filter(Boolean).join(", ")}: ${problem.message}`;
       if (!card) return h("li", {}, text);
       return h("li", {}, h("button", { type: "button", class: "plain", onclick: () => card.focus(problem.path) }, text));
     };

@@ -13,6 +13,7 @@ export class RunView {
     this.slots = slots;
     place.replaceChildren(root);
     this.run = /** @type {any} */ (null);
+    /** @type {{nodes: Record<string, any>, deployments: Record<string, any>}} */
     this.reasons = { nodes: {}, deployments: {} };
     this.opened = -1;
     this.list = new NodeList(slots.nodes, (node) => this.open(node));
