@@ -237,6 +237,9 @@ class NotOverError(ClientError):
 class NothingToRetryError(ClientError):
     """No node of the deployment is to be tried again: none failed, or none of the files is there any more."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
 
 class NodesUnknownError(ClientError):
     """It is not known which nodes the deployment was for. `remedy` says what to do."""

@@ -37,9 +37,13 @@ async def resolve(name: str) -> Address:
 def _query(name: str, future: Future[Address]) -> None:
     try:
         family, _, _, _, target = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         del _under_way[name]
         future.set_exception(error)
+    except OSError as error:
+        # EAI_SYSTEM: this machine failed; which errno it leaves depends on the name service switch (nsswitch.conf(5))
+        del _under_way[name]
+        future.set_exception(OSError(errno.EAGAIN, (error.strerror or "the resolver failed").lower()))
     else:
         del _under_way[name]
         future.set_result((family, str(target[0])))

@@ -48,7 +48,7 @@ def healthy(world: World) -> World:
 def test_where_all_is_well_every_check_says_so_and_nothing_is_touched(healthy: World) -> None:
     before = sorted(str(path) for path in healthy.root.rglob("*"))
     lines = ask(healthy, "doctor").splitlines()
-    assert [line.split()[0] for line in lines[:-2]] == ["ok"] * 13, lines
+    assert [line.split()[0] for line in lines[:-2]] == ["ok"] * 14, lines
     assert lines[-1] == "nothing here would make the next deployment fail; 0 warnings"
     assert findings(healthy, code=0) == {}
     assert sorted(str(path) for path in healthy.root.rglob("*")) == before
@@ -148,6 +148,13 @@ def test_a_deployment_that_runs_is_no_finding(healthy: World) -> None:
     healthy.wait(healthy.runs, "the script")
     assert findings(healthy, code=0) == {}
     go_on()
+
+
+def test_a_front_end_without_credentials_is_told_of_with_what_it_means(healthy: World) -> None:
+    healthy.configure(**{"web.compat": {"enabled": True, "origins": ["http://ops.example"]}})
+    [found] = findings(healthy, code=0)[("front door", "warning")]
+    assert "http://ops.example" in found
+    assert "may deploy without credentials" in found
 
 
 def test_without_a_daemon_a_request_and_a_half_done_run_are_found(healthy: World) -> None:

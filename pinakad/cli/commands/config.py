@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from pinakad.cli.console.session import Session, pass_session
 from pinakad.config import Config, config_file, runtime_dir, state_dir
@@ -68,12 +69,23 @@ def settings_of(settings: Config) -> Iterator[Setting]:
         ("paths", "script"): settings.script_path,
         ("ssh", "key"): settings.key_path,
     }
-    for name in Config.model_fields:
-        table = getattr(settings, name)
+    for name, table in _tables("", settings):
         for key, field in type(table).model_fields.items():
             value = derived.get((name, key), getattr(table, key))
             origin = "file" if key in table.model_fields_set else "default"
-            yield Setting(name, key, str(value) if isinstance(value, Path) else value, origin, field.description or "")
+            if not isinstance(value, BaseModel):
+                shown = str(value) if isinstance(value, Path) else value
+                yield Setting(name, key, shown, origin, field.description or "")
+
+
+def _tables(name: str, above: BaseModel) -> Iterator[tuple[str, BaseModel]]:
+    """Return every table with its name, `web.compat` after `web`."""
+    for key in type(above).model_fields:
+        value = getattr(above, key)
+        if isinstance(value, BaseModel):
+            below = f"{name}.{key}".removeprefix(".")
+            yield below, value
+            yield from _tables(below, value)
 
 
 def places(option: Path | None, environ: Mapping[str, str]) -> list[Place]:
@@ -125,8 +137,10 @@ def _setting_line(setting: Setting) -> str:
     return f"{line:<{_COMMENT_COLUMN}}  # {setting.origin if is_set else 'not set'}{about}"
 
 
-def toml_value(value: str | float) -> str:
+def toml_value(value: str | float | list[str]) -> str:
     """Return a value as TOML 1.0 writes it. Only printable characters are in it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, str):
         return '"' + "".join(_toml_character(character) for character in value) + '"'
     if isinstance(value, bool):

@@ -144,6 +144,35 @@ CASES: list[tuple[ClientError, int, str]] = [
         6,
         "no daemon has run for 10 s, so nobody gives a verdict; systemctl start pinakad",
     ),
+    (
+        errors.StoredOnlyError(["node_01.json"], errors.BusyMarkersError(Path("/m/x"))),
+        1,
+        (
+            "stored node_01.json, but did not ask for their deployment: cannot make the request '/m/x': others write "
+            "there all the time; pinakactl apply again asks for them, or touch the marker"
+        ),
+    ),
+    (errors.NotOverError(ID), 1, f"deployment {ID} is not over; pinakactl wait waits for it, pinakactl cancel ends it"),
+    (errors.NothingToRetryError("none failed"), 5, "none failed; pinakactl history lists the others"),
+    (errors.NodesUnknownError("cannot tell", "name them"), 1, "cannot tell; name them"),
+    (
+        errors.AskedForError(["node_01.json"], Path("/m/x")),
+        1,
+        (
+            "cannot retire node_01.json: a request that waits to be served names it; "
+            "pinakactl wait waits for it, rm '/m/x' takes it back"
+        ),
+    ),
+    (errors.UnknownFileError("x", Path("/n")), 2, "cannot find a node 'x' in '/n'; pinakactl validate lists them"),
+    (errors.AmbiguousFileError("cannot tell", "write more"), 2, "cannot tell; write more"),
+    (
+        errors.NoAnswerError("10.0.0.7", 30),
+        1,
+        (
+            "the daemon has not said within 30 s whether a login at 10.0.0.7 works; "
+            "pinakactl doctor tells whether the daemon makes progress"
+        ),
+    ),
 ]
 
 
