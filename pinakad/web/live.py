@@ -77,7 +77,8 @@ class Live:
     def read(self) -> View:
         """Return the present view: the same object while nothing has changed."""
         running = is_locked(self.store.lock_file)
-        seen = (running, _stamp(self._path)) if running else (running, *self._latest_stamp())
+        stamp = _stamp(self._path) if running else None
+        seen = (running, stamp) if stamp else (running, *self._latest_stamp())
         if seen != self._seen:
             view = self._of_daemon() if running else None
             self._view = view or self._of_state(running=running)

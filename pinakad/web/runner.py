@@ -7,6 +7,7 @@ called for a while.
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -134,6 +135,7 @@ async def _serve(
     idle_s: float | None,
 ) -> None:
     ending = asyncio.Event()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of its start and its end
     config = Config(
         make(ending),
         http=Connection,
