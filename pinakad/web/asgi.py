@@ -75,8 +75,8 @@ class _Entrance:
         except ClientDisconnect:
             answer = Answer(400)
         except OSError as error:
-            named = f"'{error.filename}': " if error.filename else ""
-            answer = Refused(503, "unavailable", f"cannot read {named}{cause_of(error)}").answer()
+            where = f"'{error.filename}': " if error.filename else ""
+            answer = Refused(503, "unavailable", f"cannot read {where}{cause_of(error)}").answer()
         except Exception:
             log.exception("cannot answer %s %s", call.method, call.path)
             answer = Refused(500, "internal_error", "a bug in pinakad-web; its log tells more").answer()
