@@ -3,7 +3,7 @@
 The packages are the stages of the data; each says in its `__init__.py` in which order its files are read.
 
 config.py      what the operator wants
-tables.py      what the tables of the configuration are made of, and those of the front door
+tables.py      what the tables of the configuration are made of, and those of the programs beside the daemon
 printable.py   what may be shown to a person
 problems.py    what is wrong with an input: code, place, value and remedy
 events.py      what is logged, with ids for the journal
@@ -18,6 +18,7 @@ polling/       when is a node up, and when is it asked?
 report/        the one document: what happened
 state/         the state folder, and what readers see
 daemon/        the program `pinakad`: one request after the other
+provision/     the program `pinakad-provision`: what a node's network configuration is
 web/           the front door `pinakad-web`: an interface over HTTP, and a page
 client/        what any process beside the daemon does: ask, follow, read
 cli/           the program `pinakactl`

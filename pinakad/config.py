@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pinakad.linux.files import NotRegularError, read_regular
 from pinakad.polling.settings import PollSettings
 from pinakad.printable import printable
-from pinakad.tables import AbsolutePath, Network, Table, WebSettings
+from pinakad.tables import AbsolutePath, Network, ProvisionSettings, Table, WebSettings
 
 DEFAULT_FILE = Path("/etc/pinakad/pinakad.toml")
 DEFAULT_WORK_DIR = Path("/home/pinakasupport/.pinaka_wd")
@@ -129,6 +129,7 @@ class Config(Table):
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     web: WebSettings = WebSettings()
+    provision: ProvisionSettings = ProvisionSettings()
 
     @property
     def nodes_dir(self) -> Path:

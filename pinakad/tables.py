@@ -1,4 +1,4 @@
-"""The tables of the configuration that are the front door's, and what all tables are made of."""
+"""What all tables of the configuration are made of, and the tables of the programs beside the daemon."""
 
 import re
 from ipaddress import ip_network
@@ -88,3 +88,17 @@ class WebSettings(Table):
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together: set both, or none")
         return self
+
+
+BondMode = Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"]
+
+
+class ProvisionSettings(Table):
+    """The table `[provision]`: the shipped deployment program."""
+
+    bond_mode: BondMode = Field(
+        "active-backup", description="of every bond: node files name none, and a wrong 802.3ad is an outage"
+    )
+    vlan: Literal["tagged", "access"] = Field(
+        "tagged", description="access: the switch port tags, and a node's interfaces do not"
+    )
