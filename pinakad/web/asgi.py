@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 
 from pinakad.client.errors import ClientError
-from pinakad.printable import cause_of
+from pinakad.printable import cause_of, printable
 from pinakad.web.exchange import Answer, Call, Handler, Refused
 from pinakad.web.failures import refusal_of
 from pinakad.web.gate import MAX_BODY_BYTES, SECURITY_HEADERS, Gate, cors_headers, preflight_headers, too_large
@@ -78,7 +78,7 @@ class _Entrance:
             where = f"'{error.filename}': " if error.filename else ""
             answer = Refused(503, "unavailable", f"cannot read {where}{cause_of(error)}").answer()
         except Exception:
-            log.exception("cannot answer %s %s", call.method, call.path)
+            log.exception("cannot answer %s %s", printable(call.method), printable(call.path))
             answer = Refused(500, "internal_error", "a bug in pinakad-web; its log tells more").answer()
         return _response(answer, cors_headers(call, origins))
 
