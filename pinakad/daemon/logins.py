@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pinakad.config import SshSettings
@@ -54,7 +54,9 @@ class Logins:
             return [_not_made(str(error)) for _ in nodes]
         return await prober.baselines([_target(node, stalled=False) for node in nodes])
 
-    async def attempt(self, node: NodeReport, stalled: bool) -> AttemptResult:
+    async def attempt(
+        self, node: NodeReport, stalled: bool, may_run_ready: Callable[[AttemptResult], bool]
+    ) -> AttemptResult:
         """Make one attempt at a node; whatever goes wrong is in the result."""
         try:
             prober = self._get()
@@ -64,7 +66,8 @@ class Logins:
             return _not_made(f"cannot begin to log in: {cause_of(error)}")
         if self._ready_command is None:
             return _not_made("the ready_command of this run cannot be read any more")
-        return await prober.attempt(_target(node, stalled=stalled), ready=bool(self._ready_command))
+        judge = may_run_ready if self._ready_command else None
+        return await prober.attempt(_target(node, stalled=stalled), may_run_ready=judge)
 
     def save_host_keys(self) -> None:
         """Write down the host keys that were pinned since the last time. Raises OSError."""

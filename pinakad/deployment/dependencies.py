@@ -82,8 +82,9 @@ class Dependencies:
     """Why nobody can log in with the key, None where it can be used."""
     baselines: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
     """Who are the nodes, before anything is done to them?"""
-    attempt: Callable[[NodeReport, bool], Awaitable[AttemptResult]]
-    """Make one attempt at a node; the flag says whether the attempt before it stalled."""
+    attempt: Callable[[NodeReport, bool, Callable[[AttemptResult], bool]], Awaitable[AttemptResult]]
+    """Make one attempt at a node; the flag says whether the attempt before it stalled. The function says, of what the
+    machine has told of itself, whether the ready_command may be run there."""
     ignored_names: Callable[[], list[str]] = list
     """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list

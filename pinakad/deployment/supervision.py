@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from pinakad.deployment import transitions, verdict
@@ -184,7 +185,8 @@ class Supervision:
         )
 
     async def _attempt(self, index: int) -> AttemptResult:
-        return await self._dependencies.attempt(self._record.report.nodes[index], self.poller.polls[index].stalled)
+        node, stalled = self._record.report.nodes[index], self.poller.polls[index].stalled
+        return await self._dependencies.attempt(node, stalled, partial(self.poller.may_run_ready, index))
 
     def _log_change(self, index: int, before: NodePoll, after: NodePoll) -> None:
         log_change(self._record.report, self._record.report.nodes[index], before, after)

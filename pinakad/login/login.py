@@ -17,7 +17,7 @@ import paramiko
 
 from pinakad.linux.shortage import is_shortage
 from pinakad.login.facts import MarkedFacts, facts_command
-from pinakad.login.messages import Begin, Ended
+from pinakad.login.messages import Begin, Ended, FactsShown
 from pinakad.login.transport import Pace, Transport
 from pinakad.polling.vocabulary import NodeReason, Rung
 from pinakad.printable import printable
@@ -44,12 +44,14 @@ class Login:
         pace: Pace,
         notices: set[str],
         show: Callable[[str, str], None],
+        show_facts: Callable[[FactsShown], None],
         on_login: Callable[[], None],
     ) -> None:
         """`notices`: the banners of logins that succeeded, shared by all logins (sshd_config(5), Banner).
 
         `show(type, blob in base64)` is called with the host key, and then `judge` is waited for; `on_login` once the
-        key is accepted. Both are called in the login's thread.
+        key is accepted; `show_facts` before the ready_command, and then `judge_ready` is waited for. All are called in
+        the login's thread.
         """
         self._sock = sock
         self._begin = begin
@@ -58,7 +60,10 @@ class Login:
         self._pace = pace
         self._notices = notices
         self._show = show
+        self._show_facts = show_facts
         self._on_login = on_login
+        self._ready_judged = threading.Event()
+        self._may_run_ready = False
         self._judged = threading.Event()
         self._is_the_node = False
         self._was_cut = threading.Event()
@@ -71,10 +76,16 @@ class Login:
         self._is_the_node = accepted
         self._judged.set()
 
+    def judge_ready(self, *, run: bool) -> None:
+        """Run the ready_command, or do not: this is another machine, or it has not rebooted."""
+        self._may_run_ready = run
+        self._ready_judged.set()
+
     def cut(self) -> None:
         """End the login now: each call that blocks in it returns."""
         self._was_cut.set()
         self._judged.set()
+        self._ready_judged.set()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         if self._transport is not None:
@@ -164,13 +175,22 @@ class Login:
             self._rung = Rung.HOST_KEY
             text = f"it refused user {printable(self._begin.user)}: status {code} and nothing else"
             return self._result(NodeReason.AUTH_FAILED, f"{text}, as with an /etc/nologin")
-        result = self._result(None, "")
-        if self._ready_command:
+        result = replace(self._result(None, ""), boot_id=boot_id, uptime_s=uptime_s, hostname=hostname)
+        if self._ready_command and self._is_to_be_ready(result):
             code = self._execute(transport, self._ready_command, lambda _: None)
+            result = replace(result, ready=code == 0)
             if code != 0:
-                result = self._result(NodeReason.NOT_READY, f"ready_command ended with status {code}")
-        rung = Rung.COMMAND if result.reason is None else Rung.LOGIN
-        return replace(result, rung=rung, boot_id=boot_id, uptime_s=uptime_s, hostname=hostname)
+                text = f"ready_command ended with status {code}"
+                result = replace(result, reason=NodeReason.NOT_READY, message=text)
+        return replace(result, rung=Rung.COMMAND)
+
+    def _is_to_be_ready(self, result: Ended) -> bool:
+        """Show the facts, and wait for the verdict whether the ready_command may be run on this machine."""
+        self._show_facts(FactsShown(result.login, result.boot_id, result.uptime_s, result.hostname))
+        self._ready_judged.wait()
+        if self._was_cut.is_set():
+            raise EOFError
+        return self._may_run_ready
 
     def _execute(self, transport: Transport, command: str, take: Callable[[bytes], None]) -> int:
         """Run a command on the node and return its exit status; `take` gets its output, of any length, in pieces.

@@ -2,7 +2,8 @@
 
 Each message is one JSON object in one packet of a Unix socket of type SOCK_SEQPACKET (unix(7)): none is cut, and none
 joined with the next one. `Begin` carries the connected socket of the node (SCM_RIGHTS). For one login the daemon sends
-`Begin`, the worker answers `HostKeyShown` before it authenticates, the daemon `HostKeyVerdict`, the worker `Ended`.
+`Begin`, the worker answers `HostKeyShown` before it authenticates, the daemon `HostKeyVerdict`; where the ready_command
+is asked for, the worker says `FactsShown` before it runs it, the daemon `ReadyVerdict`; at the end the worker `Ended`.
 What does not have the form below is refused: a worker reads what hostile nodes send.
 """
 
@@ -41,7 +42,8 @@ class Settings:
 class Begin:
     """Log in on the socket that comes with this message; `left_s` (own time) is for key exchange and authentication.
 
-    `kinds`: the types of host keys to request first. `ready`: run the `ready_command`, too.
+    `kinds`: the types of host keys to request first. `ready`: show the facts, and run the `ready_command` where the
+    daemon then says so.
     """
 
     login: int
@@ -57,6 +59,14 @@ class HostKeyVerdict:
 
     login: int
     accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyVerdict:
+    """Run the ready_command on this machine, or do not: it is another one, or has not rebooted."""
+
+    login: int
+    run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +87,21 @@ class HostKeyShown:
 
 
 @dataclass(frozen=True, slots=True)
+class FactsShown:
+    """What the machine has told of itself, before the ready_command is run there."""
+
+    login: int
+    boot_id: str | None
+    uptime_s: float | None
+    hostname: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a login ended. `rung` and `reason` are the words of polling/vocabulary.py.
 
-    `accepted`: the node let us in with the key. `lack`: this machine lacked something, which says nothing of the node.
+    `accepted`: the node let us in with the key. `ready`: whether the ready_command succeeded, None where it was not
+    run. `lack`: this machine lacked something, which says nothing of the node.
     `no_thread`: nothing was sent, because there is no thread; the login can begin again on the same socket.
     """
 
@@ -91,6 +112,7 @@ class Ended:
     boot_id: str | None = None
     uptime_s: float | None = None
     hostname: str | None = None
+    ready: bool | None = None
     accepted: bool = False
     lack: bool = False
     no_thread: bool = False
@@ -113,15 +135,15 @@ def settings_of(data: bytes) -> Settings:
     return settings
 
 
-def from_daemon(data: bytes) -> Begin | HostKeyVerdict:
+def from_daemon(data: bytes) -> Begin | HostKeyVerdict | ReadyVerdict:
     """Return a message of the daemon. Raises MessageError."""
-    message: Begin | HostKeyVerdict = _decoded(data, Begin, HostKeyVerdict)
+    message: Begin | HostKeyVerdict | ReadyVerdict = _decoded(data, Begin, HostKeyVerdict, ReadyVerdict)
     return message
 
 
-def from_worker(data: bytes) -> Hello | HostKeyShown | Ended:
+def from_worker(data: bytes) -> Hello | HostKeyShown | FactsShown | Ended:
     """Return a message of a worker. Raises MessageError."""
-    message: Hello | HostKeyShown | Ended = _decoded(data, Hello, HostKeyShown, Ended)
+    message: Hello | HostKeyShown | FactsShown | Ended = _decoded(data, Hello, HostKeyShown, FactsShown, Ended)
     return message
 
 
@@ -156,7 +178,7 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if type(value) is int and kind in (float, float | None):
         return True
-    if type(value) is bool and kind is not bool:  # in Python a bool is an int
+    if type(value) is bool and kind not in (bool, bool | None):  # in Python a bool is an int
         return False
     return isinstance(value, kind) and not (isinstance(value, float) and not isfinite(value))
 

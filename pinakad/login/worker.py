@@ -27,10 +27,12 @@ from pinakad.login.messages import (
     MAX_MESSAGE_BYTES,
     Begin,
     Ended,
+    FactsShown,
     Hello,
     HostKeyShown,
     HostKeyVerdict,
     MessageError,
+    ReadyVerdict,
     Settings,
     encode,
     from_daemon,
@@ -83,6 +85,10 @@ class Worker:
             login = self._logins.get(message.login)
             if login is not None:
                 login.judge(accepted=message.accepted)
+        elif isinstance(message, ReadyVerdict):
+            login = self._logins.get(message.login)
+            if login is not None:
+                login.judge_ready(run=message.run)
         elif descriptors:
             self._begin(message, socket.socket(fileno=descriptors[0]))
         else:  # the kernel had no descriptor for it (unix(7), MSG_CTRUNC)
@@ -93,7 +99,7 @@ class Worker:
     def _begin(self, begin: Begin, sock: socket.socket) -> None:
         show, on_login = partial(self._show, begin.login), partial(self._logged_in, begin.login)
         shared = (self._key, self._settings.ready_command, self._pace, self._notices)
-        login = Login(sock, begin, *shared, show, on_login)
+        login = Login(sock, begin, *shared, show, self._say, on_login)
         self._due_s[begin.login] = self._clock.own_s + begin.left_s
         self._logins[begin.login] = login
         try:
@@ -128,7 +134,7 @@ class Worker:
             if login is not None:
                 login.cut()
 
-    def _say(self, message: Hello | HostKeyShown | Ended) -> None:
+    def _say(self, message: Hello | HostKeyShown | FactsShown | Ended) -> None:
         try:
             self._sock.send(encode(message))
         except OSError:  # the daemon has closed its side: the process ends soon

@@ -3,6 +3,8 @@
 The law:
 - A node is `up` after an attempt that passed every rung of the ladder. Only an attempt that began after the script's
   exit confirms it. A node that was up falls back to `waiting` when a later attempt fails.
+- The ready_command is run only on a machine that has passed identity and reboot in the same attempt: it may confirm
+  something there.
 - A node is `failed` only after the end of polling, stays `failed`, and has had a chance before: an attempt that ended
   by itself, and began after the script's exit and after the last absence of the daemon. A node that fell back gets
   another chance.
@@ -14,9 +16,9 @@ Nothing here reads a clock, opens a socket or waits: time comes in, a new frozen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pinakad.polling.baseline import Baseline, proof_of_reboot, why_not_this_machine
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, NodeState, RebootEvidence, Rung
@@ -49,18 +51,6 @@ class Attention(NamedTuple):
             return Attention(now_s, self.late_pauses), False
         late = ends_s is not None and now_s >= ends_s
         return Attention(now_s, self.late_pauses + late), self.late_pauses < MAX_LATE_PAUSES
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What is known of a node before it is polled, and what its answers are compared with."""
-
-    hostname: str
-    boot_id_before: str | None = None
-
-    def names_itself(self, reported: str | None) -> bool:
-        """Return whether the reported host name is this node's: the first labels are equal, case ignored."""
-        return reported is not None and _short(reported) == _short(self.hostname)
 
 
 class NodePoll(NamedTuple):
@@ -123,6 +113,13 @@ class NodePoll(NamedTuple):
             # an answer that waited while this process was paused is as old as its question
             answered_s=now.boot_s if result.began_s >= schedule.back_s else result.began_s,
         )
+
+    def may_run_ready(
+        self, result: AttemptResult, baseline: Baseline, settings: PollSettings, schedule: Schedule, now: Instant
+    ) -> bool:
+        """Return whether the machine with these facts is the node, rebooted where that is required."""
+        facts = self._facts(result, baseline, schedule, now)
+        return why_not_this_machine(facts.get("rebooted", self.rebooted), result, baseline, settings) is None
 
     def may_use(self, slot_s: float, schedule: Schedule) -> bool:
         """Return whether an attempt is due in the slot at `slot_s`; the last slot is used even during a pause."""
@@ -195,7 +192,7 @@ class NodePoll(NamedTuple):
             facts["first_attempt_wall_s"] = began_wall_s
         if result.rung is None:  # a node that is not there has no facts; with thousands of such nodes this must be fast
             return facts
-        rebooted, evidence = _rebooted(result, baseline, schedule)
+        rebooted, evidence = proof_of_reboot(result, baseline, schedule)
         if evidence is not None:  # a proof stays valid
             facts |= {"rebooted": rebooted, "reboot_evidence": evidence}
         same_boot = None in (result.boot_id, self.boot_id) or result.boot_id == self.boot_id
@@ -227,22 +224,19 @@ class NodePoll(NamedTuple):
     def _judge(
         self, facts: dict[str, Any], result: AttemptResult, baseline: Baseline, settings: PollSettings
     ) -> tuple[NodeReason | None, Rung | None, str]:
-        """Return reason, rung and message of the first rung above the commands that fails: identity, reboot, stability.
-
-        The reason is None where none fails.
+        """Return reason, rung and message of the first rung above the commands that fails: identity, reboot, readiness,
+        stability. The reason is None where none fails.
         """
-        if result.reason is not None:
+        if result.reason not in (None, NodeReason.NOT_READY):
             return result.reason, result.rung, result.message
-        if settings.identity == "require" and not baseline.names_itself(result.hostname):
-            text = f"it names itself {result.hostname or 'nothing'}, its file says {baseline.hostname}"
-            return NodeReason.WRONG_HOST, Rung.COMMAND, text
-        rebooted = facts.get("rebooted", self.rebooted)
-        if settings.reboot == "require" and rebooted is not True:
-            text = "no proof of a reboot" if rebooted is None else "it is still the boot from before the launch"
-            return NodeReason.NOT_REBOOTED, Rung.IDENTITY, text
+        refused = why_not_this_machine(facts.get("rebooted", self.rebooted), result, baseline, settings)
+        if refused is not None:
+            return refused
+        if result.reason is NodeReason.NOT_READY or (settings.ready_command and result.ready is not True):
+            return NodeReason.NOT_READY, Rung.REBOOT, result.message or "the ready_command was not run"
         if facts["stable_count"] < settings.stable_checks:
             text = f"up {facts['stable_count']} of {settings.stable_checks} times in a row"
-            return NodeReason.UNSTABLE, Rung.REBOOT, text
+            return NodeReason.UNSTABLE, Rung.READY, text
         return None, Rung.STABLE, ""
 
 
@@ -250,22 +244,6 @@ def old_confirmations(polls: Sequence[NodePoll], schedule: Schedule, now_s: floa
     """Return the indices of the nodes that answered so long before all were up that they may be down again."""
     since_s = now_s - schedule.interval_s - ROUND_EACH_S * len(polls)
     return [index for index, poll in enumerate(polls) if poll.answered_s < since_s]
-
-
-def _rebooted(
-    result: AttemptResult, baseline: Baseline, schedule: Schedule
-) -> tuple[bool | None, RebootEvidence | None]:
-    """Return whether the node has rebooted since the launch, and by which evidence; (None, None) without a proof.
-
-    A long uptime without a baseline proves nothing. The node read its uptime after the attempt began: counting from the
-    beginning can miss a proof, but never makes a false one.
-    """
-    if result.boot_id and baseline.boot_id_before:
-        return result.boot_id != baseline.boot_id_before, RebootEvidence.BOOT_ID
-    since_launch_s = result.began_s - schedule.launched_s
-    if not baseline.boot_id_before and result.uptime_s is not None and result.uptime_s < since_launch_s:
-        return True, RebootEvidence.UPTIME
-    return None, None
 
 
 def _higher(one: Rung | None, other: Rung | None) -> Rung | None:
@@ -279,7 +257,3 @@ def _stronger(one: HostKey | None, other: HostKey | None) -> HostKey | None:
         if key in (one, other):
             return key
     return None
-
-
-def _short(hostname: str) -> str:
-    return hostname.split(".", maxsplit=1)[0].lower()

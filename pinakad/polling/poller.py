@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pinakad.polling.node_poll import ROUND_EACH_S, Attention, Baseline, NodePoll, old_confirmations
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import ROUND_EACH_S, Attention, NodePoll, old_confirmations
 from pinakad.polling.schedule import SPREAD, TICK_S, Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, NodeReason, NodeState
@@ -60,6 +61,11 @@ class Poller:
         due = self._exited.is_set() or any(poll.state is not NodeState.UP for poll in self.polls)
         return max(self._progress_s, self.schedule.begins_s) if due else None
 
+    def may_run_ready(self, index: int, result: AttemptResult) -> bool:
+        """Return whether the ready_command may be run on the machine that answered for a node with these facts."""
+        parts = self._baselines[index], self._settings, self.schedule, self._now()
+        return self.polls[index].may_run_ready(result, *parts)
+
     def script_exited(self, moment_s: float) -> None:
         """Note the script's exit (boot clock): polling now has an end, and each node that is up must answer again."""
         self._progress_s = self._now().boot_s
@@ -81,8 +87,14 @@ class Poller:
         """
         self._progress_s = self._now().boot_s
         self._attention = Attention(self._progress_s)
+
+        async def notice_pauses() -> None:
+            while True:
+                await asyncio.sleep(_PAUSE_CHECK_S)
+                self._notice_pause()
+
         async with asyncio.TaskGroup() as group:
-            attention = group.create_task(self._notice_pauses(), name="attention")
+            attention = group.create_task(notice_pauses(), name="attention")
             await self._poll_until_settled()
             attention.cancel()
         self.polls = [poll.given_up() for poll in self.polls]
@@ -173,11 +185,6 @@ class Poller:
         except TimeoutError:
             text = f"pinakad did not end the attempt within {self._ask_limit_s:.0f} s"
             return AttemptResult(began_s, None, NodeReason.ERROR, text, not_made=True)
-
-    async def _notice_pauses(self) -> None:
-        while True:
-            await asyncio.sleep(_PAUSE_CHECK_S)
-            self._notice_pause()
 
     def _notice_pause(self) -> None:
         """Notice a pause of the process before anything is decided: each task calls this when it wakes up."""

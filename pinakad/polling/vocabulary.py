@@ -22,6 +22,7 @@ class Rung(StrEnum):
     COMMAND = "command"
     IDENTITY = "identity"
     REBOOT = "reboot"
+    READY = "ready"
     STABLE = "stable"
 
 
@@ -74,6 +75,8 @@ class AttemptResult:
     boot_id: str | None = None
     uptime_s: float | None = None
     hostname: str | None = None
+    ready: bool | None = None
+    """Whether the ready_command succeeded, None where it was not run."""
     not_made: bool = False
     """This machine lacked something to make or to end the attempt; `message` says what. It says nothing of the node."""
 

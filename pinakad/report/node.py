@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from pinakad.config import SshSettings
 from pinakad.nodes.addresses import AddressSource
 from pinakad.nodes.selection import Node, Superseded
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.vocabulary import HostKey, NodeReason, NodeState, RebootEvidence, Rung
 from pinakad.times import Timestamp, timestamp, wall_s
 

@@ -29,13 +29,12 @@ KEPT_WAITING_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How a login is made: within `left_s` (own time), with or without the ready_command, and after which others.
+    """How a login is made: within `left_s` (own time), and after which others.
 
     `behind`: after all others, because the node hung last time. `alone`: on a worker that has no other login.
     """
 
     left_s: float
-    ready: bool
     behind: bool
     alone: bool
 
@@ -50,17 +49,17 @@ class LoginTurns:
         self._command_s = command_s
         self._limiter = Limiter(MOST_LOGINS, MOST_LOGINS // 2, LOGINS, SLOW_S)
 
-    async def run(self, call: LoginCall, began_s: float, turn: Turn) -> AttemptResult:
+    async def run(self, call: LoginCall, turn: Turn) -> AttemptResult:
         """Log in, and close the socket. The wait for a turn does not count for the limits of the login.
 
-        `began_s` (loop's clock) is when the attempt began. Raises WorkerEndedError where the worker ended meanwhile.
+        Raises WorkerEndedError where the worker ended meanwhile.
         """
         came_s = self._loop.time()
         try:
             while True:
                 ended, waited_s = await self._make(call, turn, came_s)
                 if not ended.no_thread or self._loop.time() - came_s >= self._wait_s:
-                    return _if_not_kept_waiting(call.result(began_s, ended), waited_s)
+                    return _if_not_kept_waiting(call.result(ended), waited_s)
                 await asyncio.sleep(NO_ROOM_S)
         finally:
             call.sock.close()
@@ -72,7 +71,7 @@ class LoginTurns:
         future: asyncio.Future[Ended] | None = None
         try:
             async with self._worker(alone=turn.alone) as worker:
-                future = call.begin(worker, turn.left_s, self._command_s, ready=turn.ready)
+                future = call.begin(worker, turn.left_s, self._command_s)
                 future.add_done_callback(lambda _: self._limiter.leave(permit))
                 ended = await asyncio.shield(future)
         except (NoWorkerError, SshKeyError) as error:

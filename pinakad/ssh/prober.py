@@ -19,7 +19,7 @@ from pinakad.polling.vocabulary import AttemptResult, NodeReason, Rung
 from pinakad.ssh.banner import Failure, Limits, Reached, reach
 from pinakad.ssh.host_keys import HostKeys, name_for
 from pinakad.ssh.limiter import Limiter, Permit
-from pinakad.ssh.login_call import LoginCall
+from pinakad.ssh.login_call import JudgeOfFacts, LoginCall
 from pinakad.ssh.login_turns import LoginTurns, Turn
 from pinakad.ssh.own_time import OwnTime
 from pinakad.ssh.tcp import Connector
@@ -89,13 +89,14 @@ class Prober:
         target: Target,
         cut_s: float | None = None,
         *,
-        ready: bool = False,
+        may_run_ready: JudgeOfFacts | None = None,
         on_reached: Callable[[], object] | None = None,
         ended: tuple[WorkerEndedError, ...] = (),
     ) -> AttemptResult:
         """Make one attempt. Connect and banner are cut at `cut_s` (on the loop's clock), and all by their limits.
 
-        `ready`: run the workers' ready_command, too. `on_reached` is called where a server begins the key exchange.
+        `may_run_ready`: run the workers' ready_command, too, where it says so of what the machine has told of itself (a
+        result without an end). `on_reached` is called where a server begins the key exchange.
         `ended`: why earlier tries of this attempt ended. The attempt begins after the wait for a free connection. Every
         failure is in the result.
         """
@@ -107,13 +108,14 @@ class Prober:
                 return AttemptResult(began_s, found.rung, found.reason, found.message, not_made=found.is_ours)
             if on_reached is not None:
                 on_reached()
-            return await self._log_in(found, target, began_s, ready=ready, alone=bool(ended))
+            return await self._log_in(found, target, began_s, may_run_ready, alone=bool(ended))
         except WorkerEndedError as error:
             ended = *ended, error
         finally:
             self._open.leave(permit)
         if len(ended) < MOST_TRIES:
-            return await self.attempt(target, cut_s, ready=ready, on_reached=on_reached, ended=ended)
+            again = partial(self.attempt, target, cut_s, may_run_ready=may_run_ready)
+            return await again(on_reached=on_reached, ended=ended)
         text = f"the login process has ended {MOST_TRIES} times: {ended[-1]}"
         return AttemptResult(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=ended[-1].by_kill)
 
@@ -147,11 +149,11 @@ class Prober:
         self.workers.close()
 
     async def _log_in(
-        self, found: Reached, target: Target, began_s: float, *, ready: bool, alone: bool
+        self, found: Reached, target: Target, began_s: float, may_run_ready: JudgeOfFacts | None, *, alone: bool
     ) -> AttemptResult:
         name = name_for(target.address, target.port)
-        call = LoginCall(found.sock, name, target.user, target.fingerprints, self.host_keys, self._own_time)
-        return await self._turns.run(call, began_s, Turn(found.left_s, ready, target.stalled, alone))
+        parts = target.user, target.fingerprints, self.host_keys, self._own_time, began_s, may_run_ready
+        return await self._turns.run(LoginCall(found.sock, name, *parts), Turn(found.left_s, target.stalled, alone))
 
     async def _enter(self, target: Target) -> Permit:
         """Wait until one more connection may be open; the first wait is logged."""

@@ -20,10 +20,12 @@ from pinakad.login.messages import (
     MAX_MESSAGE_BYTES,
     Begin,
     Ended,
+    FactsShown,
     Hello,
     HostKeyShown,
     HostKeyVerdict,
     MessageError,
+    ReadyVerdict,
     Settings,
     encode,
     from_worker,
@@ -50,6 +52,7 @@ class WorkerEndedError(Exception):
 class _LoginUnderWay:
     future: "asyncio.Future[Ended]"
     judge: Callable[[str, str], bool]
+    judge_facts: Callable[[FactsShown], bool]
 
 
 class WorkerProcess:
@@ -85,14 +88,21 @@ class WorkerProcess:
         """How many logins are under way."""
         return len(self._logins)
 
-    def begin(self, sock: socket.socket, begin: Begin, judge: Callable[[str, str], bool]) -> "asyncio.Future[Ended]":
+    def begin(
+        self,
+        sock: socket.socket,
+        begin: Begin,
+        judge: Callable[[str, str], bool],
+        judge_facts: Callable[[FactsShown], bool],
+    ) -> "asyncio.Future[Ended]":
         """Begin a login on a connected socket; return the future of its end, which may raise WorkerEndedError.
 
-        `judge(type, blob in base64)` says whether the host key is the node's. The worker gets a socket of its own: shut
+        `judge(type, blob in base64)` says whether the host key is the node's, `judge_facts` whether the ready_command
+        may be run on the machine. The worker gets a socket of its own: shut
         down, this one ends the login.
         """
         future: asyncio.Future[Ended] = self._loop.create_future()
-        self._logins[begin.login] = _LoginUnderWay(future, judge)
+        self._logins[begin.login] = _LoginUnderWay(future, judge, judge_facts)
         self._send(encode(begin), begin.login, sock)
         return future
 
@@ -164,7 +174,7 @@ class WorkerProcess:
         except MessageError as error:
             self._kill(f"it sent a wrong message: {error}")
 
-    def _receive(self, message: Hello | HostKeyShown | Ended) -> None:
+    def _receive(self, message: Hello | HostKeyShown | FactsShown | Ended) -> None:
         if isinstance(message, Hello):
             self.greeted = True
             self._on_hello(self, message)
@@ -175,6 +185,9 @@ class WorkerProcess:
         if isinstance(message, HostKeyShown):
             verdict = HostKeyVerdict(message.login, login.judge(message.kind, message.blob))
             self._send(encode(verdict), message.login)
+            return
+        if isinstance(message, FactsShown):
+            self._send(encode(ReadyVerdict(message.login, login.judge_facts(message))), message.login)
             return
         del self._logins[message.login]
         if not login.future.done():

@@ -104,9 +104,10 @@ class Orders:
         self._site.require_pace()
         put_cancel(markers)
         after = latest(self._site.store) or running
-        is_over = after.id != identifier or after.is_finished
-        if is_over and after.outcome is not Outcome.CANCELLED:
-            take_back_cancel(markers)
+        if after.id == identifier and not after.is_finished:
+            return
+        take_back_cancel(markers)  # it came too late: the next deployment would warn of it
+        if after.id != identifier or after.outcome is not Outcome.CANCELLED:
             raise Refused(409, "finished", f"deployment {identifier} has ended meanwhile: nothing was cancelled")
 
 

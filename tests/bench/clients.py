@@ -27,7 +27,8 @@ from pinakad.config import SshSettings
 from pinakad.linux.clock import now
 from pinakad.linux.limits import allow_many_files, collect_rarely
 from pinakad.linux.loop import BootClockLoop
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import SPREAD, Schedule
 from pinakad.polling.settings import PollSettings

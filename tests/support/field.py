@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.settings import PollSettings

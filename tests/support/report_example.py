@@ -7,7 +7,8 @@ from paths import DATA
 from pinakad.config import Config, PathSettings
 from pinakad.nodes.reading import read_file
 from pinakad.nodes.selection import Superseded, select_nodes
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.schedule import Schedule
 from pinakad.polling.settings import PollSettings
 from pinakad.polling.vocabulary import AttemptResult, HostKey, NodeReason, Rung

@@ -232,7 +232,7 @@ class Stage:
         await asyncio.sleep(self.asking_s)
         return [self.baseline(node, 0.0) for node in nodes]
 
-    async def _ask(self, node: NodeReport, _stalled: bool) -> AttemptResult:
+    async def _ask(self, node: NodeReport, _stalled: bool, _judge: object) -> AttemptResult:
         self.asked.append((node.hostname, round(loop_s() - BEGIN_S, 3)))
         probe: Any = self.answer(node, loop_s() - BEGIN_S)
         await asyncio.sleep(0.01)

@@ -52,6 +52,7 @@ TESTED_BY = {
     "daemon/*": "daemon/test_main_job.py",
     "deployment/dependencies.py": "unit/deployment/test_deployment.py",
     "generate/*": "unit/generate/test_manual.py",
+    "provision/*": "unit/provision/test_render.py",
     "web/compat.py": "web/test_existing_front_end.py",
     "web/documents.py": "web/test_openapi.py",
     "web/table.py": "web/test_openapi.py",

@@ -122,7 +122,7 @@ def test_a_cancellation_is_for_the_deployment_that_it_names_and_may_be_repeated(
     assert served.wait_for("first")["outcome"] == "cancelled"
     refused = served.post(f"/deployments/{run['id']}/cancel")
     assert (refused.status, refused.json()["error"]) == (409, "finished")
-    assert not (world.markers / "deployment_cancel").exists()
+    world.wait(lambda: not (world.markers / "deployment_cancel").exists(), "the marker gone")
 
 
 def test_the_scripts_output_is_had_by_bytes_and_followed_to_its_end(world: World, served: FrontDoor) -> None:

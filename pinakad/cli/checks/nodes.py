@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +11,7 @@ from pinakad.login.key_file import SshKeyError
 from pinakad.login.keys import load_key
 from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.selection import Node, NodeSet, ignored_text, select_nodes
+from pinakad.polling.baseline import Baseline
 from pinakad.polling.vocabulary import AttemptResult
 from pinakad.printable import cause_of
 from pinakad.problems import Severity
@@ -95,7 +96,10 @@ def reach(context: CheckContext) -> list[tuple[Node, AttemptResult]] | str:
         command, ssh = settings.poll.ready_command, settings.ssh
         prober = Prober(ssh, open_workers(settings.key_path, ssh, command), host_keys)
         cut_s = asyncio.get_running_loop().time() + _REACH_LIMIT_S
-        asked = (prober.attempt(_target(context, node), cut_s, ready=bool(command)) for node in nodes)
+        asked = (
+            prober.attempt(_target(context, node), cut_s, may_run_ready=_is_it(node) if command else None)
+            for node in nodes
+        )
         try:
             return await asyncio.gather(*asked)
         finally:
@@ -113,6 +117,12 @@ def unreached(context: CheckContext, answers: Sequence[tuple[Node, AttemptResult
             text = f"{node.hostname} at {node.address} got to {result.rung or 'nothing'}: {result.reason}{said}"
             target = _target(context, node)
             yield warning(text, f"see what ssh says: ssh -v -i {key} -p {target.port} {target.user}@{target.address}")
+
+
+def _is_it(node: Node) -> Callable[[AttemptResult], bool]:
+    """The ready_command may confirm something: it is run on no machine that names itself otherwise."""
+    baseline = Baseline(node.hostname)
+    return lambda result: baseline.names_itself(result.hostname)
 
 
 def _target(context: CheckContext, node: Node) -> Target:

@@ -18,6 +18,7 @@ from pinakad.state.store import StateUnreadableError, Store
 
 _UNIT = "pinakad.service"
 _ROOTS_RECORD = Path("/var/lib/pinakad-script")
+_WEB_RUNTIME = Path("/run/pinakad-web")
 _SCRIPTS_RUNTIME = Path("/run/pinakad-script")
 
 
@@ -116,6 +117,7 @@ def _remove(work: MachineChanges) -> None:
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), WEB_SOCKET.name)
         if live:
             work.run("systemctl", "stop", "pinakad-web.service")
+            work.run("rmdir", "--ignore-fail-on-non-empty", str(_WEB_RUNTIME))
     if work.has(known_places()[0]):
         work.run("systemctl", *_root(work), "disable", *(["--now"] if live else []), _UNIT)
         if live:  # while systemd knows the unit

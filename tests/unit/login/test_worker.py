@@ -20,9 +20,11 @@ from pinakad.login.messages import (
     MAX_MESSAGE_BYTES,
     Begin,
     Ended,
+    FactsShown,
     Hello,
     HostKeyShown,
     HostKeyVerdict,
+    ReadyVerdict,
     Settings,
     encode,
     from_worker,
@@ -51,7 +53,7 @@ class Daemon:
         self.process.stdin.close()
         self.process.stdin = None
 
-    def hear(self) -> Hello | HostKeyShown | Ended:
+    def hear(self) -> Hello | HostKeyShown | FactsShown | Ended:
         return from_worker(self.sock.recv(MAX_MESSAGE_BYTES))
 
     def begin(self, number: int, port: int, kind: str, left_s: float = 10.0, *, ready: bool = False) -> None:
@@ -134,18 +136,27 @@ def test_limits_are_kept_and_one_login_does_not_hold_up_another(
     daemon.close()
 
 
-def test_the_ready_command_is_run_where_it_is_asked_for(tmp_path: Path, port: int) -> None:
-    daemon = Daemon(tmp_path, ready_command="false")
+@pytest.mark.parametrize(("ready", "run"), [(False, False), (True, False), (True, True)])
+def test_the_ready_command_is_run_where_it_is_asked_for_and_the_daemon_says_so_of_the_facts(
+    tmp_path: Path, port: int, *, ready: bool, run: bool
+) -> None:
+    daemon = Daemon(tmp_path, ready_command="anything")
     daemon.hear()
-    reasons = []
-    for number, ready in ((1, False), (2, True)):
-        daemon.begin(number, port, "healthy", ready=ready)
-        daemon.hear()
-        daemon.judge(number, accepted=True)
-        ended = daemon.hear()
-        assert isinstance(ended, Ended)
-        reasons.append(ended.message.partition("status")[0])
-    assert reasons[0] == ""
+    daemon.begin(1, port, "healthy", ready=ready)
+    daemon.hear()
+    daemon.judge(1, accepted=True)
+    message = daemon.hear()
+    if ready:
+        assert isinstance(message, FactsShown)
+        assert message.boot_id
+        daemon.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            daemon.sock.recv(MAX_MESSAGE_BYTES)  # it waits for the verdict
+        daemon.sock.settimeout(20)
+        daemon.sock.send(encode(ReadyVerdict(1, run)))
+        message = daemon.hear()
+    assert isinstance(message, Ended)
+    assert (message.rung, message.ready is not None) == ("command", run)
     daemon.close()
 
 

@@ -58,6 +58,7 @@ OUTCOMES = {reason.value: failure(reason) for reason in NodeReason} | {
     "success of the old boot": success(boot_id=BEFORE),
     "success of another machine": success(hostname="installer"),
     "success without facts": AttemptResult(200.0, Rung.COMMAND, None),
+    "not_ready": replace(success(), reason=NodeReason.NOT_READY, ready=False),
 }
 
 
@@ -98,6 +99,18 @@ def test_each_state_against_each_outcome(state: str, outcome: str, settings: Pol
     assert sum(after.reasons.values()) == (after.state is not NodeState.UP)
     assert (after.last_rung is Rung.STABLE) is (after.state is NodeState.UP)
     assert not after.confirmed or after.state is NodeState.UP
+
+
+def test_the_ready_command_is_judged_last_and_a_node_where_it_was_not_run_is_not_up() -> None:
+    asked = STRICT.model_copy(update={"ready_command": "x", "stable_checks": 1})
+    for probe in (success(hostname="installer"), success(boot_id=BEFORE), AttemptResult(200.0, Rung.COMMAND, None)):
+        assert not NodePoll().may_run_ready(probe, SUBJECT, asked, EXITED, Instant(201.0, 1_000_001.0))
+        assert step(NodePoll(), probe, asked).reason in (NodeReason.WRONG_HOST, NodeReason.NOT_REBOOTED)
+    assert NodePoll().may_run_ready(success(), SUBJECT, asked, EXITED, Instant(201.0, 1_000_001.0))
+    for ready in (None, False):
+        after = step(NodePoll(), replace(success(), ready=ready), asked)
+        assert (after.reason, after.last_rung) == (NodeReason.NOT_READY, Rung.REBOOT)
+    assert step(NodePoll(), replace(success(), ready=True), asked).state is NodeState.UP
 
 
 def test_a_node_that_is_up_keeps_the_time_at_which_it_came_up() -> None:

@@ -4,7 +4,8 @@ from collections import Counter
 import pytest
 from field import DOWN, LAUNCHED_S, UP, Field, poller, states, time_s
 
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.poller import Poller
 from pinakad.polling.schedule import TICK_S, Schedule
 from pinakad.polling.settings import PollSettings

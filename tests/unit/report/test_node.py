@@ -7,7 +7,8 @@ from report_example import finished_report, new_report
 from stage import node_file
 
 from pinakad.nodes.selection import Superseded, select_nodes
-from pinakad.polling.node_poll import Baseline, NodePoll
+from pinakad.polling.baseline import Baseline
+from pinakad.polling.node_poll import NodePoll
 from pinakad.polling.vocabulary import NodeReason, NodeState, Rung
 from pinakad.report.node import CountsPart, NodeReport, counts_of, node_reports, superseded_parts
 

@@ -38,7 +38,9 @@ class Site:
         asked = prober(self._folder, self._settings, None, command, self._host_keys) if command else self.prober
         try:
             async with asyncio.timeout(DEADLINE_S):
-                return await asked.attempt(Target(node.address, node.port, "anybody"), ready=bool(command))
+                return await asked.attempt(
+                    Target(node.address, node.port, "anybody"), may_run_ready=_always if command else None
+                )
         finally:
             if asked is not self.prober:
                 asked.close()
@@ -49,6 +51,10 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     found = Site(tmp_path)
     yield found
     found.prober.close()
+
+
+def _always(_result: AttemptResult) -> bool:
+    return True
 
 
 async def until(so: Callable[[], bool]) -> None:

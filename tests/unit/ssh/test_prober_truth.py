@@ -203,11 +203,31 @@ def test_a_machine_is_not_ready_until_its_command_says_so(world: World, one: Mac
     world.configure(poll={"ready_command": f"test -e {sign}"})
     world.start()
     world.touch()
-    world.wait_for_node(1, lambda node: node.reason == "not_ready" and node.rung == "login")
+    world.wait_for_node(1, lambda node: node.reason == "not_ready" and node.rung == "reboot")
     sign.touch()
     report = world.answer()
     assert report.outcome == "completed"
     assert set(report.nodes[0].reasons) == {"not_ready"}
+
+
+def test_the_ready_command_is_run_on_no_other_machine_and_not_before_the_reboot_that_is_required(
+    world: World, one: Machines
+) -> None:
+    sign = world.root / "was_run"
+    world.configure(poll={"identity": "require", "reboot": "require", "ready_command": f"touch {sign}"})
+    one[1].rename("an-installer")
+    world.start()
+    world.touch()
+    world.wait_for_node(1, lambda node: node.reason == "wrong_host" and node.attempts >= 2)
+    assert not sign.exists()
+    one[1].rename("sqdn-001")
+    world.wait_for_node(1, lambda node: node.reason == "not_rebooted" and node.last_rung == "identity")
+    attempts = world.report().nodes[0].attempts
+    world.wait_for_node(1, lambda node: node.attempts >= attempts + 2)
+    assert not sign.exists()
+    one[1].reboot()
+    assert world.answer().outcome == "completed"
+    assert sign.exists()
 
 
 def test_a_machine_that_reboots_again_is_unstable_until_it_stays(world: World, one: Machines) -> None:
@@ -226,7 +246,7 @@ def test_too_few_attempts_for_the_checks_leave_a_machine_unstable(world: World, 
     few_attempts(world)
     world.configure(poll={"stable_checks": 19})
     world.start()
-    assert the_unreachable_node(world.serve(), "unstable").rung == "reboot"
+    assert the_unreachable_node(world.serve(), "unstable").rung == "ready"
 
 
 def test_a_machine_without_a_shell_is_up_with_facts_that_nobody_knows(world: World, one: Machines) -> None:

@@ -167,7 +167,7 @@ async def test_a_login_that_computes_on_and_on_is_ended_with_its_worker_and_is_t
             self.computed_s = 0.0
             self.future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
 
-        def begin(self, _sock: object, begin: Begin, _judge: object) -> "asyncio.Future[Ended]":
+        def begin(self, _sock: object, begin: Begin, *_judges: object) -> "asyncio.Future[Ended]":
             self.begun = begin
             return self.future
 
@@ -182,9 +182,9 @@ async def test_a_login_that_computes_on_and_on_is_ended_with_its_worker_and_is_t
     settings = SshSettings(allow_loopback=True)
     sock, other = socket.socketpair()
     worker = Computes()
-    call = LoginCall(sock, "n", "root", (), open_host_keys(tmp_path / "known_hosts", settings), OwnTime())
-    ended = await call.begin(worker, 0.01, 0.01, ready=False)  # type: ignore[arg-type]
-    result = call.result(1.0, ended)
+    call = LoginCall(sock, "n", "root", (), open_host_keys(tmp_path / "known_hosts", settings), OwnTime(), 1.0)
+    ended = await call.begin(worker, 0.01, 0.01)  # type: ignore[arg-type]
+    result = call.result(ended)
     assert (result.reason, result.not_made, result.rung) == (NodeReason.TIMEOUT, False, Rung.BANNER)
     sock.close()
     other.close()
@@ -251,7 +251,7 @@ async def test_a_socket_that_cannot_be_handed_over_ends_its_login_and_no_other(s
     sock, other = socket.socketpair()
     sock.close()
     worker = tried.worker()
-    future = worker.begin(sock, Begin(1, "root", [], 5.0, ready=False), lambda _kind, _blob: True)
+    future = worker.begin(sock, Begin(1, "root", [], 5.0, ready=False), lambda _kind, _blob: True, lambda _facts: False)
     with pytest.raises(WorkerEndedError, match="it cannot be told: "):
         await future
     assert (worker.load, worker.has_ended) == (0, False)
