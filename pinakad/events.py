@@ -76,7 +76,7 @@ class Event(Enum):
         "5a1c0b1fd2f94ffb8f4c2c7d1b0f7a0c",
         "A node is waited for, for a new reason",
         "Every attempt is repeated until the end of polling; only a change of the reason is logged. The rung tells how "
-        "far the attempt came: connect, banner, host_key, login, command, identity, reboot, stable.",
+        "far the attempt came: connect, banner, host_key, login, command, identity, reboot, ready, stable.",
     )
     NODE_FAILED = Kind(
         "5a1c0b1fd2f94ffb8f4c2c7d1b0f7a0d",

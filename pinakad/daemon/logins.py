@@ -20,6 +20,9 @@ from pinakad.ssh.worker_pool import NoWorkerError, open_workers
 
 log = logging.getLogger(__name__)
 
+OLD_ADDRESS_LIMIT_S = 10.0
+"""So long the verdict waits for nodes to answer at their old addresses."""
+
 _OF_ROOTS_KEY = "; one that only root may read is handed over at the start: systemctl restart pinakad"
 
 
@@ -53,6 +56,15 @@ class Logins:
         except (SshKeyError, OSError) as error:  # the operator's known_hosts could be used when the checks were made
             return [_not_made(str(error)) for _ in nodes]
         return await prober.baselines([_target(node, stalled=False) for node in nodes])
+
+    async def at_old_addresses(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
+        """Make one attempt at the old address of each node; return the results in the order of `nodes`."""
+        try:
+            prober = self._get()
+        except (SshKeyError, OSError) as error:
+            return [_not_made(str(error)) for _ in nodes]
+        targets = [Target(node.current or node.address, node.port, node.user) for node in nodes]
+        return await prober.baselines(targets, OLD_ADDRESS_LIMIT_S)
 
     async def attempt(
         self, node: NodeReport, stalled: bool, may_run_ready: Callable[[AttemptResult], bool]

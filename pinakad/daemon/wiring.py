@@ -86,6 +86,7 @@ class Wiring:
             loose_permissions=lambda: _loose(report.policy, script.path),
             baselines=logins.baselines,
             attempt=logins.attempt,
+            at_old_addresses=logins.at_old_addresses,
         )
 
     async def try_key(self) -> None:

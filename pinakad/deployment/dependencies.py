@@ -85,6 +85,8 @@ class Dependencies:
     attempt: Callable[[NodeReport, bool, Callable[[AttemptResult], bool]], Awaitable[AttemptResult]]
     """Make one attempt at a node; the flag says whether the attempt before it stalled. The function says, of what the
     machine has told of itself, whether the ready_command may be run there."""
+    at_old_addresses: Callable[[Sequence[NodeReport]], Awaitable[list[AttemptResult]]]
+    """Make one attempt at each node's old address, all at the same time; the results have the order of the nodes."""
     ignored_names: Callable[[], list[str]] = list
     """What lies beside the node files and may be meant as one, as of the last reading."""
     loose_permissions: Callable[[], list[Problem]] = list

@@ -9,6 +9,7 @@ from pinakad.deployment import transitions, verdict
 from pinakad.deployment.deadlines import foreign_begins_within_s, launched_s, script_limit_s, script_took_s
 from pinakad.deployment.dependencies import Dependencies
 from pinakad.deployment.node_log import log_change
+from pinakad.deployment.old_addresses import seen_at_old_addresses
 from pinakad.deployment.record import RunRecord
 from pinakad.deployment.verdict import Verdict
 from pinakad.events import Event
@@ -89,8 +90,10 @@ class Supervision:
                 stop = self._on_script_end(script.result())
             if stop is None and polls in done:
                 polls.result()
+                nodes, ask = self._record.report.nodes, self._dependencies.at_old_addresses
+                self.poller.polls = await seen_at_old_addresses(self.poller.polls, nodes, ask)
                 self._record.note_polls()
-                stop = verdict.on_nodes(self._record.report.nodes)
+                stop = verdict.cancelled() if self._cancelled.is_set() else verdict.on_nodes(self._record.report.nodes)
             if stop is None and not done:
                 stop = self._on_time_up()
                 pending.discard(script)

@@ -26,7 +26,8 @@ _NEEDS_THE_WHOLE_FILE = {
 class NodeFacts:
     """The part of a node file's content that a deployment needs; the whole content takes ten times the memory.
 
-    `chosen` is the address to poll and how it was chosen, None where there is none.
+    `chosen` is the address to poll and how it was chosen, None where there is none. `current` is where the node answers
+    before its deployment.
     """
 
     hostname: str
@@ -36,6 +37,7 @@ class NodeFacts:
     server_vip: str
     has_control: bool
     fingerprints: tuple[str, ...] = ()
+    current: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +110,5 @@ def _stated(content: NodeFile, *, allow_loopback: bool) -> NodeFacts:
         server_vip=content.server_vip,
         has_control=has_control(content),
         fingerprints=ssh.fingerprints if ssh else (),
+        current=ssh.current if ssh else None,
     )

@@ -27,6 +27,7 @@ class Node:
     port: int | None
     user: str | None
     fingerprints: tuple[str, ...] = ()
+    current: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +127,5 @@ def _node(file: ParsedNodeFile) -> Node | None:
         port=stated.port,
         user=stated.user,
         fingerprints=stated.fingerprints,
+        current=stated.current,
     )

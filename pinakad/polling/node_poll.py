@@ -170,6 +170,13 @@ class NodePoll(NamedTuple):
             raise ValueError("cannot give up a node that has had no chance")
         return self._replace(state=NodeState.FAILED)
 
+    def found_at(self, address: str) -> "NodePoll":
+        """Return the state of a node that was given up and answers at its old address. Raises ValueError for others."""
+        if self.state is not NodeState.FAILED:
+            raise ValueError("cannot look elsewhere for a node that was not given up")
+        text = f"it answers at its old address {address}; at its new one: {self.message or self.reason}"
+        return self._replace(reason=NodeReason.AT_OLD_ADDRESS, message=text)
+
     def _not_asked(self, cause: str, now: Instant) -> "NodePoll":
         """Return the state after an attempt that could not be made: earlier attempts may be outdated."""
         since_s = self.unasked_since_s if self.lack else now.boot_s

@@ -27,7 +27,7 @@ class Rung(StrEnum):
 
 
 class NodeReason(StrEnum):
-    """Why an attempt failed. Any of them may pass while a node boots."""
+    """Why an attempt failed. Any of them may pass while a node boots, but AT_OLD_ADDRESS, which is told at the end."""
 
     UNRESOLVED = "unresolved"
     REFUSED = "refused"
@@ -42,6 +42,7 @@ class NodeReason(StrEnum):
     NOT_REBOOTED = "not_rebooted"
     NOT_READY = "not_ready"
     UNSTABLE = "unstable"
+    AT_OLD_ADDRESS = "at_old_address"
     ERROR = "error"
 
 

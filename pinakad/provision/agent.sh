@@ -10,7 +10,8 @@
 #   push            take a configuration from stdin (tar) into incoming/, if its sha256 is that of $1
 #   arm ID SECONDS ADDRESS
 #                   put incoming/ on trial: 75 where one is open already
-#   boot            by the boot unit, before the network: count the boot; at the second one, or half armed: restore
+#   boot            before the network is there: count the boot; at the second one, or half armed: restore
+#   tick            by the unit: the first time in a boot it is `boot`, later the timer has fired: rollback
 #   confirm [ID]    by the login that came in over the new address: 0 confirmed (or nothing on trial), 75 not yet
 #   rollback WHY    put the old configuration back and reboot
 #   status          one line of JSON
@@ -143,6 +144,15 @@ boot() {
     fi
 }
 
+tick() {
+    if [ ! -e "$ROOT/run/pinakad-node.booted" ] && [ "$(boot_id)" != "$(cat "$TRIAL/armed_boot_id" 2>/dev/null)" ]; then
+        : >"$ROOT/run/pinakad-node.booted"
+        boot
+    else
+        rollback "the new network was not confirmed within $(cat "$TRIAL/seconds" 2>/dev/null) s"
+    fi
+}
+
 confirm() { # [ID]
     [ -e "$TRIAL" ] || return 0
     [ -z "${1:-}" ] || [ "$1" = "$(cat "$TRIAL/id")" ] || { say "trial $(cat "$TRIAL/id") is open, not $1"; exit $NOT_YET; }
@@ -205,6 +215,6 @@ status() {
 command=${1:-status}
 [ $# -eq 0 ] || shift
 case $command in
-push | arm | boot | confirm | rollback | status) "$command" "$@" ;;
+push | arm | boot | tick | confirm | rollback | status) "$command" "$@" ;;
 *) say "there is no command '$command'"; exit 2 ;;
 esac

@@ -51,6 +51,7 @@ class NodeReport(Part):
     port: int
     user: str
     fingerprints: tuple[str, ...] = ()
+    current: str | None = None
     this_host: bool = False
     state: NodeState = NodeState.WAITING
     attempts: int = 0
@@ -151,6 +152,7 @@ def _node_report(node: Node, ssh: SshSettings) -> NodeReport:
         port=node.port or ssh.port,
         user=node.user or ssh.user,
         fingerprints=node.fingerprints,
+        current=node.current,
     )
     return report.but()  # which shares what thousands of entries have in common
 

@@ -68,6 +68,10 @@ OF_NODES: dict[NodeReason, Remedy] = {
         "The machine came up, and rebooted again or stopped to answer.",
         "Look at its console and journal for a reboot loop: journalctl --list-boots.",
     ),
+    NodeReason.AT_OLD_ADDRESS: Remedy(
+        "The machine answers at the address that it had before: it was not configured, or went back to that.",
+        "Look at its journal for why (journalctl -b -1), correct the node file, and deploy it again.",
+    ),
     NodeReason.ERROR: Remedy(
         "The attempt failed for a reason of its own; the message has it.",
         "Read the message; pinakactl logs shows what the daemon logged.",

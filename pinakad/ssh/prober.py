@@ -119,10 +119,10 @@ class Prober:
         text = f"the login process has ended {MOST_TRIES} times: {ended[-1]}"
         return AttemptResult(began_s, Rung.BANNER, NodeReason.ERROR, text, not_made=ended[-1].by_kill)
 
-    async def baselines(self, targets: Sequence[Target]) -> list[AttemptResult]:
+    async def baselines(self, targets: Sequence[Target], limit_s: float = BASELINE_S) -> list[AttemptResult]:
         """Make one attempt at each target, all at the same time; the results have the order of `targets`.
 
-        They take BASELINE_S at most, and BASELINE_EACH_S more for each target that answers.
+        They take `limit_s` at most, and BASELINE_EACH_S more for each target that answers.
         """
         await self.workers.start(len(targets))
         began_s = self._loop.time()
@@ -131,12 +131,12 @@ class Prober:
 
         async with asyncio.TaskGroup() as group:
             for index, target in enumerate(targets):
-                attempt = self.attempt(target, began_s + BASELINE_S, on_reached=partial(reached.add, index))
+                attempt = self.attempt(target, began_s + limit_s, on_reached=partial(reached.add, index))
                 tasks.append(group.create_task(attempt, name="baseline"))
                 if index % TASKS_AT_ONCE == TASKS_AT_ONCE - 1:
                     await asyncio.sleep(0)  # a node that refuses is asked by then, and takes no memory any more
-            await asyncio.wait(tasks, timeout=BASELINE_S)
-            ends_s = began_s + BASELINE_S + BASELINE_EACH_S * len(reached)
+            await asyncio.wait(tasks, timeout=limit_s)
+            ends_s = began_s + limit_s + BASELINE_EACH_S * len(reached)
             await asyncio.wait(tasks, timeout=max(0.0, ends_s - self._loop.time()))
             for task in tasks:
                 task.cancel()

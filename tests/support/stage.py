@@ -155,6 +155,8 @@ class Stage:
     saved: list[tuple[str, bool, float, Report]] = field(default_factory=list)
     told: list[tuple[str, float]] = field(default_factory=list)
     asked: list[tuple[str, float]] = field(default_factory=list)
+    asked_at_old: list[list[str | None]] = field(default_factory=list)
+    answer_at_old: Callable[[NodeReport], AttemptResult] = lambda node: down(node, 0.0)
     snapshots: list[list[str]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     awaited: str = ""
@@ -194,6 +196,7 @@ class Stage:
             key_problem=self._key_problem,
             baselines=self._baselines,
             attempt=self._ask,
+            at_old_addresses=self._ask_at_old_addresses,
         )
 
     async def _publish_progress(self, report: Report, polls: Sequence[NodePoll]) -> None:
@@ -231,6 +234,11 @@ class Stage:
     async def _baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         await asyncio.sleep(self.asking_s)
         return [self.baseline(node, 0.0) for node in nodes]
+
+    async def _ask_at_old_addresses(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
+        self.asked_at_old.append([node.current for node in nodes])
+        await asyncio.sleep(0.01)
+        return [self.answer_at_old(node) for node in nodes]
 
     async def _ask(self, node: NodeReport, _stalled: bool, _judge: object) -> AttemptResult:
         self.asked.append((node.hostname, round(loop_s() - BEGIN_S, 3)))

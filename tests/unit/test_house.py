@@ -50,6 +50,7 @@ TESTED_BY = {
     "daemon/options.py": "unit/generate/test_manual.py",
     "daemon/node_loop.py": "daemon/test_bad_input.py",
     "daemon/*": "daemon/test_main_job.py",
+    "deployment/old_addresses.py": "daemon/test_old_addresses.py",
     "deployment/dependencies.py": "unit/deployment/test_deployment.py",
     "generate/*": "unit/generate/test_manual.py",
     "provision/*": "unit/provision/test_render.py",

@@ -30,7 +30,7 @@ def test_the_document_has_the_names_that_other_programs_read() -> None:
     assert " ".join(document["request"]) == "id inode mtime_ns size sha256 nodes"
     assert " ".join(document["counts"]) == "total up waiting failed"
     assert " ".join(document["nodes"][0]) == (
-        "file sha256 number hostname address address_source port user fingerprints this_host state attempts "
+        "file sha256 number hostname address address_source port user fingerprints current this_host state attempts "
         "rung last_rung reason reasons first_attempt_at last_attempt_at up_at host_key boot_id_before boot_id_after "
         "rebooted reboot_evidence reported_hostname stable_count message"
     )

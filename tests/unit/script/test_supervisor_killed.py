@@ -122,6 +122,7 @@ class Case:
             key_problem=usable,
             baselines=nobody,
             attempt=up,
+            at_old_addresses=nobody,
         )
 
 
