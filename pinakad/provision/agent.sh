@@ -141,6 +141,8 @@ boot() {
         restore "$(cat "$TRIAL/why")"
     elif [ "$boots" -gt 1 ]; then
         restore "the machine was booted again before the new network was confirmed"
+    else
+        system systemctl start --no-block pinakad-node.timer # it counts from now
     fi
 }
 

@@ -1,5 +1,5 @@
-"""A node's agent on machines that really reboot: is the new network confirmed over its own address, or the old one back,
-without anybody's help?
+"""A node's agent on machines that really reboot: is the new network confirmed over its own address, or the old one
+back, without anybody's help?
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class Node:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text((PARTS / source).read_text(encoding="utf-8"), encoding="utf-8")
             target.chmod(mode)
-        self.machine.run("systemctl", "enable", "pinakad-node.service", "pinakad-node.timer")
+        self.machine.run("systemctl", "enable", "pinakad-node.service")
 
     def ssh(self, address: str, command: str) -> tuple[int, str]:
         """Run a command over SSH from the controller."""
