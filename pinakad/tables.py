@@ -5,9 +5,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
+_SHARE = re.compile(r"(100|[1-9][0-9]?)%")
 _ORIGIN = re.compile(r"https?://" + _HOST.pattern)
 
 
@@ -102,3 +103,21 @@ class ProvisionSettings(Table):
     vlan: Literal["tagged", "access"] = Field(
         "tagged", description="access: the switch port tags, and a node's interfaces do not"
     )
+    waves: list[int | str] = Field(
+        default=[1, "10%", "100%"],
+        description="how many nodes are changed before the next ones, which wait until all are confirmed",
+    )
+    deadline_s: int = Field(
+        300,
+        ge=10,
+        le=86400,
+        description="from a node's boot until it goes back to its old network, unless it is confirmed",
+    )
+
+    @field_validator("waves")
+    @classmethod
+    def _sound_waves(cls, waves: list[int | str]) -> list[int | str]:
+        for wave in waves:
+            if not (isinstance(wave, int) and wave > 0) and not (isinstance(wave, str) and _SHARE.fullmatch(wave)):
+                raise ValueError(f'{wave!r} must be a number of nodes, or a share such as "10%"')
+        return waves

@@ -50,12 +50,19 @@ class Logins:
         return None
 
     async def baselines(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
-        """Ask every node once for its boot id; return the results in the order of `nodes`."""
+        """Ask every node once for its boot id, where it is to be and where it was before.
+
+        The results have the order of `nodes`.
+        """
         try:
             prober = self._get()
         except (SshKeyError, OSError) as error:  # the operator's known_hosts could be used when the checks were made
             return [_not_made(str(error)) for _ in nodes]
-        return await prober.baselines([_target(node, stalled=False) for node in nodes])
+        elsewhere = [node for node in nodes if node.current not in (None, node.address)]
+        targets = [_target(node, stalled=False) for node in nodes] + [_old_target(node) for node in elsewhere]
+        results = await prober.baselines(targets)
+        found, of_old = results[: len(nodes)], dict(zip(map(id, elsewhere), results[len(nodes) :], strict=True))
+        return [_first_answer(result, of_old.get(id(node))) for node, result in zip(nodes, found, strict=True)]
 
     async def at_old_addresses(self, nodes: Sequence[NodeReport]) -> list[AttemptResult]:
         """Make one attempt at the old address of each node; return the results in the order of `nodes`."""
@@ -63,8 +70,7 @@ class Logins:
             prober = self._get()
         except (SshKeyError, OSError) as error:
             return [_not_made(str(error)) for _ in nodes]
-        targets = [Target(node.current or node.address, node.port, node.user) for node in nodes]
-        return await prober.baselines(targets, OLD_ADDRESS_LIMIT_S)
+        return await prober.baselines([_old_target(node) for node in nodes], OLD_ADDRESS_LIMIT_S)
 
     async def attempt(
         self, node: NodeReport, stalled: bool, may_run_ready: Callable[[AttemptResult], bool]
@@ -124,3 +130,12 @@ def _not_made(cause: str) -> AttemptResult:
 
 def _target(node: NodeReport, *, stalled: bool) -> Target:
     return Target(node.address, node.port, node.user, stalled, node.fingerprints)
+
+
+def _old_target(node: NodeReport) -> Target:
+    return Target(node.current or node.address, node.port, node.user)
+
+
+def _first_answer(result: AttemptResult, at_old: AttemptResult | None) -> AttemptResult:
+    """Return what was found where the node is to be, else what was found where it was before."""
+    return at_old if at_old is not None and result.reason is not None and at_old.reason is None else result

@@ -1,39 +1,51 @@
-"""Run `pinakad-provision`: `render FILE...` prints the netplan document of each node; it needs no node.
+"""Run `pinakad-provision`: configure the nodes of a folder, or print what their configuration would be.
 
-The output is one JSON object, host name -> document. Problems come on stderr, one a line.
-Exit codes: 0 all are rendered, 1 a node cannot be (then nothing is printed), 2 wrong usage or configuration.
+pinakad-provision NODES_DIR [--only NODE]   what a deployment script runs, with $PINAKAD_NODES_DIR
+pinakad-provision render FILE...            one JSON object, host name -> netplan document; no node is asked
+
+Exit codes: 0 every node is unchanged or was told to reboot, or all are rendered; 1 not so; 2 wrong usage or
+configuration. One line of JSON for each step on stdout, people's words on stderr.
 """
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pinakad import __version__
-from pinakad.config import Config, ConfigError, load
+from pinakad.config import Config, ConfigError, load, readable_key, state_dir
 from pinakad.linux.files import NotRegularError, read_regular
+from pinakad.login.key_file import SshKeyError
+from pinakad.login.keys import load_key
 from pinakad.nodes import strict_json
+from pinakad.nodes.folder import NodesFolder
 from pinakad.nodes.node_file import NodeFile, read
 from pinakad.nodes.reading import read_file
+from pinakad.nodes.selection import select_nodes
 from pinakad.printable import cause_of
 from pinakad.problems import Severity
+from pinakad.provision.controller import provision, why_not
 from pinakad.provision.render import render
+from pinakad.provision.run_node import Site, Target
+from pinakad.ssh.host_keys import HostKeys
+from pinakad.state.store import Store
 
 EXIT_PROBLEMS, EXIT_USAGE = 1, 2
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    text = "The shipped deployment program of pinakad. So far it renders: see pinakad-provision render --help"
+    text = "The shipped deployment program of pinakad: configures nodes from their files, and reboots them in waves."
     made = argparse.ArgumentParser(prog="pinakad-provision", description=text)
     made.add_argument("--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml")
+    made.add_argument("--only", metavar="NODE", help="this node alone, by its host name")
     made.add_argument("--version", action="version", version=f"pinakad-provision {__version__}")
-    verbs = made.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    about = "Print the netplan document of each node, by its host name; no node is asked."
-    rendering = verbs.add_parser("render", help=about, description=about)
-    rendering.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a node file")
+    made.add_argument("what", metavar="NODES_DIR|render", help="the folder of the node files, or the word render")
+    made.add_argument("files", type=Path, nargs="*", metavar="FILE", help="with render: node files")
     return made
 
 
@@ -49,9 +61,43 @@ def run(words: Sequence[str]) -> int:
         settings = load(chosen.config)
     except ConfigError as error:
         return _said(str(error).splitlines(), EXIT_USAGE)
+    if chosen.what == "render":
+        return _render(chosen.files, settings)
+    return _provision(Path(chosen.what), chosen.only, settings)
+
+
+def _provision(folder: Path, only: str | None, settings: Config) -> int:
+    reason = why_not(settings)
+    if reason:
+        return _said([reason], EXIT_USAGE)
+    try:
+        files = NodesFolder(folder).scan(allow_loopback=settings.ssh.allow_loopback)
+        site = _site(settings, hosts={})
+    except (OSError, SshKeyError) as error:
+        return _said([cause_of(error) if isinstance(error, OSError) else str(error)], EXIT_USAGE)
+    found = select_nodes(files, ssh_port=settings.ssh.port)
+    if not found.ok:
+        return _said([problem.line() for problem in found.problems], EXIT_PROBLEMS)
+    all_targets = [Target(node.file, _parsed(node.file, found.files[node.file]), node.address) for node in found.nodes]
+    targets = [target for target in all_targets if only in (None, target.node.hostname)]
+    if not targets:
+        return _said(
+            [f"there is no node '{only}' in '{folder}'" if only else f"there is no node in '{folder}'"], EXIT_USAGE
+        )
+    hosts = {target.address: target.node.hostname for target in all_targets}
+    return 0 if provision(replace(site, hosts=hosts), targets) else EXIT_PROBLEMS
+
+
+def _site(settings: Config, hosts: dict[str, str]) -> Site:
+    """Return what all nodes share. Raises SshKeyError and OSError."""
+    host_keys = HostKeys(Store(state_dir()).known_hosts, settings.ssh.host_keys, settings.ssh.known_hosts)
+    return Site(settings, load_key(readable_key(settings)), host_keys, hosts, f"trial-{int(time.time())}")
+
+
+def _render(paths: Sequence[Path], settings: Config) -> int:
     documents: dict[str, Any] = {}
-    problems: list[str] = []
-    for path in chosen.files:
+    problems: list[str] = [] if paths else ["render needs a FILE"]
+    for path in paths:
         hostname, document, found = _rendered(path, settings)
         problems += found
         if hostname in documents:
@@ -73,15 +119,18 @@ def _rendered(path: Path, settings: Config) -> tuple[str, dict[str, Any] | None,
         return "", None, [f"cannot read '{path}': {cause}"]
     checked = read_file(path.name, raw, allow_loopback=settings.ssh.allow_loopback)
     wrong = [problem.line() for problem in checked.problems if problem.severity is Severity.ERROR]
-    node = None if wrong else _parsed(path.name, raw)
-    if node is None:
+    if wrong:
         return "", None, wrong
+    node = _parsed(path.name, raw)
     found = render(path.name, node, settings.provision, allow_loopback=settings.ssh.allow_loopback)
     return node.hostname, found.document, [problem.line() for problem in found.problems]
 
 
-def _parsed(name: str, raw: bytes) -> NodeFile | None:
-    return read(name, strict_json.parse(raw))[0]
+def _parsed(name: str, raw: bytes) -> NodeFile:
+    """Return the node of a file that was checked before."""
+    node, _ = read(name, strict_json.parse(raw))
+    assert node is not None  # noqa: S101 - a file without a node has problems
+    return node
 
 
 def _said(lines: Sequence[str], code: int) -> int:

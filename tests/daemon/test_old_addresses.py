@@ -70,3 +70,22 @@ def test_a_cancellation_while_old_addresses_are_asked_is_the_verdict(world: Worl
             world.cancel()
             report = world.answer(30)
         assert report.outcome == "cancelled"
+
+
+def test_the_boot_before_the_launch_is_asked_for_at_the_old_address_too(world: World, machines: Machines) -> None:
+    """Else a node that gets a new address has no baseline, and no proof of its reboot."""
+    moved = machines.add(12, "sqdn-002")
+    world.add_node(2, ssh={"current": world.address(12)})
+    line, go_on = world.gate()
+    world.write_script(line)
+    world.configure(poll={"reboot": "require", "attempts": 50})
+    world.start()
+    world.touch()
+    world.wait(world.runs, "the script")
+    boot_id = (moved.folder / "boot_id").read_text(encoding="ascii").strip()
+    moved.reboot(up=False)
+    new = machines.add(2, "sqdn-002")
+    new.reboot()
+    go_on()
+    node = world.answer().nodes[0]
+    assert (node.boot_id_before, node.rebooted, node.reboot_evidence) == (boot_id, True, "boot_id")
