@@ -152,7 +152,9 @@ class WorkerProcess:
             except BlockingIOError:
                 self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
-            except OSError as error:  # it has ended, or the node's socket cannot be handed over
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it has ended: how, and what that means for its logins, is known in a moment
+            except OSError as error:  # the node's socket cannot be handed over
                 self._fail(login, WorkerEndedError(f"it cannot be told: {cause_of(error)}", by_kill=True))
             self._outbox.popleft()
         self._loop.remove_writer(self._sock.fileno())
