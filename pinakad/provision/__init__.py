@@ -11,5 +11,6 @@ What it configures so far is the network and the host name, on nodes with netpla
     links.py        which links does a node have by its file, and what does each carry?
     render.py       links -> the netplan document of a node, or what prevents one
     tree.py         what is to lie on the node, with all that it owns
+    difference.py   how what lies on a node differs from what would
     agent.sh        the part on the node: a configuration is on trial until it is confirmed from outside
 """

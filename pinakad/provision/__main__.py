@@ -1,6 +1,7 @@
 """Run `pinakad-provision`: configure the nodes of a folder, or print what their configuration would be.
 
-pinakad-provision NODES_DIR [--only NODE]   what a deployment script runs, with $PINAKAD_NODES_DIR
+pinakad-provision NODES_DIR [--only NODE] [--dry-run]
+                                            what a deployment script runs, with $PINAKAD_NODES_DIR
 pinakad-provision render FILE...            one JSON object, host name -> netplan document; no node is asked
 
 Exit codes: 0 every node is unchanged or was told to reboot, or all are rendered; 1 not so; 2 wrong usage or
@@ -43,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="pinakad-provision", description=text)
     made.add_argument("--config", type=Path, metavar="FILE", help="default: $PINAKAD_CONFIG, /etc/pinakad/pinakad.toml")
     made.add_argument("--only", metavar="NODE", help="this node alone, by its host name")
+    made.add_argument(
+        "--dry-run", action="store_true", help="show for each node what would be different, and do nothing"
+    )
     made.add_argument("--version", action="version", version=f"pinakad-provision {__version__}")
     made.add_argument("what", metavar="NODES_DIR|render", help="the folder of the node files, or the word render")
     made.add_argument("files", type=Path, nargs="*", metavar="FILE", help="with render: node files")
@@ -63,11 +67,11 @@ def run(words: Sequence[str]) -> int:
         return _said(str(error).splitlines(), EXIT_USAGE)
     if chosen.what == "render":
         return _render(chosen.files, settings)
-    return _provision(Path(chosen.what), chosen.only, settings)
+    return _provision(Path(chosen.what), chosen.only, settings, dry_run=chosen.dry_run)
 
 
-def _provision(folder: Path, only: str | None, settings: Config) -> int:
-    reason = why_not(settings)
+def _provision(folder: Path, only: str | None, settings: Config, *, dry_run: bool) -> int:
+    reason = "" if dry_run else why_not(settings)
     if reason:
         return _said([reason], EXIT_USAGE)
     try:
@@ -85,7 +89,7 @@ def _provision(folder: Path, only: str | None, settings: Config) -> int:
             [f"there is no node '{only}' in '{folder}'" if only else f"there is no node in '{folder}'"], EXIT_USAGE
         )
     hosts = {target.address: target.node.hostname for target in all_targets}
-    return 0 if provision(replace(site, hosts=hosts), targets) else EXIT_PROBLEMS
+    return 0 if provision(replace(site, hosts=hosts, dry_run=dry_run), targets) else EXIT_PROBLEMS
 
 
 def _site(settings: Config, hosts: dict[str, str]) -> Site:

@@ -15,6 +15,8 @@ import paramiko
 
 from pinakad.config import Config
 from pinakad.nodes.node_file import NodeFile
+from pinakad.provision.difference import COMMAND as COMMAND_OF_DIFFERENCE
+from pinakad.provision.difference import differences, present_in
 from pinakad.provision.node_facts import COMMAND, NodeSurvey, obstacles, survey_of
 from pinakad.provision.remote import Remote, RemoteError
 from pinakad.provision.render import render
@@ -35,6 +37,7 @@ class Site:
     host_keys: HostKeys
     hosts: Mapping[str, str]
     trial: str
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class NodeRun:
                 archive = tree.archive()
                 if survey.agent.get("state") == "confirmed" and survey.agent.get("confirmed_sha256") == sha256(archive):
                     self._say("validate", changed=False, message="unchanged")
+                    self.outcome = "unchanged"
+                    return
+                if self._site.dry_run:
+                    self._show_difference(remote, root, tree)
                     self.outcome = "unchanged"
                     return
                 self._push(remote, root, archive)
@@ -144,6 +151,15 @@ class NodeRun:
             self._fail("render", str(error))
         self._say("render", changed=False)
         return tree
+
+    def _show_difference(self, remote: Remote, root: str, tree: Tree) -> None:
+        """Print how what lies there differs from what would; nothing is changed."""
+        command = COMMAND_OF_DIFFERENCE.format(paths=" ".join(map(shlex.quote, tree.owned)))
+        present = present_in(self._must("validate", remote, f"{root}sh -c {shlex.quote(command)}"))
+        lines = differences(present, tree.files)
+        with _printing:
+            sys.stderr.write("".join(f"{self._target.node.hostname}: {line}\n" for line in lines))
+        self._say("validate", changed=bool(lines), message=f"{len(lines)} lines differ" if lines else "unchanged")
 
     def _push(self, remote: Remote, root: str, archive: bytes) -> None:
         self._must("push", remote, f"{root}mkdir -p {STATE}")

@@ -68,6 +68,11 @@ def answers(controller: Controller, address: str) -> bool:
 
 def test_three_nodes_get_new_addresses_and_the_second_time_nothing_is_changed(site: Controller) -> None:
     files(site)
+    dry = site.machine.run("/opt/pinakad/bin/pinakad-provision", f"/{WORK}/cluster/nodes", "--dry-run", check=False)
+    assert dry.returncode == 0, dry.stderr
+    assert "sqdn-01: +Address=10.77.0.41/24" in dry.stderr
+    assert "sqdn-01: -Address=10.77.0.11/24" in dry.stderr
+    assert all(answers(site, site.nodes[name][1]) for name in NEW)
     site.request()
     report = site.answer(180)
     assert report["outcome"] == "completed", (report["message"], steps(site))

@@ -10,6 +10,7 @@ import click
 from pinakad.cli.console.session import FaultError, Session, WrongUseError, pass_session
 from pinakad.cli.install.changes import MachineChanges
 from pinakad.cli.install.installation import PROGRAM_LINK, WEB_SOCKET, known_places, seen_on, wanted_files
+from pinakad.cli.install.provisioning import missing_settings, provision_script
 from pinakad.cli.install.setup_checks import cautions, obstacles, web_obstacles, work_dir_owner
 from pinakad.cli.install.web_token import new_token, write_token
 from pinakad.config import DEFAULT_FILE, DEFAULT_STATE_DIR, Config, ConfigError, load
@@ -28,6 +29,7 @@ _HELP = """Make pinakad a service of this machine.
   pinakactl setup --dry-run     what would be done, and what speaks against it?
   pinakactl setup
   pinakactl setup --web         with the front door: interface and page, started when somebody connects
+  pinakactl setup --provision   with the shipped deployment program as the script, where there is none
   pinakactl setup --remove      state, configuration and folders stay
 
 Installs the units, the user, the folders, the journal catalog and the manual pages from this package,
@@ -45,11 +47,14 @@ anything is touched.
     help="Set up the image below DIR instead of this machine.",
 )
 @click.option("--web", is_flag=True, help="Install the front door, too; an installed one is kept up to date anyway.")
+@click.option("--provision", is_flag=True, help="Install the shipped deployment program as the script, never over one.")
 @click.option("--dry-run", is_flag=True, help="Check, and tell what would be done.")
 @click.option("--remove", is_flag=True, help="Take away what a setup brought; state, configuration and folders stay.")
 @click.option("--force", is_flag=True, help="Go on although a check says no.")
 @pass_session
-def command(session: Session, root: Path, *, web: bool, dry_run: bool, remove: bool, force: bool) -> None:
+def command(
+    session: Session, root: Path, *, web: bool, provision: bool, dry_run: bool, remove: bool, force: bool
+) -> None:
     """Set up, or take away."""
     root = root.resolve()
     os.umask(0o022)
@@ -62,6 +67,8 @@ def command(session: Session, root: Path, *, web: bool, dry_run: bool, remove: b
     found = [*obstacles(settings, root), *(web_obstacles() if web else ())]
     _refuse([text for text in found if not (dry_run and text.startswith("only root"))], force=force)
     _install(work, settings, web=web)
+    if provision:
+        _install_script(work, settings)
     for text in cautions(settings, root):
         click.echo(f"caution    {text}", err=True)
     _print_next_steps(work, settings)
@@ -101,6 +108,17 @@ def _install(work: MachineChanges, settings: Config, *, web: bool) -> None:
     work.run("systemctl", *_root(work), "enable", _UNIT)
     if web:
         _open_front_door(work, settings)
+
+
+def _install_script(work: MachineChanges, settings: Config) -> None:
+    """Make the shipped program the deployment script, and say what the configuration needs for it."""
+    place = settings.script_path.relative_to("/")
+    if work.has(place):
+        click.echo(f"kept       {work.root / place}: there is a script already")
+    else:
+        work.write(place, provision_script(seen_on(work.root, Path(sys.prefix))))
+    for line in missing_settings(settings):
+        click.echo(f"next       {line}")
 
 
 def _open_front_door(work: MachineChanges, settings: Config) -> None:
